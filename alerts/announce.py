@@ -1,0 +1,143 @@
+"""Builds the event that tells people about a transition: the episode's facts, in words, for one owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from alerts.evidence import evidence_of
+from alerts.identity import alert_id_of
+from alerts.lifecycle import EVENT_TYPES, Episode, Reason
+from alerts.wording import Case, words_for
+from schemas.alert import (
+    AlertData,
+    AlertEvent,
+    AlertOwner,
+    AlertReproduce,
+    AlertStatus,
+    AlertType,
+    AlertWindow,
+)
+from schemas.alert_wire import rfc3339, utc_of_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from schemas.finding import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertContext:
+    """What an event says that no finding knows; plain values, one context per model.
+
+    Parameters
+    ----------
+    app
+        Stands for tenant and environment; part of every fingerprint.
+    fallback
+        Name of what can answer instead of the model.
+    links
+        Name to URL, for instance a report pinned to the window.
+    """
+
+    app: str
+    owner: AlertOwner = field(default_factory=AlertOwner)
+    runbook: str | None = None
+    fallback: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    reproduce: AlertReproduce = field(default_factory=AlertReproduce)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A move of an alert that people should hear about.
+
+    Parameters
+    ----------
+    episode
+        The episode after the move; its `revisions` is the number of this event.
+    at_ms
+        Event time of the move: end of the window that caused it.
+    finding
+        What that window said; None when a version was retired.
+    """
+
+    fingerprint: str
+    episode: Episode
+    reason: Reason
+    at_ms: int
+    finding: Finding | None = None
+
+    @property
+    def event_type(self) -> AlertType:
+        """The CloudEvents type of the move."""
+        return EVENT_TYPES[self.reason]
+
+    @property
+    def status(self) -> AlertStatus:
+        """What the move leaves behind."""
+        resolved = self.event_type is AlertType.RESOLVED
+        return AlertStatus.RESOLVED if resolved else AlertStatus.FIRING
+
+
+def announce(transition: Transition, *, context: AlertContext) -> AlertEvent:
+    """Return the event for a transition whose reason `EVENT_TYPES` lists."""
+    episode, subject = transition.episode, transition.episode.subject
+    evidence = _evidence(transition)
+    words = words_for(_case(transition, evidence, context))
+    resolved = transition.status is AlertStatus.RESOLVED
+    data = AlertData(
+        alert_id=alert_id_of(transition.fingerprint, episode_ms=episode.episode_ms),
+        fingerprint=transition.fingerprint,
+        episode=episode.episode_ms,
+        revision=episode.revisions,
+        status=transition.status,
+        severity=episode.severity,
+        kind=subject.kind,
+        check=subject.check,
+        model=subject.model,
+        version=subject.version,
+        feature=subject.feature,
+        segment=subject.segment,
+        title=words.title,
+        since=utc_of_ms(episode.since_ms),
+        detected_at=utc_of_ms(transition.at_ms),
+        until=utc_of_ms(episode.breach_end_ms) if resolved else None,
+        window=AlertWindow.of(episode.window),
+        evidence=evidence,
+        impact=words.impact,
+        likely_causes=words.likely_causes,
+        suggested_action=words.suggested_action,
+        owner=context.owner,
+        runbook=context.runbook,
+        links=dict(context.links),
+        reproduce=context.reproduce,
+    )
+    return AlertEvent.of(transition.event_type, data)
+
+
+def _evidence(transition: Transition) -> dict[str, JsonValue]:
+    episode, finding = transition.episode, transition.finding
+    evidence = dict(episode.evidence) if finding is None else evidence_of(finding)
+    evidence["reason"] = transition.reason.value
+    if transition.status is AlertStatus.RESOLVED:
+        evidence["peak_value"] = episode.peak
+        evidence["peak_at"] = rfc3339(utc_of_ms(episode.peak_ms))
+    return evidence
+
+
+def _case(transition: Transition, evidence: Mapping[str, JsonValue], context: AlertContext) -> Case:
+    episode = transition.episode
+    return Case(
+        subject=episode.subject,
+        reason=transition.reason,
+        evidence=evidence,
+        events=episode.window.n,
+        lasted_ms=max(0, episode.breach_end_ms - episode.since_ms),
+        fallback=context.fallback,
+        team=context.owner.team,
+        contact=context.owner.contact,
+        escalation=context.owner.escalation,
+    )

@@ -1,0 +1,43 @@
+"""Makes text from strangers safe to show: one line, only printable characters, no longer than asked.
+
+Feature, model and category names come from outside. They must not move a terminal's cursor, break a line,
+or turn the reading direction around.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ELLIPSIS: Final = "…"
+_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def plain(text: str) -> str:
+    r"""Return one line of printable characters: blanks of any kind become a space, the rest U+FFFD.
+
+    Examples
+    --------
+    >>> plain("am\nount\x1b[31m")
+    'am ount\ufffd[31m'
+    """
+    return "".join(character if character.isprintable() else _shown(character) for character in text)
+
+
+def clip(text: str, chars_max: int) -> str:
+    """Return text of at most `chars_max` characters, cut with an ellipsis.
+
+    Examples
+    --------
+    >>> clip("customer_age", 8)
+    'custome…'
+    """
+    return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + ELLIPSIS
+
+
+def short(name: str, chars_max: int = 40) -> str:
+    """Return a stranger's name as a sentence may carry it."""
+    return clip(plain(name), chars_max)
+
+
+def _shown(character: str) -> str:
+    return " " if character.isspace() else _UNPRINTABLE

@@ -1,0 +1,223 @@
+"""Findings in, alert events out: the alert states of one model, stepped in event time only.
+
+The evaluator calls `step` with the findings of each closed window and keeps the returned book beside its
+own state. Equal book and equal findings give equal events, byte for byte, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from alerts.announce import AlertContext, Transition, announce
+from alerts.identity import OrderKey, fingerprint_of, subject_of
+from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
+from alerts.transitions import Alert, advance, retired, told
+from schemas.alert import AlertType
+from schemas.alert_wire import clean_name, wire_evidence
+from schemas.finding import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from schemas.alert import AlertEvent
+
+__all__ = ["ENTRIES_MAX", "AlertBook", "AlertContext", "decide_room", "retire_version", "step"]
+
+ENTRIES_MAX: Final = 5_000
+"""Most alerts of one model that are followed at once, pending ones included."""
+
+_VERDICT_ORDER: Final = (Verdict.UNKNOWN, Verdict.CLEAR, Verdict.BETWEEN, Verdict.BREACH)
+
+_Turn: TypeAlias = tuple[str, Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertBook:
+    """The alerts of one model that are pending, firing or recovering; treat it as immutable.
+
+    Parameters
+    ----------
+    entries
+        Alerts by fingerprint. Alerts that are ok or resolved are not kept.
+    refused
+        How many times an alert found no room (see `step`); a reason to raise the limit or mute checks.
+    """
+
+    entries: Mapping[str, Alert] = field(default_factory=dict)
+    refused: int = 0
+
+    @property
+    def episodes(self) -> tuple[tuple[str, Episode], ...]:
+        """Fingerprint and episode of every alert that people have been told of, by fingerprint."""
+        return tuple(
+            (key, alert) for key, alert in sorted(self.entries.items()) if isinstance(alert, Episode)
+        )
+
+    @property
+    def firing(self) -> int:
+        """Number of alerts that are firing or recovering."""
+        return len(self.episodes)
+
+
+def step(
+    book: AlertBook, findings: Sequence[Finding], *, context: AlertContext, entries_max: int = ENTRIES_MAX
+) -> tuple[AlertBook, list[AlertEvent]]:
+    """Return the book after these findings, and the events that people should hear about.
+
+    Parameters
+    ----------
+    findings
+        All findings of a window (or of several windows: they are taken in the order of their ends). Two
+        for the same trouble and window count once, as the worse one.
+    entries_max
+        When the book is full, an alert that people have been told of is never dropped. A new one that
+        fires takes the place of the weakest pending one; if there is none, or the new one would only be
+        pending, it is refused and counted.
+
+    Returns
+    -------
+    tuple
+        The new book, and the events by time, then severity (worst first), kind, check, feature.
+    """
+    draft = _Draft(dict(book.entries), book.refused, context, entries_max)
+    for window_findings in _by_window(findings, app=context.app):
+        for fingerprint, finding in _in_turn(window_findings, known=draft.entries):
+            draft.take(fingerprint, finding)
+    return AlertBook(draft.entries, draft.refused), sorted(draft.events, key=_event_order)
+
+
+def retire_version(
+    book: AlertBook, version: str, *, at_ms: int, context: AlertContext
+) -> tuple[AlertBook, list[AlertEvent]]:
+    """Close the alerts of a version that gets no traffic any more, as `version_retired`, never as healthy.
+
+    Parameters
+    ----------
+    at_ms
+        Event time of the retirement, epoch milliseconds.
+    """
+    gone = clean_name(version)
+    kept = {key: alert for key, alert in book.entries.items() if alert.subject.version != gone}
+    events = [
+        announce(Transition(fingerprint, retired(episode), Reason.VERSION_RETIRED, at_ms), context=context)
+        for fingerprint, episode in book.episodes
+        if episode.subject.version == gone
+    ]
+    return AlertBook(kept, book.refused), sorted(events, key=_event_order)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The book being written during one step."""
+
+    entries: dict[str, Alert]
+    refused: int
+    context: AlertContext
+    entries_max: int
+    events: list[AlertEvent] = field(default_factory=list)
+
+    def take(self, fingerprint: str, finding: Finding) -> None:
+        """Move one alert by one finding."""
+        alert = self.entries.get(fingerprint)
+        if decide_heed(finding, last_end_ms=_last_end_ms(alert)) is not Reason.HEEDED:
+            return
+        after, reason = advance(alert, finding, subject=subject_of(finding))
+        if after is None:
+            self.entries.pop(fingerprint, None)
+        elif (
+            alert is None and decide_room(self.entries, after, entries_max=self.entries_max) is Reason.NO_ROOM
+        ):
+            self.refused += 1
+        else:
+            self._keep(fingerprint, after, reason, finding)
+
+    def _keep(self, fingerprint: str, after: Alert, reason: Reason, finding: Finding) -> None:
+        if isinstance(after, Episode) and reason in EVENT_TYPES:
+            transition = Transition(fingerprint, after, reason, finding.window.end_ms, finding)
+            self.events.append(announce(transition, context=self.context))
+            after = told(after)
+        if EVENT_TYPES.get(reason) is AlertType.RESOLVED:
+            del self.entries[fingerprint]
+            return
+        if fingerprint not in self.entries and len(self.entries) >= self.entries_max:
+            del self.entries[_weakest_pending(self.entries)]
+            self.refused += 1
+        self.entries[fingerprint] = after
+
+
+def decide_room(entries: Mapping[str, Alert], alert: Alert, *, entries_max: int) -> Reason:
+    """Say whether a new alert may enter the book: HEEDED or NO_ROOM."""
+    if len(entries) < entries_max:
+        return Reason.HEEDED
+    if isinstance(alert, Episode) and any(isinstance(other, Pending) for other in entries.values()):
+        return Reason.HEEDED
+    return Reason.NO_ROOM
+
+
+def _weakest_pending(entries: Mapping[str, Alert]) -> str:
+    """Return the fingerprint of the pending alert with the lowest severity, fewest breaches, oldest news."""
+    strengths = {key: _strength(alert) for key, alert in entries.items() if isinstance(alert, Pending)}
+    return min(strengths, key=lambda key: (strengths[key], key))
+
+
+def _strength(pending: Pending) -> tuple[int, int, int]:
+    ranks = [reading.severity.rank for reading in pending.readings if reading.severity is not None]
+    return max(ranks), len(ranks), pending.last_end_ms
+
+
+def _last_end_ms(alert: Alert | None) -> int | None:
+    if alert is None:
+        return None
+    return alert.window.end_ms if isinstance(alert, Episode) else alert.last_end_ms
+
+
+def _by_window(findings: Sequence[Finding], *, app: str) -> Iterator[dict[str, Finding]]:
+    """Yield the worst finding per fingerprint, window by window in the order of their ends."""
+    windows: defaultdict[int, dict[str, Finding]] = defaultdict(dict)
+    for finding in findings:
+        if finding.evidence_only:
+            continue
+        chosen = windows[finding.window.end_ms]
+        fingerprint = fingerprint_of(finding, app=app)
+        other = chosen.get(fingerprint)
+        chosen[fingerprint] = finding if other is None else max(finding, other, key=_badness)
+    for end_ms in sorted(windows):
+        yield windows[end_ms]
+
+
+def _badness(finding: Finding) -> tuple[int, int, float, str]:
+    score = -math.inf if math.isnan(finding.score) else finding.score
+    rest = (
+        finding.window.start_ms,
+        finding.window.n,
+        finding.fire,
+        finding.clear,
+        finding.onset_ms,
+        repr(finding.hysteresis),
+        json.dumps(wire_evidence(finding.evidence)),
+    )
+    return _VERDICT_ORDER.index(finding.verdict), finding.severity.rank, score, repr(rest)
+
+
+def _in_turn(chosen: Mapping[str, Finding], *, known: Mapping[str, Alert]) -> list[_Turn]:
+    """Return findings with known alerts first (they may make room), then new ones, the severest first.
+
+    A finding without an alert and without a breach is left out: ok stays ok.
+    """
+
+    def turn(pair: _Turn) -> tuple[bool, int, OrderKey, str]:
+        fingerprint, finding = pair
+        return fingerprint not in known, -finding.severity.rank, subject_of(finding).order_key, fingerprint
+
+    moving = [pair for pair in chosen.items() if pair[0] in known or pair[1].verdict is Verdict.BREACH]
+    return sorted(moving, key=turn)
+
+
+def _event_order(event: AlertEvent) -> tuple[object, ...]:
+    data = event.data
+    names = (data.kind, data.check, data.feature or "", data.segment or "", data.version or "")
+    return event.time, -data.severity.rank, names, data.alert_id, data.revision

@@ -1,0 +1,133 @@
+"""An alert event as a Slack message: blocks, and a text for notifications.
+
+Slack's control characters are escaped everywhere and `verbatim` keeps Slack from making links or mentions
+out of words, so a feature named `<!channel>` pings nobody. Lengths are counted in UTF-16 units, which is
+never less than what Slack may count. Limits: https://api.slack.com/reference/block-kit/blocks, and the
+whole message stays below the point where Slack answers `msg_blocks_too_long`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from alerts.message import Section, message_of
+from alerts.plain_text import ELLIPSIS, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+    from pydantic import JsonValue
+
+    from schemas.alert import AlertEvent
+
+HEADER_CHARS_MAX: Final = 150
+SECTION_CHARS_MAX: Final = 3_000
+BLOCKS_MAX: Final = 45
+MESSAGE_CHARS_MAX: Final = 11_000
+_FALLBACK_CHARS_MAX: Final = 1_000
+_LINK_CHARS_MAX: Final = 1_000
+
+_ESCAPES: Final[Mapping[str, str]] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LINK: Final = re.compile(r"https?://[^\s]+")
+_URL_SAFE: Final = ":/?#[]@!$&'()*+,;=%~"
+"""What a URL keeps; `&` is escaped afterwards, and `|`, `<`, `>` are percent-encoded."""
+
+
+def render_slack(event: AlertEvent, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+    """Return the JSON body of an incoming webhook.
+
+    Parameters
+    ----------
+    zone
+        The reader's time zone, shown behind UTC.
+
+    Returns
+    -------
+    dict
+        `text` and `blocks`; at most 45 blocks and 11,000 characters as JSON, the last sections dropped
+        first where there is too much.
+    """
+    message = message_of(event, zone=zone)
+    header: JsonValue = {
+        "type": "header",
+        "text": {"type": "plain_text", "text": escaped(message.headline, HEADER_CHARS_MAX), "emoji": False},
+    }
+    blocks = [header, *(_section(section) for section in message.sections)]
+    body: dict[str, JsonValue] = {"text": escaped(message.headline, _FALLBACK_CHARS_MAX)}
+    return _within_limits(body, blocks[:BLOCKS_MAX])
+
+
+def escaped(text: str, units_max: int) -> str:
+    """Return printable text with `&`, `<` and `>` escaped, at most `units_max` UTF-16 units long.
+
+    Line feeds stay. An escape is never cut in half.
+
+    Examples
+    --------
+    >>> escaped("<!channel>", 100)
+    '&lt;!channel&gt;'
+    """
+    pieces = [_ESCAPES.get(character, character) for character in _printable(text)]
+    if sum(map(_units, pieces)) <= units_max:
+        return "".join(pieces)
+    kept: list[str] = []
+    room = units_max - len(ELLIPSIS)
+    for piece in pieces:
+        room -= _units(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + ELLIPSIS
+
+
+def _printable(text: str) -> str:
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
+def _units(text: str) -> int:
+    return sum(2 if ord(character) > 0xFFFF else 1 for character in text)
+
+
+def _section(section: Section) -> JsonValue:
+    lines = _links(section.links)
+    used = len(f"*{section.title}*\n") + sum(_units(line) + 1 for line in lines)
+    if section.lines:
+        lines.insert(0, escaped("\n".join(section.lines), SECTION_CHARS_MAX - used))
+    text = "\n".join([f"*{section.title}*", *lines])
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+def _links(links: tuple[tuple[str, str], ...]) -> list[str]:
+    """Return the links, as many as fit half a section."""
+    shown: list[str] = []
+    room = SECTION_CHARS_MAX // 2
+    for name, url in links:
+        link = _link(name, url)
+        room -= _units(link) + 1
+        if room < 0:
+            break
+        shown.append(link)
+    return shown
+
+
+def _link(name: str, url: str) -> str:
+    """Return a link that can be clicked, or its name and text where it is no web address."""
+    address = quote(url, safe=_URL_SAFE, errors="replace").replace("&", "&amp;")
+    if _LINK.fullmatch(url) is None or len(address) > _LINK_CHARS_MAX:
+        return f"{escaped(name, 100)}: {escaped(url, _LINK_CHARS_MAX)}"
+    return f"<{address}|{escaped(name.replace('|', ' '), 100)}>"
+
+
+def _within_limits(body: Mapping[str, JsonValue], blocks: list[JsonValue]) -> dict[str, JsonValue]:
+    kept = list(blocks)
+    while len(kept) > 1 and _units(_as_json({**body, "blocks": kept})) > MESSAGE_CHARS_MAX:
+        kept.pop()
+    return {**body, "blocks": kept}
+
+
+def _as_json(body: Mapping[str, JsonValue]) -> str:
+    return json.dumps(body, ensure_ascii=False)

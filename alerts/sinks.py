@@ -1,0 +1,76 @@
+"""What a sink is: one place where messages go, and what became of one delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from schemas.alert import AlertEvent
+
+
+class Outcome(StrEnum):
+    """What became of one attempt."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The result of one attempt to deliver one event.
+
+    Parameters
+    ----------
+    reason
+        A word from a small set of the sink's own, fit for a metric label; never text from outside.
+    after_s
+        For a retry: how long the other side asked to be left alone; None if it did not say.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    after_s: float | None = None
+
+    @classmethod
+    def delivered(cls) -> Delivery:
+        """Return: the message is there."""
+        return cls(Outcome.DELIVERED)
+
+    @classmethod
+    def retry(cls, reason: str, *, after_s: float | None = None) -> Delivery:
+        """Return: it may work later."""
+        return cls(Outcome.RETRY, reason, after_s)
+
+    @classmethod
+    def dead(cls, reason: str) -> Delivery:
+        """Return: trying again will not help."""
+        return cls(Outcome.DEAD, reason)
+
+
+class Sink(Protocol):
+    """One place where messages go.
+
+    A sink is called from one thread at a time.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that routes use for this sink."""
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds to leave between two messages, as the other side asks for; 0 for none."""
+
+    def deliver(self, event: AlertEvent) -> Delivery:
+        """Try once to deliver an event.
+
+        May block for as long as the sink's own time limit (a network sink: 10 s), never longer by its own
+        doing; does not sleep between attempts, because retries are the caller's. Does not raise for what
+        can go wrong outside: that is a `Delivery`. No secret is in its result.
+        """
+
+    def close(self) -> None:
+        """Give back connections; may be called twice, and no delivery follows."""

@@ -1,0 +1,126 @@
+"""Says how big a change is in natural units, from whatever evidence a detector supplied."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from alerts.plain_text import short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import JsonValue
+
+    Evidence: TypeAlias = Mapping[str, JsonValue]
+
+_SHARES: Final = frozenset(
+    {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "ece", "share", "rate", "mape", "smape"}
+)
+"""Figures that people read in per cent."""
+
+_PAIRS: Final = (
+    ("accuracy", "accuracy_before", "accuracy_now"),
+    ("median", "profile_median", "window_median"),
+    ("share", "share_before", "share_now"),
+    ("rate", "rate_before", "rate_now"),
+    ("mean", "mean_before", "mean_now"),
+)
+_DIGITS: Final = 3
+_DIGITS_MAX: Final = 6
+_PLAIN_NUMBER_MAX: Final = 1e12
+
+
+def number_in(evidence: Evidence, key: str) -> float | None:
+    """Return a finite number of the evidence, or None."""
+    value = evidence.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def text_in(evidence: Evidence, key: str) -> str | None:
+    """Return a text of the evidence, short and printable, or None if there is none."""
+    value = evidence.get(key)
+    return short(value) if isinstance(value, str) and value.strip() else None
+
+
+def direction_of(evidence: Evidence) -> str:
+    """Return "up", "down" or "changed"."""
+    direction = evidence.get("direction")
+    return direction if isinstance(direction, str) and direction in {"up", "down"} else "changed"
+
+
+def figure(value: float, *, digits: int = _DIGITS) -> str:
+    """Return a number as people read it.
+
+    Examples
+    --------
+    >>> figure(123456.0), figure(0.012345), figure(42.0)
+    ('123,000', '0.0123', '42')
+    """
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.12g}" if abs(rounded) < _PLAIN_NUMBER_MAX else f"{rounded:.{digits}g}"
+
+
+def percent(value: float, *, digits: int = _DIGITS) -> str:
+    """Return a share of 1 in per cent.
+
+    Examples
+    --------
+    >>> percent(0.001), percent(0.14), percent(0.9123)
+    ('0.1%', '14%', '91.2%')
+    """
+    return f"{figure(value * 100, digits=digits)}%"
+
+
+def size_of(evidence: Evidence) -> str | None:
+    """Return the size of a change in natural units, or None if the evidence holds no such pair.
+
+    Examples
+    --------
+    >>> size_of({"profile_median": 42.0, "window_median": 61.0})
+    'median 42 to 61'
+    >>> size_of({"share_before": 0.001, "share_now": 0.14, "top_category": "DE"})
+    'share of DE 0.1% to 14%'
+    >>> size_of({"ratio": 3.2})
+    '3.2 times as before'
+    """
+    for default, before_key, now_key in _pairs(evidence):
+        before, now = number_in(evidence, before_key), number_in(evidence, now_key)
+        if before is not None and now is not None:
+            return f"{_named(default, evidence)} {_from_to(default, before, now, evidence)}"
+    ratio = number_in(evidence, "ratio")
+    return f"{figure(ratio)} times as before" if ratio is not None else None
+
+
+def _pairs(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return the pairs to look for; a metric's own pair goes before the general ones."""
+    metric = text_in(evidence, "metric")
+    own = [] if metric is None else [(metric, f"{metric}_before", f"{metric}_now")]
+    return [*own, *_PAIRS]
+
+
+def _named(default: str, evidence: Evidence) -> str:
+    category = text_in(evidence, "top_category")
+    metric = text_in(evidence, "metric")
+    if default == "accuracy" and metric is not None:
+        return metric
+    return f"share of {category}" if default == "share" and category is not None else default
+
+
+def _from_to(default: str, before: float, now: float, evidence: Evidence) -> str:
+    metric = text_in(evidence, "metric") if default == "accuracy" else None
+    style = percent if (metric or default).removeprefix("weighted.") in _SHARES else figure
+    unit = text_in(evidence, "unit_hint") if style is figure else None
+    first, second = _told_apart(before, now, style)
+    return f"{first} to {second}{f' {unit}' if unit else ''}"
+
+
+def _told_apart(before: float, now: float, style: Callable[..., str]) -> tuple[str, str]:
+    """Return both numbers with as many digits as it takes to see that they differ."""
+    for digits in range(_DIGITS, _DIGITS_MAX):
+        first, second = style(before, digits=digits), style(now, digits=digits)
+        if first != second:
+            return first, second
+    return style(before, digits=_DIGITS_MAX), style(now, digits=_DIGITS_MAX)

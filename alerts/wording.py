@@ -1,0 +1,211 @@
+"""Puts an alert into words: title, impact, likely causes, and what to do first.
+
+Missing evidence makes a sentence shorter, never wrong. Names from outside are made printable and short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from alerts.lifecycle import Reason
+from alerts.phrasebook import PHRASES, Phrases
+from alerts.plain_text import clip, short
+from alerts.sizes import direction_of, size_of, text_in
+from schemas.finding import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from alerts.identity import Subject
+
+HEADLINE_CHARS_MAX: Final = 130
+"""A title behind its label (see `alerts.message`) still fits the shortest sink."""
+
+_LABEL_CHARS: Final = len("RESOLVED ")
+_TITLE_CHARS: Final = HEADLINE_CHARS_MAX - _LABEL_CHARS
+_SIZE_CHARS: Final = 50
+_MS_PER_S: Final = 1_000
+_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+_QUALITY: Final = (
+    (("missing", "null"), "missing values in {thing}"),
+    (("invalid", "type", "parse"), "values of {thing} that are not of its type"),
+    (("unseen", "unknown", "categor"), "categories of {thing} that the profile does not know"),
+    (("range", "bound"), "values of {thing} outside its range"),
+    (("constant", "frozen", "stuck"), "one and the same value in {thing}"),
+    (("duplicate",), "repeated events"),
+)
+"""Words in a data-quality check's name, and the bad values it counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What there is to say about one transition.
+
+    Parameters
+    ----------
+    events
+        Number of events in the window.
+    lasted_ms
+        From the onset to the end of the last breaching window.
+    """
+
+    subject: Subject
+    reason: Reason
+    evidence: Mapping[str, JsonValue]
+    events: int
+    lasted_ms: int
+    fallback: str | None
+    team: str | None
+    contact: str | None
+    escalation: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts of an event's data."""
+
+    title: str
+    impact: str
+    likely_causes: tuple[str, ...]
+    suggested_action: str
+
+
+def words_for(case: Case) -> Words:
+    """Return the texts for a transition."""
+    phrases = PHRASES[case.subject.kind]
+    if case.reason is Reason.RECOVERED:
+        return _recovered(case, phrases)
+    if case.reason is Reason.VERSION_RETIRED:
+        return _retired(case, phrases)
+    fields = _fields(case, phrases)
+    return Words(
+        title=_title(case, _happened(case, phrases).format_map(fields), size_of(case.evidence)),
+        impact=_impact(case, phrases.impact.format_map(fields)),
+        likely_causes=tuple(cause.format_map(fields) for cause in phrases.causes),
+        suggested_action=_action(case, phrases, fields),
+    )
+
+
+def duration(length_ms: int) -> str:
+    """Return a length of time with its two largest units.
+
+    Examples
+    --------
+    >>> duration(5_400_000), duration(45_000), duration(0)
+    ('1 h 30 min', '45 s', '0 s')
+    """
+    seconds = length_ms // _MS_PER_S
+    parts: list[tuple[int, str]] = []
+    for unit_s, name in _SPANS:
+        count, seconds = divmod(seconds, unit_s)
+        if count or parts:
+            parts.append((count, name))
+    told = [f"{count} {name}" for count, name in parts[:2] if count]
+    return " ".join(told) or "0 s"
+
+
+def _fields(case: Case, phrases: Phrases) -> dict[str, str]:
+    subject = case.subject
+    return {
+        "thing": short(subject.feature) if subject.feature is not None else phrases.thing,
+        "metric": _metric(case),
+        "version": short(subject.version, 20) if subject.version is not None else "in question",
+    }
+
+
+def _happened(case: Case, phrases: Phrases) -> str:
+    direction = direction_of(case.evidence)
+    bad_values = _bad_values(case.subject)
+    if bad_values is not None:
+        return {"up": f"more {bad_values}", "down": f"fewer {bad_values}"}.get(direction, bad_values)
+    return {"up": phrases.up, "down": phrases.down}.get(direction, phrases.changed)
+
+
+def _bad_values(subject: Subject) -> str | None:
+    if subject.kind is not Kind.DATA_QUALITY:
+        return None
+    check = subject.check.lower()
+    return next((words for marks, words in _QUALITY if any(mark in check for mark in marks)), None)
+
+
+def _title(case: Case, happened: str, size: str | None) -> str:
+    where = _model(case.subject)
+    segment = f" (segment {short(case.subject.segment, 24)})" if case.subject.segment is not None else ""
+    tail = _tail(case, happened, size)
+    room = _TITLE_CHARS - len(where) - len(": ") - len(tail)
+    return f"{where}: {clip(happened + segment, room)}{tail}"
+
+
+def _tail(case: Case, happened: str, size: str | None) -> str:
+    """Return the size behind a comma, or as "from 91% to 84%" where the figure has just been named."""
+    if size is None:
+        return ""
+    named = f"{_metric(case)} "
+    if size.startswith(named) and named in happened:
+        return f" from {clip(size.removeprefix(named), _SIZE_CHARS)}"
+    return f", {clip(size, _SIZE_CHARS)}"
+
+
+def _metric(case: Case) -> str:
+    named = text_in(case.evidence, "metric")
+    if named is None and "accuracy_now" in case.evidence:
+        return "accuracy"
+    return named or short(case.subject.check.replace("_", " "))
+
+
+def _model(subject: Subject) -> str:
+    version = "" if subject.version is None else f" version {short(subject.version, 12)}"
+    return f"{short(subject.model, 24)}{version}"
+
+
+def _impact(case: Case, text: str) -> str:
+    part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
+    version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
+    return f"{text} Concerns {part}{version}; the window held {case.events:,} events."
+
+
+def _action(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:
+    sentences = [phrases.first_step.format_map(fields)]
+    if case.fallback is not None and phrases.fallback_helps:
+        sentences.append(f"If answers already do harm, route traffic to {short(case.fallback)} meanwhile.")
+    call = _call(case)
+    if call is not None:
+        sentences.append(call)
+    sentences.append(f"If ignored: {phrases.ignored.format_map(fields)}.")
+    return " ".join(sentences)
+
+
+def _call(case: Case) -> str | None:
+    """Return who is called first and who after them, or None if the settings name nobody."""
+    contact = f" ({short(case.contact)})" if case.contact is not None and case.team is not None else ""
+    first = case.team if case.team is not None else case.contact
+    people = [f"{short(first)}{contact}"] if first is not None else []
+    people += [short(name) for name in case.escalation]
+    return f"Call first: {', then '.join(people)}." if people else None
+
+
+def _recovered(case: Case, phrases: Phrases) -> Words:
+    fields = _fields(case, phrases)
+    lasted = duration(case.lasted_ms)
+    happened = _happened(case, phrases).format_map(fields)
+    return Words(
+        title=_title(case, f"over: {happened}", f"lasted {lasted}"),
+        impact=f"The figures are back inside their limits after {lasted}.",
+        likely_causes=(),
+        suggested_action="Nothing is needed now. Write down what ended it; if nobody did anything, it may return.",
+    )
+
+
+def _retired(case: Case, phrases: Phrases) -> Words:
+    fields = _fields(case, phrases)
+    happened = _happened(case, phrases).format_map(fields)
+    return Words(
+        title=_title(case, f"closed, version gets no traffic any more: {happened}", None),
+        impact="The version gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
+        likely_causes=(),
+        suggested_action="Before this version gets traffic again, find out what was wrong with it.",
+    )

@@ -1,0 +1,92 @@
+"""Where messages to people go: sinks, and the routes that choose among them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from schemas.finding import Kind, Severity
+from schemas.setting_types import FROZEN, ExpectedError, Name, Place, Text, nearest, raise_if_any, unknown_key
+
+ROUTE_KEYS: Final = ("model", "kind", "check", "severity", "version", "feature", "segment", "team")
+"""What a route can match: fields of an alert event's data, and the owner's team."""
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_CLOSED_VALUES: Final = {"kind": [str(kind) for kind in Kind], "severity": [str(level) for level in Severity]}
+
+
+class StdoutSink(BaseModel):
+    """One line per message on the standard output."""
+
+    model_config = FROZEN
+
+    type: Literal["stdout"]
+    format: Literal["text", "json"] = "text"
+
+
+class SlackSink(BaseModel):
+    """A Slack incoming webhook; its URL is the secret."""
+
+    model_config = FROZEN
+
+    type: Literal["slack"]
+    webhook_url: SecretStr
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_https(cls, url: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            scheme, host = parts.scheme, parts.hostname
+        except ValueError:
+            scheme, host = "", None
+        if host and (scheme == "https" or (scheme == "http" and host in _LOOPBACK)):
+            return url
+        raise ExpectedError("an https URL (http only on the loopback host)")
+
+
+Sink: TypeAlias = Annotated[StdoutSink | SlackSink, Field(discriminator="type")]
+
+SINK_MODELS: Final[dict[str, type[BaseModel]]] = {"stdout": StdoutSink, "slack": SlackSink}
+
+
+def secret_keys(sink_type: object) -> frozenset[str]:
+    """Return the keys of a sink type whose values are secrets; none for an unknown type."""
+    model = SINK_MODELS.get(sink_type) if isinstance(sink_type, str) else None
+    if model is None:
+        return frozenset()
+    return frozenset(key for key, field in model.model_fields.items() if field.annotation is SecretStr)
+
+
+class Route(BaseModel):
+    """Alerts whose fields equal all of `match` go to `sinks`; an empty match takes every alert."""
+
+    model_config = FROZEN
+
+    match: dict[str, Text] = Field(default_factory=dict)
+    sinks: list[Name]
+
+    @field_validator("match")
+    @classmethod
+    def _known(cls, match: dict[str, str]) -> dict[str, str]:
+        problems: list[tuple[Place, str]] = []
+        for key, value in match.items():
+            known = _CLOSED_VALUES.get(key)
+            if key not in ROUTE_KEYS:
+                problems.append(((key,), unknown_key(key, ROUTE_KEYS)))
+            elif known is not None and value not in known:
+                problems.append(((key,), f'unknown {key} "{value}"; {nearest(value, known)}'))
+        raise_if_any(problems)
+        return match
+
+    @field_validator("sinks")
+    @classmethod
+    def _once_each(cls, sinks: list[str]) -> list[str]:
+        if not sinks:
+            raise ValueError("expected the name of at least one sink")
+        raise_if_any(
+            [((i,), f'sink "{name}" is named twice') for i, name in enumerate(sinks) if name in sinks[:i]]
+        )
+        return sinks

@@ -1,0 +1,135 @@
+"""What a batch is once it is decoded: one set of columns per model and topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from consumers.rejects import Rejected
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+OK, FALLBACK, ERROR = range(3)
+"""Codes of the three statuses, in the order of `detectors.layout.STATUSES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Raw messages of one topic and partition, in log order.
+
+    Parameters
+    ----------
+    values
+        Message bytes; None for a tombstone.
+    timestamps_ms
+        Each record's own time, or None for files, which have none.
+    """
+
+    values: Sequence[bytes | None]
+    timestamps_ms: Integers | None = None
+
+
+@dataclass(slots=True)
+class PredictionColumns:
+    """Well-formed predictions of one model, in log order; every array has length n.
+
+    Parameters
+    ----------
+    index
+        Place of the message in its batch.
+    ids
+        12-byte digests of model and prediction id.
+    time_ms, version, segment, status, shadow, predicted, value, latency_ms
+        `version`, `segment` and `predicted` are codes of the partition's tables (`NO_CLASS` for none);
+        `value` is the score of the positive or of the predicted class, or the predicted number, NaN for
+        none.
+    cells, moments
+        Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
+    """
+
+    index: Integers
+    ids: list[bytes]
+    time_ms: Integers
+    version: Integers
+    segment: Integers
+    status: Integers
+    shadow: npt.NDArray[np.bool_]
+    predicted: Integers
+    value: Floats
+    latency_ms: Floats
+    cells: Integers
+    moments: Integers
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> PredictionColumns:
+        """Return the rows where `keep` is true."""
+        return PredictionColumns(
+            self.index[keep],
+            [i for i, k in zip(self.ids, keep.tolist(), strict=True) if k],
+            self.time_ms[keep],
+            self.version[keep],
+            self.segment[keep],
+            self.status[keep],
+            self.shadow[keep],
+            self.predicted[keep],
+            self.value[keep],
+            self.latency_ms[keep],
+            self.cells[keep],
+            self.moments[keep],
+        )
+
+
+@dataclass(slots=True)
+class LabelColumns:
+    """Well-formed ground truth of one model, in log order.
+
+    Parameters
+    ----------
+    truth
+        Class code, or the true number for a regression.
+    """
+
+    index: Integers
+    ids: list[bytes]
+    time_ms: Integers
+    revision: Integers
+    truth: Floats
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> LabelColumns:
+        """Return the rows where `keep` is true."""
+        ids = [i for i, k in zip(self.ids, keep.tolist(), strict=True) if k]
+        return LabelColumns(self.index[keep], ids, self.time_ms[keep], self.revision[keep], self.truth[keep])
+
+
+@dataclass(slots=True)
+class DecodedBatch:
+    """Both topics' messages of one partition, decoded.
+
+    Parameters
+    ----------
+    prediction_rejects, label_rejects
+        Inputs that could not be used, by place in their own topic's batch.
+    """
+
+    predictions: dict[str, PredictionColumns] = field(default_factory=dict)
+    labels: dict[str, LabelColumns] = field(default_factory=dict)
+    prediction_rejects: list[Rejected] = field(default_factory=list)
+    label_rejects: list[Rejected] = field(default_factory=list)
+
+    def ids(self) -> list[bytes]:
+        """Return the distinct ids of the batch, in a fixed order."""
+        seen: dict[bytes, None] = {}
+        for predictions in self.predictions.values():
+            seen.update(dict.fromkeys(predictions.ids))
+        for labels in self.labels.values():
+            seen.update(dict.fromkeys(labels.ids))
+        return list(seen)

@@ -1,0 +1,146 @@
+"""From bytes to checked events: the fast decoder, and the slow path that decides when it refuses.
+
+msgspec refuses JSON's NaN and Infinity and any wrong type outright. Neither makes a prediction unusable:
+a bad feature value is an invalid value of that feature. So what the fast decoder refuses is read again by
+the standard library, which accepts NaN, and checked by the same rules with the features set apart. The
+published contract is `schemas.events`; a test proves that both accept and reject the same messages.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from consumers.rejects import Reason
+from schemas.errors import Reject
+
+DEPTH_MAX: Final = 64
+EVENT_BYTES_MAX: Final = 1_000_000
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class Output(msgspec.Struct, gc=False):
+    """A model's answer, as far as the envelope can tell without knowing the model's task."""
+
+    label: str | int | bool | None = None
+    score: Share | None = None
+    probabilities: Annotated[dict[str, Share], Meta(min_length=1)] | None = None
+    value: float | None = None
+    decision: str | int | bool | None = None
+
+
+class PredictionEnvelope(msgspec.Struct):
+    """A prediction event with its features still as bytes."""
+
+    prediction_id: Name
+    model: str
+    time: str | int
+    output: Output | None = None
+    version: str = "0"
+    features: Raw = Raw(b"null")
+    segments: dict[str, str | int | float | bool | None] | None = None
+    latency_ms: Annotated[float, Meta(ge=0)] | None = None
+    status: Literal["ok", "fallback", "error"] = "ok"
+    error: Any = None
+    shadow: bool = False
+    weight: Annotated[float, Meta(ge=0)] = 1.0
+    parsed: dict[str, Any] | UnsetType = UNSET
+
+
+class LabelEnvelope(msgspec.Struct, gc=False):
+    """A ground-truth event."""
+
+    prediction_id: Name
+    model: str
+    time: str | int
+    label: str | int | bool | None = None
+    value: float | None = None
+    revision: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
+    prediction_time: str | int | None = None
+
+
+_prediction = msgspec.json.Decoder(PredictionEnvelope)
+_label = msgspec.json.Decoder(LabelEnvelope)
+
+
+def decode_prediction(data: bytes | None) -> PredictionEnvelope:
+    """Return one prediction event.
+
+    Raises
+    ------
+    Reject
+        Reasons `empty`, `decode` or `contract`.
+    """
+    try:
+        event = _prediction.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+        return _slow_prediction(_object(data))
+    if bytes(event.features)[:1] not in (b"{", b"n"):  # n as in null
+        raise Reject(Reason.CONTRACT, "features: expected an object of name to value")
+    return event
+
+
+def decode_label(data: bytes | None) -> LabelEnvelope:
+    """Return one ground-truth event; raises `Reject` as `decode_prediction` does."""
+    try:
+        return _label.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+        return _slow_label(_object(data))
+
+
+def _object(data: bytes | None) -> dict[str, Any]:
+    if not data:
+        raise Reject(Reason.EMPTY, "expected a JSON object, found no bytes")
+    if len(data) > EVENT_BYTES_MAX:
+        raise Reject(Reason.DECODE, f"expected at most {EVENT_BYTES_MAX} bytes, found {len(data)}")
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Reject(Reason.DECODE, f"expected a JSON object in UTF-8: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise Reject(Reason.DECODE, f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _slow_prediction(value: dict[str, Any]) -> PredictionEnvelope:
+    features = value.pop("features", None)
+    value.pop("parsed", None)
+    error = value.pop("error", None)
+    if features is not None and not isinstance(features, dict):
+        raise Reject(Reason.CONTRACT, "features: expected an object of name to value")
+    event: PredictionEnvelope = _convert(value, PredictionEnvelope)
+    event.parsed = features if features is not None else UNSET
+    event.error = error if isinstance(error, str) else None
+    output = event.output
+    numbers = [event.latency_ms, event.weight]
+    if output is not None:
+        numbers += [output.score, output.value, *(output.probabilities or {}).values()]
+    _finite(numbers)
+    return event
+
+
+def _slow_label(value: dict[str, Any]) -> LabelEnvelope:
+    event: LabelEnvelope = _convert(value, LabelEnvelope)
+    _finite([event.value])
+    return event
+
+
+def _convert(value: dict[str, Any], kind: type[Any]) -> Any:
+    try:
+        event = msgspec.convert(value, kind)
+        event.prediction_id.encode()  # a lone surrogate is text to json and not to UTF-8
+        event.model.encode()
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError, OverflowError) as error:
+        raise Reject(Reason.CONTRACT, str(error)[:300]) from error
+    return event
+
+
+def _finite(numbers: list[float | None]) -> None:
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise Reject(Reason.CONTRACT, "expected finite numbers, found NaN or Infinity outside of features")

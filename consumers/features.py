@@ -1,0 +1,194 @@
+"""A batch of feature objects to columns of numbers and of category names.
+
+The usual object is decoded straight into a struct made from the profile's own feature list. An object
+that the struct refuses (NaN, a wrong type, a name that is not listed) is read value by value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from consumers.envelope import PredictionEnvelope
+from consumers.interning import UNLISTED_MAX, Interner
+from detectors.layout import PredictionLayout
+from detectors.profile import OUTPUT_PREFIX, NumericColumn
+
+MISSING = ""
+"""Stands for a missing category inside a batch; an empty string is a category called `(empty)`."""
+INVALID = "\x00"
+EMPTY = "(empty)"
+
+
+@dataclass(slots=True)
+class RawColumns:
+    """Values of a batch before they become cells.
+
+    Parameters
+    ----------
+    numbers
+        Shape (n, numeric columns); NaN where missing or invalid.
+    invalid
+        (row, numeric column) places of invalid numbers.
+    categories
+        Per categorical column: n names, `MISSING` or `INVALID` among them.
+    """
+
+    numbers: npt.NDArray[np.float64]
+    invalid: list[tuple[int, int]]
+    categories: list[list[str]]
+
+
+class FeatureReader:
+    """Reads the feature objects of one model in one partition.
+
+    Parameters
+    ----------
+    layout
+        The columns of the profile; those named `output.*` are not features and are left to the caller.
+    ignored
+        Feature names that the settings say to ignore.
+    """
+
+    def __init__(
+        self, model: str, layout: PredictionLayout, ignored: frozenset[str], interner: Interner
+    ) -> None:
+        features = [c for c in layout.columns if not c.column.name.startswith(OUTPUT_PREFIX)]
+        self._model = model
+        self._interner = interner
+        self._ignored = ignored
+        self.numeric = [c.column.name for c in features if isinstance(c.column, NumericColumn)]
+        self.categorical = [c.column.name for c in features if not isinstance(c.column, NumericColumn)]
+        self._names = set(self.numeric) | set(self.categorical)
+        self._build()
+
+    def _build(self) -> None:
+        """Make the struct; unlisted and ignored names are fields too, so that they cost no slow path."""
+        unlisted = self._interner.unlisted(self._model)
+        passed_over = [n for n in dict.fromkeys((*unlisted, *sorted(self._ignored))) if n not in self._names]
+        fields: list[tuple[str, Any, Any]] = []
+        rename: dict[str, str] = {}
+        kinds: list[tuple[list[str], Any, Any]] = [
+            (self.numeric, float | None, math.nan),
+            (self.categorical, str | int | float | bool | None, None),
+            (passed_over, msgspec.Raw, msgspec.Raw(b"null")),
+        ]
+        for names, kind, default in kinds:
+            for name in names:
+                rename[f"f{len(fields)}"] = name
+                fields.append((f"f{len(fields)}", kind, default))
+        struct = msgspec.defstruct(
+            "Features",
+            fields,
+            rename=rename,
+            gc=False,
+            forbid_unknown_fields=len(unlisted) < UNLISTED_MAX,
+        )
+        self._decode = msgspec.json.Decoder(struct).decode
+        count = len(self.numeric)
+        self._get_numbers = _getter([f"f{i}" for i in range(count)])
+        self._get_categories = _getter([f"f{i}" for i in range(count, count + len(self.categorical))])
+
+    def read(self, events: Sequence[PredictionEnvelope]) -> RawColumns:
+        """Return the values of a batch's features, columns in the profile's order."""
+        rows: list[Any] = []
+        odd: list[int] = []
+        decode = self._decode
+        for index, event in enumerate(events):
+            try:
+                rows.append(decode(event.features))
+            except (msgspec.MsgspecError, RecursionError):
+                rows.append(None)
+                odd.append(index)
+        blank = decode(b"{}")
+        if odd:
+            rows = [blank if row is None else row for row in rows]
+        columns = RawColumns(self._numbers(rows), [], self._categories(rows))
+        for index in odd:
+            self._read_slowly(columns, index, _parsed(events[index]))
+        return columns
+
+    def _numbers(self, rows: list[Any]) -> npt.NDArray[np.float64]:
+        width = len(self.numeric)
+        flat = map(self._get_numbers, rows)
+        try:
+            numbers = np.fromiter(chain.from_iterable(flat), dtype=np.float64, count=len(rows) * width)
+        except TypeError:  # a null among them
+            numbers = np.array([self._get_numbers(row) for row in rows], dtype=np.float64)
+        return numbers.reshape(len(rows), width)
+
+    def _categories(self, rows: list[Any]) -> list[list[str]]:
+        if not self.categorical:
+            return []
+        return [
+            [v if type(v) is str and v else category(v) for v in column]
+            for column in zip(*map(self._get_categories, rows), strict=True)
+        ]
+
+    def _read_slowly(self, columns: RawColumns, row: int, features: Mapping[str, Any]) -> None:
+        for position, name in enumerate(self.numeric):
+            value = features.get(name)
+            columns.numbers[row, position] = math.nan
+            if value is None:
+                continue
+            if type(value) in (int, float) and abs(value) < math.inf:
+                columns.numbers[row, position] = _as_float(value)
+            if math.isnan(columns.numbers[row, position]):
+                columns.invalid.append((row, position))
+        for position, name in enumerate(self.categorical):
+            columns.categories[position][row] = category(features.get(name))
+        new = [n for n in features if n not in self._names and n not in self._ignored]
+        if new and len(self._interner.unlisted(self._model)) < UNLISTED_MAX:
+            before = len(self._interner.unlisted(self._model))
+            for name in new:
+                self._interner.remember_unlisted(self._model, name)
+            if len(self._interner.unlisted(self._model)) > before:
+                self._build()
+
+
+def category(value: object) -> str:
+    """Return the category name of a feature's JSON value, `MISSING` or `INVALID`."""
+    if value is None:
+        return MISSING
+    if isinstance(value, str):
+        return value or EMPTY
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and abs(value) < math.inf:
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
+    return INVALID
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond float64
+        return math.nan
+
+
+def _getter(names: list[str]) -> Any:
+    if not names:
+        return lambda _row: ()
+    if len(names) == 1:
+        get = attrgetter(names[0])
+        return lambda row: (get(row),)
+    return attrgetter(*names)
+
+
+def _parsed(event: PredictionEnvelope) -> Mapping[str, Any]:
+    if event.parsed is not msgspec.UNSET:
+        return event.parsed
+    try:
+        parsed = json.loads(bytes(event.features))
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,175 @@
+"""Small numbers for the names that recur: versions, segments, classes.
+
+A partition stores these codes in its pending predictions, so its tables are part of its state and only
+ever grow. Each has a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from schemas.errors import Reject
+
+VERSIONS_MAX = 256
+SEGMENTS_MAX = 60_000
+CLASSES_MAX = 1_000
+UNLISTED_MAX = 32
+OTHER = "(other)"
+NONE = "(none)"
+NO_CLASS = 0xFFFF
+
+
+class Tables(msgspec.Struct):
+    """The names behind a partition's codes; position in a list is the code.
+
+    Parameters
+    ----------
+    models
+        Model names.
+    versions
+        (model, version) pairs.
+    segments
+        Per model: tuples with one segment name per declared dimension.
+    classes
+        Per model: class names.
+    unlisted
+        Per model: feature names that events carry and the profile does not list.
+    """
+
+    models: list[str] = []
+    versions: list[tuple[str, str]] = []
+    segments: dict[str, list[tuple[str, ...]]] = {}
+    classes: dict[str, list[str]] = {}
+    unlisted: dict[str, list[str]] = {}
+
+
+class Interner:
+    """Gives codes to names and remembers them in a partition's `Tables`."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self.tables = tables or Tables()
+        self.changed = False
+        self._versions = {pair: code for code, pair in enumerate(self.tables.versions)}
+        self._segments = {
+            model: {names: code for code, names in enumerate(rows)}
+            for model, rows in self.tables.segments.items()
+        }
+        self._classes = {
+            model: {name: code for code, name in enumerate(rows)}
+            for model, rows in self.tables.classes.items()
+        }
+        self._raw_segments: dict[tuple[str, tuple[object, ...]], int] = {}
+
+    def model(self, model: str) -> int:
+        """Return the code of a model."""
+        if model not in self.tables.models:
+            self.tables.models.append(model)
+            self.changed = True
+        return self.tables.models.index(model)
+
+    def version(self, model: str, version: str) -> int:
+        """Return the code of a model's version.
+
+        Raises
+        ------
+        Reject
+            Beyond `VERSIONS_MAX` versions of one model.
+        """
+        code = self._versions.get((model, version))
+        if code is not None:
+            return code
+        if sum(1 for name, _ in self.tables.versions if name == model) > VERSIONS_MAX:
+            raise Reject(
+                "too_many_versions",
+                f"model {model} has had {VERSIONS_MAX} versions; {version!r} is "
+                "one more: is a timestamp or a request id sent as the version?",
+            )
+        self.tables.versions.append((model, version))
+        self.changed = True
+        self._versions[model, version] = len(self.tables.versions) - 1
+        return len(self.tables.versions) - 1
+
+    def classes_of(self, model: str) -> dict[str, int]:
+        """Return the live name-to-code table of a model's classes; use `add_class` to extend it."""
+        return self._classes.setdefault(model, {})
+
+    def add_class(self, model: str, name: str) -> int:
+        """Return the code of a class name, giving it one if it is new.
+
+        Raises
+        ------
+        Reject
+            Beyond `CLASSES_MAX` classes.
+        """
+        codes = self.classes_of(model)
+        code = codes.get(name)
+        if code is not None:
+            return code
+        if len(codes) >= CLASSES_MAX:
+            raise Reject(
+                "too_many_classes",
+                f"model {model} has {CLASSES_MAX} classes; {name[:40]!r} is one "
+                "more: is a number sent as a label?",
+            )
+        codes[name] = len(codes)
+        self.tables.classes.setdefault(model, []).append(name)
+        self.changed = True
+        return codes[name]
+
+    def segment(
+        self, model: str, dimensions: tuple[str, ...], values: Mapping[str, object] | None, *, limit: int
+    ) -> int:
+        """Return the code of an event's segments.
+
+        Parameters
+        ----------
+        dimensions
+            The declared dimensions; a value that is absent is `(none)`.
+        limit
+            Number of names per dimension, beyond which values are `(other)`.
+        """
+        raw = tuple((values or {}).get(name) for name in dimensions)
+        key = (model, tuple(v if isinstance(v, str) else (type(v), v) for v in raw))
+        code = self._raw_segments.get(key)
+        if code is not None:
+            return code
+        rows = self.tables.segments.setdefault(model, [])
+        named = tuple(
+            self._segment_name(rows, position, dimension, raw[position], limit)
+            for position, dimension in enumerate(dimensions)
+        )
+        codes = self._segments.setdefault(model, {})
+        if named not in codes:
+            if len(rows) >= SEGMENTS_MAX:
+                named = tuple(f"{dimension}={OTHER}" for dimension in dimensions)
+            if named not in codes:
+                codes[named] = len(rows)
+                rows.append(named)
+                self.changed = True
+        if len(self._raw_segments) < SEGMENTS_MAX:
+            self._raw_segments[key] = codes[named]
+        return codes[named]
+
+    @staticmethod
+    def _segment_name(
+        rows: list[tuple[str, ...]], position: int, dimension: str, value: object, limit: int
+    ) -> str:
+        if value is None:
+            return f"{dimension}={NONE}"
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        name = f"{dimension}={text[:128]}"
+        taken = {row[position] for row in rows}
+        return name if name in taken or len(taken) < limit else f"{dimension}={OTHER}"
+
+    def unlisted(self, model: str) -> list[str]:
+        """Return the remembered feature names of a model that its profile does not list."""
+        return self.tables.unlisted.setdefault(model, [])
+
+    def remember_unlisted(self, model: str, name: str) -> None:
+        """Remember one more such name, up to `UNLISTED_MAX`."""
+        names = self.unlisted(model)
+        if len(names) < UNLISTED_MAX and name not in names:
+            names.append(name[:128])
+            self.changed = True

@@ -1,0 +1,276 @@
+"""The join: a model's batch of predictions and labels against what is remembered of their ids.
+
+Most predictions are new and most labels are the first of their id; those go through array arithmetic.
+Everything else (duplicates, corrections, labels that came first, several versions of one id) goes through
+`consumers.fold`, one id at a time. Both ways end in the same table of joined rows and counter changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from consumers.columns import ERROR, LabelColumns, PredictionColumns
+from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
+from consumers.pending import (
+    HEAD,
+    ONE_PREDICTION,
+    PREDICTION,
+    SHADOW_FLAG,
+    Entry,
+    PendingLabel,
+    PendingPrediction,
+    append_labels,
+    decode_entry,
+    encode_entry,
+    encode_predictions,
+)
+from consumers.plan import ModelPlan
+from consumers.rejects import Reason, Rejected
+from schemas.errors import Reject
+
+JOINED: Final = np.dtype(
+    [
+        ("sign", "<i8"),
+        ("version", "<i8"),
+        ("segment", "<i8"),
+        ("status", "<i8"),
+        ("shadow", "?"),
+        ("predicted", "<i8"),
+        ("value", "<f8"),
+        ("truth", "<f8"),
+        ("time_ms", "<i8"),
+        ("label_ms", "<i8"),
+        ("first", "?"),
+        ("standing", "?"),
+    ]
+)
+"""One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
+error windows (the first accepted label only), `standing` rows the figures of the version's life."""
+
+
+@dataclass(slots=True)
+class JoinResult:
+    """What a batch changed.
+
+    Parameters
+    ----------
+    accepted
+        Shape (predictions of the batch,): false for duplicates and rejected rows.
+    joined
+        Rows of type `JOINED`.
+    counters
+        Shape (versions, len(COUNTERS)): changes by version code.
+    orphans
+        Change of the number of ids whose labels have no prediction.
+    entries
+        New bytes of each changed id.
+    """
+
+    accepted: npt.NDArray[np.bool_]
+    joined: npt.NDArray[np.void]
+    counters: npt.NDArray[np.int64]
+    orphans: int = 0
+    entries: dict[bytes, bytes] = field(default_factory=dict)
+    prediction_rejects: list[Rejected] = field(default_factory=list)
+    label_rejects: list[Rejected] = field(default_factory=list)
+
+
+class Join:
+    """One model's join over one batch.
+
+    Parameters
+    ----------
+    plan
+        The model.
+    model_code
+        Its number in the stored entries.
+    found
+        Stored entries of the batch's ids; ids that are not there are new.
+    versions
+        Number of version codes of the partition.
+    """
+
+    def __init__(self, plan: ModelPlan, model_code: int, found: Mapping[bytes, bytes], versions: int) -> None:
+        self._plan = plan
+        self._model = model_code
+        self._found = found
+        self._regression = plan.is_regression
+        self._slow: list[tuple[object, ...]] = []
+        self._fast: list[npt.NDArray[np.void]] = []
+        self._result = JoinResult(
+            accepted=np.zeros(0, dtype=np.bool_),
+            joined=np.zeros(0, dtype=JOINED),
+            counters=np.zeros((versions, len(COUNTERS)), dtype=np.int64),
+        )
+
+    def run(self, predictions: PredictionColumns | None, labels: LabelColumns | None) -> JoinResult:
+        """Join a batch; either side may be None. All predictions are taken before all labels."""
+        if predictions is not None:
+            self._predictions(predictions)
+        if labels is not None:
+            self._labels(labels)
+        slow = np.array(self._slow, dtype=JOINED)
+        self._result.joined = np.concatenate([*self._fast, slow])
+        return self._result
+
+    def _predictions(self, columns: PredictionColumns) -> None:
+        result, found = self._result, self._found
+        fresh: dict[bytes, int] = {}
+        known: list[int] = []
+        for row, key in enumerate(columns.ids):
+            if key in fresh or key in found:
+                known.append(row)
+            else:
+                fresh[key] = row
+        rows = list(fresh.values())
+        result.accepted = np.zeros(len(columns), dtype=np.bool_)
+        result.accepted[rows] = True
+        result.entries.update(zip(fresh, encode_predictions(self._model, columns, rows), strict=True))
+        for row in known:
+            self._known_prediction(columns, row)
+        accepted = result.accepted
+        version = columns.version[accepted]
+        add_counts(result.counters, version, "predictions")
+        np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[accepted]), 1)
+
+    def _known_prediction(self, columns: PredictionColumns, row: int) -> None:
+        key = columns.ids[row]
+        before = self._entry(key)
+        prediction = PendingPrediction(
+            int(columns.time_ms[row]),
+            int(columns.version[row]),
+            int(columns.segment[row]),
+            int(columns.status[row]),
+            bool(columns.shadow[row]),
+            int(columns.predicted[row]),
+            float(columns.value[row]),
+        )
+        if any(p.version == prediction.version for p in before.predictions):
+            self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
+            return
+        try:
+            after = before.with_prediction(prediction)
+        except Reject as error:
+            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error))
+            self._result.prediction_rejects.append(rejected)
+            return
+        self._result.accepted[row] = True
+        self._change(key, before, after)
+
+    def _labels(self, columns: LabelColumns) -> None:
+        entries, found = self._result.entries, self._found
+        rows: list[int] = []
+        stored: list[bytes] = []
+        others: list[int] = []
+        seen: set[bytes] = set()
+        for row, key in enumerate(columns.ids):
+            entry = entries.get(key) or found.get(key)
+            if entry is None or len(entry) != ONE_PREDICTION or key in seen:
+                others.append(row)
+            else:
+                rows.append(row)
+                stored.append(entry)
+            seen.add(key)
+        if rows:
+            self._first_labels(columns, rows, stored)
+        for row in others:
+            self._other_label(columns, row)
+
+    def _first_labels(self, columns: LabelColumns, rows: list[int], stored: list[bytes]) -> None:
+        """Join labels whose id has one prediction and no label yet."""
+        plan, counters = self._plan, self._result.counters
+        body = np.frombuffer(b"".join(stored), dtype=[("head", HEAD), ("p", PREDICTION)])["p"]
+        take = np.array(rows, dtype=np.intp)
+        joined = np.zeros(len(rows), dtype=JOINED)
+        joined["sign"] = 1
+        for name in ("version", "segment", "predicted", "value"):
+            joined[name] = body[name]
+        joined["status"] = body["flags"] & 3
+        joined["shadow"] = body["flags"] & SHADOW_FLAG != 0
+        joined["truth"] = columns.truth[take]
+        joined["time_ms"] = body["time_low"] | body["time_high"].astype(np.int64) << 32
+        joined["label_ms"] = columns.time_ms[take]
+        joined["first"] = joined["standing"] = True
+        age = joined["label_ms"] - joined["time_ms"]
+        late = age > plan.horizon_ms
+        forgotten = age > plan.horizon_ms + plan.memory_ms
+        version = joined["version"]
+        add_counts(counters, version[~forgotten], "labels")
+        add_counts(counters, version[late & ~forgotten], "late")
+        add_counts(counters, version[~late], "joined")
+        self._result.orphans += int(forgotten.sum())
+        self._fast.append(joined[~late])
+        keys = [columns.ids[row] for row in rows]
+        values = append_labels(stored, columns, rows, regression=self._regression)
+        self._result.entries.update(zip(keys, values, strict=True))
+
+    def _other_label(self, columns: LabelColumns, row: int) -> None:
+        key = columns.ids[row]
+        before = self._entry(key)
+        label = PendingLabel(int(columns.time_ms[row]), int(columns.revision[row]), float(columns.truth[row]))
+        try:
+            after = before.with_label(label)
+        except Reject as error:
+            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error))
+            self._result.label_rejects.append(rejected)
+            return
+        self._change(key, before, after)
+
+    def _entry(self, key: bytes) -> Entry:
+        data = self._result.entries.get(key) or self._found.get(key)
+        return Entry(self._model) if data is None else decode_entry(data, regression=self._regression)
+
+    def _change(self, key: bytes, before: Entry, after: Entry) -> None:
+        """Book the difference between what an id came to before and what it comes to now."""
+        limits = {"horizon_ms": self._plan.horizon_ms, "memory_ms": self._plan.memory_ms}
+        old = {p.version: outcome(p, before.labels, **limits) for p in before.predictions}
+        for prediction in after.predictions:
+            new = outcome(prediction, after.labels, **limits)
+            self._book(prediction, old.get(prediction.version) or Outcome(), new)
+        self._result.orphans += is_orphan(after, **limits) - is_orphan(before, **limits)
+        self._result.entries[key] = encode_entry(after, regression=self._regression)
+
+    def _book(self, prediction: PendingPrediction, old: Outcome, new: Outcome) -> None:
+        row = self._result.counters[prediction.version]
+        row[COLUMN["labels"]] += new.labels - old.labels
+        row[COLUMN["duplicate_labels"]] += new.duplicates - old.duplicates
+        row[COLUMN["corrections"]] += new.corrections - old.corrections
+        row[COLUMN["conflicts"]] += new.conflicts - old.conflicts
+        row[COLUMN["late"]] += new.late - old.late
+        row[COLUMN["joined"]] += (new.standing is not None) - (old.standing is not None)
+        if new.first is not None and old.first is None:
+            self._contribute(1, prediction, new.first, first=True, standing=False)
+        if _content(new.standing) != _content(old.standing):
+            if old.standing is not None:
+                self._contribute(-1, prediction, old.standing, first=False, standing=True)
+            if new.standing is not None:
+                self._contribute(1, prediction, new.standing, first=False, standing=True)
+
+    def _contribute(
+        self, sign: int, p: PendingPrediction, label: PendingLabel, *, first: bool, standing: bool
+    ) -> None:
+        self._slow.append(
+            (sign, p.version, p.segment, p.status, p.shadow, p.predicted, p.value, label.truth,
+             p.time_ms, label.time_ms, first, standing)
+        )  # fmt: skip
+
+
+def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:
+    """Return what a row is made of, so that taking it back takes back the same."""
+    return None if label is None else (label.revision, label.truth, label.time_ms)
+
+
+def add_counts(counters: npt.NDArray[np.int64], versions: npt.NDArray[np.int64], name: str) -> None:
+    """Count one for each of these version codes under a counter's name."""
+    np.add.at(counters[:, COLUMN[name]], versions, 1)
+
+
+def measurable(joined: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Return the rows that have an answer to measure: those whose prediction did not fail."""
+    answered: npt.NDArray[np.void] = joined[joined["status"] != ERROR]
+    return answered

@@ -1,0 +1,342 @@
+"""The gate to Kafka: one consumer for both topics, one idempotent producer.
+
+Nothing else in this room imports confluent_kafka.
+The group is subscribed to the predictions topic alone; the label partitions of the same numbers are assigned
+by hand beside them, because no assignor of a cooperative group promises to keep two topics together. Offsets
+come from the store, never from the group.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from consumers.columns import Records
+from schemas.errors import Retry, Stop
+
+CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
+METADATA_TIMEOUT_S: Final = 8.0
+
+_OWN_SETTINGS: Final[dict[str, Any]] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "partition.assignment.strategy": "cooperative-sticky",
+    "queued.max.messages.kbytes": 32_768,
+}
+_FATAL: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have a leading underscore
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+
+_log = logging.getLogger("watchkeeper.kafka")
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+
+@dataclass(slots=True)
+class TopicMessages:
+    """Messages of one topic and partition, in log order."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def records(self) -> Records:
+        """Return the messages as the decoder takes them."""
+        times = [message.timestamp() for message in self.messages]
+        stamped = all(kind != TIMESTAMP_NOT_AVAILABLE for kind, _ in times)
+        stamps = np.array([ms for _, ms in times], dtype=np.int64) if stamped else None
+        return Records([message.value() for message in self.messages], stamps)
+
+    def next_offset(self, default: int) -> int:
+        """Return the offset after the last message."""
+        return offset_of(self.messages[-1]) + 1 if self.messages else default
+
+
+@dataclass(slots=True)
+class PartitionMessages:
+    """What one `consume` brought for one partition, both topics.
+
+    Parameters
+    ----------
+    predictions_end, labels_end
+        True if the end of that topic was reached.
+    """
+
+    predictions: TopicMessages = field(default_factory=TopicMessages)
+    labels: TopicMessages = field(default_factory=TopicMessages)
+    predictions_end: bool = False
+    labels_end: bool = False
+
+
+class EventSource:
+    """Consumes both topics of the partitions that the group gives us.
+
+    Parameters
+    ----------
+    properties
+        librdkafka's properties, `bootstrap.servers` among them.
+    group
+        Consumer group.
+    predictions, labels
+        Topic names; labels is None for a member that only wants the assignment.
+    on_assign, on_revoke
+        Told the partition numbers, from inside `consume`; both must return at once. After `on_assign` the
+        caller calls `start` for each partition when it is ready.
+    """
+
+    def __init__(  # noqa: PLR0913 - the two topics and the two callbacks belong together
+        self,
+        properties: Mapping[str, Any],
+        group: str,
+        predictions: str,
+        labels: str | None,
+        *,
+        on_assign: Callable[[list[int]], None],
+        on_revoke: Callable[[list[int]], None],
+    ) -> None:
+        self._predictions = predictions
+        self._labels = labels
+        self._on_assign = on_assign
+        self._on_revoke = on_revoke
+        self._problem: str | None = None
+        self._consumer = Consumer(
+            {**properties, **_OWN_SETTINGS, "group.id": group, "error_cb": self._error}, logger=_log
+        )
+        if labels is not None:  # known metadata spares the first label fetch a second and a half
+            self._consumer.list_topics(labels, timeout=METADATA_TIMEOUT_S)
+        self._consumer.subscribe(
+            [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def _error(self, error: KafkaError) -> None:
+        self._problem = error.str()
+        if error.code() in _FATAL:
+            raise Stop(f"kafka: {error.str()}; check topics and rights", exit_code=1)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign([])  # nothing is fetched before `start`
+        self._on_assign([p.partition for p in partitions])
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = [p.partition for p in partitions]
+        self._on_revoke(numbers)
+        held = {(tp.topic, tp.partition) for tp in consumer.assignment()}
+        consumer.incremental_unassign(
+            [tp for n in numbers for tp in self._both(n) if (tp.topic, tp.partition) in held]
+        )
+
+    def _both(
+        self, partition: int, predictions: int = OFFSET_INVALID, labels: int = OFFSET_INVALID
+    ) -> list[TopicPartition]:
+        both = [TopicPartition(self._predictions, partition, predictions)]
+        if self._labels is not None:
+            both.append(TopicPartition(self._labels, partition, labels))
+        return both
+
+    def start(self, partition: int, predictions: int, labels: int) -> None:
+        """Begin to fetch a partition's topics at these offsets."""
+        self._consumer.incremental_assign(self._both(partition, predictions, labels))
+
+    def rewind(self, partition: int, predictions: int, labels: int) -> None:
+        """Fetch a started partition again from these offsets."""
+        for place in self._both(partition, predictions, labels):
+            self._consumer.seek(place)
+
+    def bounds(self, partition: int) -> dict[str, tuple[int, int]]:
+        """Return (first offset, next offset) of each topic's partition.
+
+        Raises
+        ------
+        Retry
+            If the broker does not answer.
+        """
+        try:
+            return {
+                tp.topic: self._consumer.get_watermark_offsets(tp, timeout=METADATA_TIMEOUT_S)
+                for tp in self._both(partition)
+            }
+        except KafkaException as error:
+            raise Retry(f"kafka: {error.args[0].str()}") from error
+
+    def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
+        """Return the next messages by partition, in log order per topic; may call back.
+
+        Raises
+        ------
+        Stop
+            If the broker no longer has the offsets that are wanted, or refuses us.
+        """
+        batches: dict[int, PartitionMessages] = {}
+        for message in self._consumer.consume(count, timeout_s):
+            error, partition = message.error(), message.partition()
+            if error is None and partition is not None:
+                batch = batches.setdefault(partition, PartitionMessages())
+                self._topic(batch, message).messages.append(message)
+            elif error is None:
+                continue
+            elif error.code() == KafkaError._PARTITION_EOF and partition is not None:  # noqa: SLF001
+                batch = batches.setdefault(partition, PartitionMessages())
+                if message.topic() == self._predictions:
+                    batch.predictions_end = True
+                else:
+                    batch.labels_end = True
+            else:
+                self._fault(message, error)
+        return batches
+
+    def _topic(self, batch: PartitionMessages, message: Message) -> TopicMessages:
+        return batch.predictions if message.topic() == self._predictions else batch.labels
+
+    def _fault(self, message: Message, error: KafkaError) -> None:
+        where = f"kafka: {message.topic()}[{message.partition()}]"
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+            raise Stop(
+                f"{where}: {error.str()}; the topic was recreated or retention has removed what was not read "
+                "yet; start with another app name, or restore the topic",
+                exit_code=1,
+            )
+        self._error(error)
+
+    def pause(self) -> None:
+        """Fetch nothing until `resume`; the group is kept by calling `consume`."""
+        self._consumer.pause(self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Fetch again."""
+        self._consumer.resume(self._consumer.assignment())
+
+    def keep_alive(self, timeout_s: float) -> None:
+        """Serve the group for a while without taking messages; meant for while we are paused."""
+        for message in self._consumer.consume(1, timeout_s):
+            topic, partition = message.topic(), message.partition()
+            if message.error() is None and topic is not None and partition is not None:
+                # Fetched before the pause: it must come again.
+                self._consumer.seek(TopicPartition(topic, partition, offset_of(message)))
+
+    def witness(self, offsets: Mapping[int, tuple[int, int]]) -> None:
+        """Commit offsets to Kafka, for tools that show lag; nothing depends on them."""
+        places = [tp for n, (p, q) in offsets.items() for tp in self._both(n, p, q) if tp.offset >= 0]
+        if places:
+            try:
+                self._consumer.commit(offsets=places, asynchronous=True)
+            except KafkaException as error:
+                _log.warning("offsets not committed to the group: %s", error.args[0].str())
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+
+class EventSink:
+    """An idempotent producer.
+
+    Parameters
+    ----------
+    properties
+        librdkafka's properties.
+    """
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        own = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "message.max.bytes": 2_000_000}
+        self._producer = Producer({**properties, **own}, logger=_log)
+        self._partitions: dict[str, int] = {}
+
+    def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic; raises `Retry` if the broker does not answer."""
+        if topic not in self._partitions:
+            self._partitions[topic] = partition_counts(self._producer, [topic])[topic]
+        return self._partitions[topic]
+
+    def publish(
+        self,
+        topic: str,
+        records: Sequence[tuple[bytes, bytes]],
+        *,
+        partition: int | None,
+        timeout_s: float = 10.0,
+    ) -> int:
+        """Publish (key, value) records; returns how many, from the first on, were acknowledged.
+
+        Parameters
+        ----------
+        partition
+            The partition for all of them, or None to let the key decide.
+        """
+        failed: list[int] = []
+
+        def acknowledged(place: int) -> Callable[[KafkaError | None, Message], None]:
+            return lambda error, _: None if error is None else failed.append(place)
+
+        headers: list[tuple[str, str | bytes | None]] = [("content-type", CONTENT_TYPE)]
+        where: dict[str, Any] = {} if partition is None else {"partition": partition}
+        for place, (key, value) in enumerate(records):
+            self._producer.produce(
+                topic, value, key, headers=headers, on_delivery=acknowledged(place), **where
+            )
+        waiting = self._producer.flush(timeout_s)
+        return min([len(records) - waiting, *failed])
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._producer.flush(5.0)
+
+
+def offset_of(message: Message) -> int:
+    """Return a fetched message's offset."""
+    offset = message.offset()
+    if offset is None:
+        raise ValueError("a fetched message has an offset")
+    return offset
+
+
+def partition_counts(client: Any, topics: Sequence[str]) -> dict[str, int]:
+    """Return the number of partitions of each topic.
+
+    Parameters
+    ----------
+    client
+        A consumer, producer or admin client.
+
+    Raises
+    ------
+    Retry
+        If no broker answers.
+    Stop
+        If a topic does not exist.
+    """
+    counts: dict[str, int] = {}
+    for topic in topics:
+        try:
+            found = client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
+        except KafkaException as error:
+            raise Retry(f"kafka: no broker answers ({error.args[0].str()})") from error
+        if found.error is not None or not found.partitions:
+            mend = f"create it: kafka-topics.sh --create --topic {topic} --partitions N"
+            raise Stop(f"kafka: topic {topic!r} does not exist; {mend}", exit_code=1)
+        counts[topic] = len(found.partitions)
+    return counts
+
+
+def check_topics(properties: Mapping[str, Any], topics: Sequence[str]) -> dict[str, int]:
+    """Return partition counts of topics, connecting for it; raises `Retry` and `Stop` as `partition_counts`."""
+    producer = Producer({**properties, "socket.timeout.ms": 8000}, logger=_log)
+    return partition_counts(producer, topics)

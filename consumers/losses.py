@@ -1,0 +1,127 @@
+"""What each joined row adds to an error summary: counts, score cells, exact sums, confusion pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from consumers.interning import NO_CLASS
+from consumers.plan import ModelPlan
+from detectors.classes import NEGATIVE
+from detectors.exact import LIMBS, limbs
+from detectors.layout import ERROR_COUNTS, ErrorLayout
+from detectors.sketch import LABEL_LAG_S
+from detectors.summary import KeyT, SummaryTable
+
+PROBABILITY_MIN: Final = 1e-15
+"""Probabilities are kept this far from 0 and 1 in the log loss, as scikit-learn does for float64."""
+
+_N, _WRONG, _SCORED, _APE_N = range(len(ERROR_COUNTS))
+
+Rows = npt.NDArray[np.intp]
+Joined = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
+
+
+class Losses:
+    """The losses of a batch of joined rows of one model, worked out once and added to many summaries.
+
+    Parameters
+    ----------
+    joined
+        Rows of `consumers.join.JOINED` that have an answer.
+    class_names
+        The partition's classes of the model, by code.
+    """
+
+    def __init__(self, plan: ModelPlan, joined: Joined, class_names: Sequence[str]) -> None:
+        self._plan = plan
+        self._names = class_names
+        self._sign: npt.NDArray[np.int64] = joined["sign"]
+        lag_s = np.maximum(joined["label_ms"] - joined["time_ms"], 0) / 1000.0
+        self._lag = ErrorLayout.LAG + LABEL_LAG_S.index(lag_s)
+        self._predicted: npt.NDArray[np.int64] = joined["predicted"]
+        if plan.is_regression:
+            self._truth = np.zeros(0, dtype=np.int64)
+            self._regression(joined["value"], joined["truth"])
+        else:
+            self._truth = joined["truth"].astype(np.int64)
+            self._classification(joined["value"])
+
+    def _classification(self, score: Floats) -> None:
+        codes = {name: code for code, name in enumerate(self._names)}
+        positive = codes.get(self._plan.classes.positive or "", -1)
+        wrong = self._predicted != self._truth
+        if NEGATIVE in codes:
+            wrong &= ~((self._predicted == codes[NEGATIVE]) & (self._truth != positive))
+        self._wrong = wrong
+        binary = self._plan.settings.task == "binary"
+        # With more than two classes the score is that of the predicted class, and "true" is "right".
+        true = self._truth == positive if binary else ~wrong
+        self._scored = ~np.isnan(score)
+        known = np.nan_to_num(score)
+        self._score, self._true = known, true
+        likelihood = np.clip(np.where(true, known, 1 - known), PROBABILITY_MIN, 1 - PROBABILITY_MIN)
+        self._sums = np.column_stack([-np.log(likelihood), (known - true) ** 2, known])
+        self._sums[~self._scored] = 0.0
+        self._has_ape = np.zeros(len(score), dtype=np.bool_)
+
+    def _regression(self, predicted: Floats, truth: Floats) -> None:
+        error = predicted - truth
+        self._wrong = np.zeros(len(error), dtype=np.bool_)
+        self._scored = np.ones(len(error), dtype=np.bool_)
+        self._has_ape = truth != 0
+        absolute = np.abs(error)
+        size = np.abs(predicted) + np.abs(truth)
+        ape = np.divide(absolute, np.abs(truth), out=np.zeros_like(error), where=self._has_ape)
+        smape = np.divide(2 * absolute, size, out=np.zeros_like(error), where=size > 0)
+        columns = [error, absolute, error**2, truth, truth**2, predicted, ape, smape]
+        self._sums = np.nan_to_num(np.column_stack(columns))
+
+    def add_to(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, *, pick: Rows) -> None:
+        """Add the losses of the picked rows to rows of a table.
+
+        Parameters
+        ----------
+        rows
+            Shape (k,): the table row of each picked loss.
+        pick
+            Shape (k,): which losses.
+        """
+        sign = self._sign[pick]
+        table.add_counts(rows, np.full(len(rows), _N), sign)
+        for flags, cell in ((self._wrong, _WRONG), (self._scored, _SCORED), (self._has_ape, _APE_N)):
+            where = flags[pick]
+            table.add_counts(rows[where], np.full(int(where.sum()), cell), sign[where])
+        table.add_counts(rows, self._lag[pick], sign)
+        if not self._plan.is_regression:
+            where = self._scored[pick]
+            cells = self._score_cells(table.layout.score_bins, pick[where])
+            table.add_counts(rows[where], cells, sign[where])
+            self._add_pairs(table, rows, pick)
+        self._add_sums(table, rows, pick)
+
+    def _score_cells(self, bins: int, pick: Rows) -> npt.NDArray[np.int64]:
+        cell = np.minimum((self._score[pick] * bins).astype(np.int64), bins - 1)
+        return ErrorLayout.SCORES + np.where(self._true[pick], bins, 0) + cell
+
+    def _add_sums(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
+        distinct, groups = np.unique(rows, return_inverse=True)
+        added = limbs(self._sums[pick] * self._sign[pick][:, None], groups, len(distinct))
+        start = table.layout.counts
+        width = len(table.layout.sums) * LIMBS
+        table.matrix[distinct, start : start + width] += added.reshape(len(distinct), width)
+
+    def _add_pairs(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
+        classes = NO_CLASS + 1
+        key = (rows * classes + self._predicted[pick]) * classes + self._truth[pick]
+        distinct, inverse = np.unique(key, return_inverse=True)
+        counts = np.zeros(len(distinct), dtype=np.int64)
+        np.add.at(counts, inverse, self._sign[pick])
+        for code, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            rest, true = divmod(code, classes)
+            row, predicted = divmod(rest, classes)
+            table.add_pair(row, (self._names[predicted], self._names[true]), count)

@@ -1,0 +1,221 @@
+"""The stores in memory: first-class twins of the Redis ones, for `replay` and for tests without a server."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, islice
+
+import numpy as np
+
+from consumers.partition_time import SWEEP_WHOLE
+from consumers.store import (
+    Claimed,
+    Commit,
+    CommitStatus,
+    ModelClaimed,
+    ModelCommit,
+    Position,
+    Slot,
+)
+from consumers.windows import WindowBlob
+from schemas.finding import Stream
+
+BUCKETS = 1024
+HISTORY_MAX = 1000
+_TIMES = np.dtype([("counts", "u1"), ("model", "<u2"), ("low", "<u4"), ("high", "<u2")])
+WindowPlace = tuple[str, Stream]
+
+
+@dataclass(slots=True)
+class _PartitionState:
+    token: str = ""
+    position: Position | None = None
+    clocks: bytes | None = None
+    tables: bytes | None = None
+    totals: dict[str, bytes] = field(default_factory=dict)
+    buckets: list[dict[bytes, bytes]] = field(default_factory=lambda: [{} for _ in range(BUCKETS)])
+    windows: dict[WindowPlace, dict[int, dict[tuple[str, str], bytes]]] = field(default_factory=dict)
+    dead_letters: deque[bytes] = field(default_factory=deque)
+
+
+class MemoryPartitions:
+    """`PartitionStore` in memory."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[int, _PartitionState] = {}
+        self._tokens = count()
+
+    def _state(self, partition: int) -> _PartitionState:
+        return self._partitions.setdefault(partition, _PartitionState())
+
+    def claim(self, partition: int) -> Claimed:
+        """See `PartitionStore.claim`."""
+        state = self._state(partition)
+        state.token = str(next(self._tokens))
+        return Claimed(state.token, state.position, state.clocks, state.tables, dict(state.totals))
+
+    def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """See `PartitionStore.fetch`."""
+        buckets = self._state(partition).buckets
+        found = {}
+        for key in ids:
+            value = buckets[_bucket(key)].get(key)
+            if value is not None:
+                found[key] = value
+        return found
+
+    def commit(self, commit: Commit) -> CommitStatus:
+        """See `PartitionStore.commit`."""
+        state = self._state(commit.partition)
+        if state.token != commit.token:
+            return CommitStatus.FENCED
+        if state.position == commit.new:
+            return CommitStatus.ALREADY
+        if (state.position or commit.old) != commit.old:
+            return CommitStatus.MISMATCH
+        for key, value in commit.entries.items():
+            state.buckets[_bucket(key)][key] = value
+        for blob in commit.windows:
+            starts = state.windows.setdefault((blob.model, blob.stream), {})
+            starts.setdefault(blob.start_ms, {})[blob.version, blob.segment] = blob.data
+        state.totals.update(commit.totals)
+        state.dead_letters.extend(commit.dead_letters)
+        if commit.sweep is not None:
+            first = commit.sweep.first * BUCKETS // SWEEP_WHOLE
+            last = (commit.sweep.first + commit.sweep.count) * BUCKETS // SWEEP_WHOLE
+            for number in range(first, last):
+                _let_go(state.buckets[number % BUCKETS], commit.sweep.cutoff_ms)
+        state.clocks, state.tables = commit.clocks, commit.tables or state.tables
+        state.position = commit.new
+        return CommitStatus.COMMITTED
+
+    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
+        """See `PartitionStore.windows`."""
+        return self._between(partition, model, stream, from_ms - 1, None)
+
+    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
+        """See `PartitionStore.slot`."""
+        state = self._state(partition)
+        sequence = -1 if state.position is None else state.position.sequence
+        blobs = self._between(partition, model, stream, after_ms, limit)
+        return Slot(sequence, state.clocks, blobs)
+
+    def _between(
+        self, partition: int, model: str, stream: Stream, after_ms: int, limit: int | None
+    ) -> list[WindowBlob]:
+        starts = self._state(partition).windows.get((model, stream), {})
+        return [
+            WindowBlob(model, stream, start, version, segment, data)
+            for start in sorted(s for s in starts if s > after_ms)[:limit]
+            for (version, segment), data in starts[start].items()
+        ]
+
+    def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
+        """See `PartitionStore.trim`."""
+        starts = self._state(partition).windows.get((model, stream), {})
+        for start in [s for s in starts if s <= until_ms]:
+            del starts[start]
+
+    def entries(self, partition: int) -> Iterator[bytes]:
+        """See `PartitionStore.entries`."""
+        for bucket in self._state(partition).buckets:
+            yield from bucket.values()
+
+    def totals(self, partition: int) -> dict[str, bytes]:
+        """See `PartitionStore.totals`."""
+        return dict(self._state(partition).totals)
+
+    def dead_letters(self, partition: int, limit: int) -> list[bytes]:
+        """See `PartitionStore.dead_letters`."""
+        return list(islice(self._state(partition).dead_letters, limit))
+
+    def drop_dead_letters(self, partition: int, token: str, count: int) -> bool:
+        """See `PartitionStore.drop_dead_letters`."""
+        state = self._state(partition)
+        if state.token != token:
+            return False
+        _drop(state.dead_letters, count)
+        return True
+
+
+@dataclass(slots=True)
+class _ModelState:
+    token: str = ""
+    sequence: int = 0
+    state: bytes | None = None
+    events: deque[bytes] = field(default_factory=deque)
+    history: deque[bytes] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
+
+
+class MemoryModels:
+    """`ModelStore` in memory."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, _ModelState] = {}
+        self._tokens = count()
+
+    def _state(self, model: str) -> _ModelState:
+        return self._models.setdefault(model, _ModelState())
+
+    def claim(self, model: str) -> ModelClaimed:
+        """See `ModelStore.claim`."""
+        state = self._state(model)
+        state.token = str(next(self._tokens))
+        return ModelClaimed(state.token, state.sequence, state.state)
+
+    def commit(self, commit: ModelCommit) -> CommitStatus:
+        """See `ModelStore.commit`."""
+        state = self._state(commit.model)
+        if state.token != commit.token:
+            return CommitStatus.FENCED
+        if state.sequence == commit.sequence + 1 and state.state == commit.state:
+            return CommitStatus.ALREADY
+        if state.sequence != commit.sequence:
+            return CommitStatus.MISMATCH
+        state.events.extend(commit.events)
+        state.history.extendleft(commit.history)
+        state.state, state.sequence = commit.state, commit.sequence + 1
+        return CommitStatus.COMMITTED
+
+    def events(self, model: str, limit: int) -> list[bytes]:
+        """See `ModelStore.events`."""
+        return list(islice(self._state(model).events, limit))
+
+    def drop_events(self, model: str, token: str, count: int) -> bool:
+        """See `ModelStore.drop_events`."""
+        state = self._state(model)
+        if state.token != token:
+            return False
+        _drop(state.events, count)
+        return True
+
+    def state(self, model: str) -> bytes | None:
+        """See `ModelStore.state`."""
+        return self._state(model).state
+
+    def history(self, model: str, limit: int) -> list[bytes]:
+        """See `ModelStore.history`."""
+        return list(islice(self._state(model).history, limit))
+
+
+def _bucket(key: bytes) -> int:
+    return int.from_bytes(key[:4], "little") % BUCKETS
+
+
+def _let_go(bucket: dict[bytes, bytes], cutoff_ms: Mapping[int, int]) -> None:
+    """Drop the entries whose first event time lies before their model's cutoff."""
+    if not bucket:
+        return
+    heads = np.frombuffer(b"".join(value[: _TIMES.itemsize] for value in bucket.values()), dtype=_TIMES)
+    time_ms = heads["low"] | heads["high"].astype(np.int64) << 32
+    limits = np.array([cutoff_ms.get(code, -(1 << 62)) for code in heads["model"].tolist()])
+    for key, gone in zip(list(bucket), (time_ms < limits).tolist(), strict=True):
+        if gone:
+            del bucket[key]
+
+
+def _drop(queue: deque[bytes], count: int) -> None:
+    for _ in range(min(count, len(queue))):
+        queue.popleft()

@@ -1,0 +1,189 @@
+"""One partition's step: state and batch to new state and one commit. Pure: no clock and no network.
+
+The state object is handed on, not copied: after `apply` the old state is gone, and a commit that the store
+refuses means throwing the partition away and claiming it afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from consumers.columns import DecodedBatch, PredictionColumns, Records
+from consumers.decode import BatchDecoder
+from consumers.interning import Interner, Tables
+from consumers.join import Join, JoinResult, add_counts
+from consumers.partition_time import PartitionTime
+from consumers.plan import ModelPlan
+from consumers.rejects import Reason, Rejected
+from consumers.store import Claimed, Commit, Position
+from consumers.totals import Totals
+from consumers.windows import ModelWindows, WindowBlob
+
+_TOO_OLD = (
+    "the prediction is older than label_horizon, late_memory and allowed_lateness together; whether its id "
+    "came before is no longer known, so it is not counted"
+)
+
+
+@dataclass(slots=True)
+class Applied:
+    """The outcome of a batch.
+
+    Parameters
+    ----------
+    commit
+        What to store; without dead letters, which the caller adds, who knows the records.
+    predictions, labels
+        Well-formed events in the batch.
+    """
+
+    commit: Commit
+    predictions: int
+    labels: int
+    prediction_rejects: list[Rejected]
+    label_rejects: list[Rejected]
+
+
+class Partition:
+    """The state of one owned partition and the step over it.
+
+    Parameters
+    ----------
+    plans
+        The models of the settings.
+    number
+        The partition's number.
+    claimed
+        What the store held when the partition was claimed.
+    start
+        Position to use when the store held none.
+    guarded
+        True where records carry no time of their own (files).
+    """
+
+    def __init__(
+        self,
+        plans: Mapping[str, ModelPlan],
+        number: int,
+        claimed: Claimed,
+        *,
+        start: Position,
+        guarded: bool = False,
+    ) -> None:
+        self.number = number
+        self.token = claimed.token
+        self.position = claimed.position or start
+        self._plans = plans
+        tables = msgspec.msgpack.decode(claimed.tables, type=Tables) if claimed.tables else Tables()
+        self._interner = Interner(tables)
+        self._codes = {name: self._interner.model(name) for name in plans}
+        self._decoder = BatchDecoder(plans, self._interner)
+        self._windows = {name: ModelWindows(plan, tables) for name, plan in plans.items()}
+        self._totals = Totals(self._interner, claimed.totals, self._windows, plans)
+        self.time = PartitionTime(plans, claimed.clocks, guarded=guarded)
+
+    def load(self, blobs: Sequence[WindowBlob]) -> None:
+        """Take up the windows that were open when the partition changed hands."""
+        for model, windows in self._windows.items():
+            windows.load([blob for blob in blobs if blob.model == model])
+
+    def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
+        """Decode a batch; the entries to fetch are then those of `DecodedBatch.ids`."""
+        return self._decoder.decode(predictions, labels)
+
+    def apply(
+        self,
+        batch: DecodedBatch,
+        found: Mapping[bytes, bytes],
+        *,
+        to: tuple[int, int],
+        frontier_ms: int | None = None,
+    ) -> Applied:
+        """Take a batch into the state.
+
+        Parameters
+        ----------
+        found
+            Stored entries of the batch's ids.
+        to
+            Offsets of predictions and labels after the batch.
+        frontier_ms
+            The time that both topics have passed, where the caller knows better than the partition.
+        """
+        self.time.move_frontier(frontier_ms)
+        self._refuse_too_old(batch)
+        late = self.time.observe(batch)
+        entries: dict[bytes, bytes] = {}
+        for model in sorted({*batch.predictions, *batch.labels}):
+            result = self._join(model, batch, found)
+            entries.update(result.entries)
+            batch.prediction_rejects += result.prediction_rejects
+            batch.label_rejects += result.label_rejects
+            self._count(self._plans[model], batch.predictions.get(model), late.get(model), result)
+        frozen = self.time.freeze()
+        commit = self._commit(entries, to)
+        for model, (predictions_ms, errors_ms) in frozen.items():
+            self._windows[model].forget(predictions_ms=predictions_ms, errors_ms=errors_ms)
+        return Applied(
+            commit,
+            predictions=sum(len(c) for c in batch.predictions.values()),
+            labels=sum(len(c) for c in batch.labels.values()),
+            prediction_rejects=batch.prediction_rejects,
+            label_rejects=batch.label_rejects,
+        )
+
+    def _refuse_too_old(self, batch: DecodedBatch) -> None:
+        for model, columns in list(batch.predictions.items()):
+            old = columns.time_ms < self.time.cutoff_ms(self._plans[model])
+            if old.any():
+                refused = [Rejected(i, Reason.TOO_OLD, _TOO_OLD) for i in columns.index[old].tolist()]
+                batch.prediction_rejects += refused
+                batch.predictions[model] = columns.take(~old)
+
+    def _join(self, model: str, batch: DecodedBatch, found: Mapping[bytes, bytes]) -> JoinResult:
+        join = Join(self._plans[model], self._codes[model], found, len(self._interner.tables.versions))
+        return join.run(batch.predictions.get(model), batch.labels.get(model))
+
+    def _count(
+        self,
+        plan: ModelPlan,
+        predictions: PredictionColumns | None,
+        late: npt.NDArray[np.bool_] | None,
+        result: JoinResult,
+    ) -> None:
+        windows = self._windows[plan.name]
+        if predictions is not None and late is not None:
+            behind = predictions.version[result.accepted & late]
+            add_counts(result.counters, behind, "late_events")
+            kept = result.accepted & ~late & ~predictions.shadow
+            windows.add_predictions(predictions if kept.all() else predictions.take(kept))
+        joined = result.joined
+        arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
+        joined["first"] &= self.time.in_open_error_window(plan, arrival_ms)
+        windows.add_joined(joined)
+        self._totals.add(plan.name, result.counters, result.orphans)
+
+    def _commit(self, entries: Mapping[bytes, bytes], to: tuple[int, int]) -> Commit:
+        old = self.position
+        self.position = Position(to[0], to[1], old.sequence + 1)
+        sweep = self.time.sweep(self._codes)
+        tables = msgspec.msgpack.encode(self._interner.tables) if self._interner.changed else None
+        self._interner.changed = False
+        return Commit(
+            partition=self.number,
+            token=self.token,
+            old=old,
+            new=self.position,
+            clocks=self.time.encode(),
+            tables=tables,
+            entries=entries,
+            windows=[blob for windows in self._windows.values() for blob in windows.take_changed()],
+            totals=self._totals.take_changed(),
+            dead_letters=(),
+            sweep=sweep,
+        )

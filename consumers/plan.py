@@ -1,0 +1,86 @@
+"""A model as the hot path needs it: settings and profile worked out once, before the first event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detectors.classes import ClassNames
+from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, prediction_layout
+from detectors.profile import ReferenceProfile
+from schemas.errors import Stop
+from schemas.settings import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """One model's settings with everything derived from them.
+
+    Parameters
+    ----------
+    profile
+        None when the model has none: its inputs are then counted, not compared.
+    """
+
+    name: str
+    settings: ModelSettings
+    profile: ReferenceProfile | None
+    classes: ClassNames
+    predictions: PredictionLayout
+    errors: ErrorLayout
+    totals: ErrorLayout
+
+    @property
+    def window_ms(self) -> int:
+        """Length of a detection window, milliseconds."""
+        return self.settings.window_ms
+
+    @property
+    def lateness_ms(self) -> int:
+        """How long a detection window waits, milliseconds."""
+        return self.settings.allowed_lateness_ms
+
+    @property
+    def horizon_ms(self) -> int:
+        """How long after its prediction a label still counts, milliseconds."""
+        return self.settings.label_horizon_ms
+
+    @property
+    def memory_ms(self) -> int:
+        """How long an expired prediction is remembered, milliseconds."""
+        return self.settings.labels.late_memory_ms
+
+    @property
+    def quiet_ms(self) -> int:
+        """After this much of the partition's time without an event the model follows that time."""
+        return max(5 * 60_000, 2 * self.window_ms + self.lateness_ms)
+
+    @property
+    def is_regression(self) -> bool:
+        """True for a model whose answer is a number."""
+        return self.settings.task == "regression"
+
+
+def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> ModelPlan:
+    """Work a model's settings out.
+
+    Raises
+    ------
+    Stop
+        If the profile is of another model or task.
+    """
+    name = settings.name
+    if profile is not None and (profile.model, profile.task) != (name, settings.task):
+        raise Stop(
+            f"models.{name}.profile: expected the profile of model {name!r} ({settings.task}), found one of "
+            f"{profile.model!r} ({profile.task}); build it with `watchkeeper profile --model {name}`"
+        )
+    known = profile.classes if profile is not None else ()
+    return ModelPlan(
+        name=name,
+        settings=settings,
+        profile=profile,
+        classes=ClassNames(settings.classes, settings.positive_class, known),
+        predictions=prediction_layout(profile),
+        errors=ErrorLayout(settings.task),
+        totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS),
+    )

@@ -1,0 +1,63 @@
+"""Evaluators' state in Redis: one script per evaluation."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import msgspec
+
+from consumers.redis_gate import RedisGate
+from consumers.store import CommitStatus, ModelClaimed, ModelCommit
+from schemas.keys import model_prefix
+
+HISTORY_MAX: Final = 1000
+"""Records of closed windows that are kept per model."""
+
+
+class RedisModels:
+    """`ModelStore` on Redis; parameters as `RedisPartitions`."""
+
+    def __init__(self, gate: RedisGate, app: str) -> None:
+        self._gate = gate
+        self._app = app
+
+    def _keys(self, model: str, *kinds: str) -> list[str]:
+        return [model_prefix(self._app, model) + kind for kind in kinds]
+
+    def claim(self, model: str) -> ModelClaimed:
+        """See `ModelStore.claim`."""
+        token = secrets.token_hex(16)
+        sequence, state = self._gate.script("model_claim", self._keys(model, "m"), [token])
+        return ModelClaimed(token, int(sequence or 0), state)
+
+    def commit(self, commit: ModelCommit) -> CommitStatus:
+        """See `ModelStore.commit`."""
+        pack = msgspec.msgpack.encode
+        arguments = [
+            commit.token,
+            commit.sequence,
+            commit.state,
+            pack(commit.events),
+            pack(commit.history),
+            HISTORY_MAX,
+        ]
+        answer = self._gate.script("model_commit", self._keys(commit.model, "m", "o", "h"), arguments)
+        return CommitStatus(answer.decode())
+
+    def events(self, model: str, limit: int) -> list[bytes]:
+        """See `ModelStore.events`."""
+        return list(self._gate.call("LRANGE", *self._keys(model, "o"), 0, limit - 1))
+
+    def drop_events(self, model: str, token: str, count: int) -> bool:
+        """See `ModelStore.drop_events`."""
+        return bool(self._gate.script("outbox_drop", self._keys(model, "m", "o"), [token, count]))
+
+    def state(self, model: str) -> bytes | None:
+        """See `ModelStore.state`."""
+        value: bytes | None = self._gate.call("HGET", *self._keys(model, "m"), "state")
+        return value
+
+    def history(self, model: str, limit: int) -> list[bytes]:
+        """See `ModelStore.history`."""
+        return list(self._gate.call("LRANGE", *self._keys(model, "h"), 0, limit - 1))

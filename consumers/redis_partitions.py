@@ -1,0 +1,147 @@
+"""Partitions' state in Redis: one script per micro-batch."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from consumers.decode import ID_BYTES
+from consumers.partition_time import SWEEP_WHOLE
+from consumers.redis_gate import RedisGate
+from consumers.store import Claimed, Commit, CommitStatus, Position, Slot
+from consumers.windows import WindowBlob
+from schemas.finding import Stream
+from schemas.keys import joined_fields, partition_prefix, split_field
+
+BUCKETS: Final = 8192
+"""Small hashes over which a new partition spreads its pending entries."""
+
+WINDOW_TTL_MS: Final = 14 * 86_400_000
+"""A stored window that no evaluator has come for leaves after this."""
+
+ENTRY_TTL_MS: Final = 400 * 86_400_000
+"""Pending entries of an application that runs no more leave after this."""
+
+_lengths = [size.to_bytes(2, "little") for size in range(1024)]
+
+
+class RedisPartitions:
+    """`PartitionStore` on Redis.
+
+    Parameters
+    ----------
+    gate
+        The connection.
+    app
+        The application's name: the first part of every key.
+    """
+
+    def __init__(self, gate: RedisGate, app: str) -> None:
+        self._gate = gate
+        self._app = app
+
+    def _prefix(self, partition: int) -> str:
+        return partition_prefix(self._app, partition)
+
+    def _meta(self, partition: int) -> list[str]:
+        return [self._prefix(partition) + "m"]
+
+    def claim(self, partition: int) -> Claimed:
+        """See `PartitionStore.claim`."""
+        token = secrets.token_hex(16)
+        state, totals = self._gate.script("partition_claim", self._meta(partition), [token, BUCKETS])
+        position = None if state[0] is None else Position(int(state[0]), int(state[1]), int(state[2]))
+        return Claimed(token, position, state[3], state[4], _pairs(totals))
+
+    def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """See `PartitionStore.fetch`."""
+        if not ids:
+            return {}
+        values = self._gate.script("partition_fetch", self._meta(partition), [b"".join(ids), ID_BYTES])
+        return {key: value for key, value in zip(ids, values, strict=True) if value is not None}
+
+    def commit(self, commit: Commit) -> CommitStatus:
+        """See `PartitionStore.commit`."""
+        old, new = commit.old, commit.new
+        pack = msgspec.msgpack.encode
+        windows = [
+            (f"{b.model}:{b.stream.value}", str(b.start_ms), joined_fields(b.version, b.segment), b.data)
+            for b in commit.windows
+        ]
+        arguments: list[Any] = [
+            commit.token,
+            *(old.predictions, old.labels, old.sequence, new.predictions, new.labels, new.sequence),
+            commit.clocks,
+            commit.tables or b"",
+            ID_BYTES,
+            _packed(commit),
+            pack(windows),
+            pack(commit.totals),
+            pack(commit.dead_letters),
+            pack(_sweep(commit)),
+            WINDOW_TTL_MS,
+        ]
+        answer = self._gate.script("partition_commit", self._meta(commit.partition), arguments)
+        return CommitStatus(answer.decode())
+
+    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
+        """See `PartitionStore.windows`."""
+        return list(self.slot(partition, model, stream, from_ms - 1, -1).windows)
+
+    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
+        """See `PartitionStore.slot`."""
+        arguments = [f"{model}:{stream.value}", after_ms, limit]
+        (sequence, clocks), windows = self._gate.script("partition_slot", self._meta(partition), arguments)
+        blobs = []
+        for start, fields in windows:
+            for name, data in _pairs(fields).items():
+                version, segment = split_field(name)
+                blobs.append(WindowBlob(model, stream, int(start), version, segment, data))
+        return Slot(-1 if sequence is None else int(sequence), clocks, blobs)
+
+    def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
+        """See `PartitionStore.trim`."""
+        self._gate.script("partition_trim", self._meta(partition), [f"{model}:{stream.value}", until_ms])
+
+    def entries(self, partition: int) -> Iterator[bytes]:
+        """See `PartitionStore.entries`."""
+        prefix = self._prefix(partition)
+        buckets = int(self._gate.call("HGET", prefix + "m", "buckets") or 0)
+        for bucket in range(buckets):
+            yield from self._gate.call("HVALS", f"{prefix}e:{bucket}")
+
+    def totals(self, partition: int) -> dict[str, bytes]:
+        """See `PartitionStore.totals`."""
+        stored = self._gate.call("HGETALL", self._prefix(partition) + "t")
+        fields = stored.items() if isinstance(stored, dict) else _pairs(stored).items()
+        return {name.decode() if isinstance(name, bytes) else name: data for name, data in fields}
+
+    def dead_letters(self, partition: int, limit: int) -> list[bytes]:
+        """See `PartitionStore.dead_letters`."""
+        return list(self._gate.call("LRANGE", self._prefix(partition) + "o", 0, limit - 1))
+
+    def drop_dead_letters(self, partition: int, token: str, count: int) -> bool:
+        """See `PartitionStore.drop_dead_letters`."""
+        keys = [self._prefix(partition) + "m", self._prefix(partition) + "o"]
+        return bool(self._gate.script("outbox_drop", keys, [token, count]))
+
+
+def _packed(commit: Commit) -> bytes:
+    pieces: list[bytes] = []
+    for key, value in commit.entries.items():
+        pieces += (key, _lengths[len(value)], value)
+    return b"".join(pieces)
+
+
+def _sweep(commit: Commit) -> list[Any]:
+    if commit.sweep is None:
+        return []
+    sweep = commit.sweep
+    return [sweep.first, sweep.count, SWEEP_WHOLE, ENTRY_TTL_MS, list(sweep.cutoff_ms.items())]
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
+    return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}

@@ -1,0 +1,185 @@
+"""What the runtime asks of a store, and the values that pass between them.
+
+Two implementations pass one contract suite: `redis_partitions` and `redis_models` (the real ones) and
+`memory_store` (for `replay`, and for tests without a server).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from consumers.windows import WindowBlob
+from schemas.finding import Stream
+
+
+class CommitStatus(StrEnum):
+    """What became of a commit."""
+
+    COMMITTED = "committed"
+    ALREADY = "already"
+    """The same commit had been applied before (a retry after a lost answer): as good as committed."""
+    FENCED = "fenced"
+    """Somebody else has claimed it since: throw the state away."""
+    MISMATCH = "mismatch"
+    """The stored position is not the one this state was built on: throw the state away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a partition stands: next offset of either topic, and the number of commits."""
+
+    predictions: int
+    labels: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A partition's state as its new owner finds it.
+
+    Parameters
+    ----------
+    position
+        None if nothing was ever stored.
+    clocks, tables
+        Encoded, None if nothing was ever stored.
+    totals
+        "model" or "model US version" to encoded counters and figures.
+    """
+
+    token: str
+    position: Position | None
+    clocks: bytes | None = None
+    tables: bytes | None = None
+    totals: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Buckets of pending entries to go through, and how old an entry must be to leave.
+
+    Parameters
+    ----------
+    first, count
+        Shares of the whole, in 65,536ths, so that they do not depend on the number of buckets.
+    cutoff_ms
+        Per model code: entries of earlier event time leave.
+    """
+
+    first: int
+    count: int
+    cutoff_ms: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything one micro-batch of one partition changes; applied as a whole or not at all."""
+
+    partition: int
+    token: str
+    old: Position
+    new: Position
+    clocks: bytes
+    tables: bytes | None
+    entries: Mapping[bytes, bytes]
+    windows: Sequence[WindowBlob]
+    totals: Sequence[tuple[str, bytes]]
+    dead_letters: Sequence[bytes]
+    sweep: Sweep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One partition as a model's evaluator sees it, read in one go.
+
+    Parameters
+    ----------
+    sequence
+        Number of commits behind this view; -1 if the partition was never claimed.
+    windows
+        The stored windows asked for.
+    """
+
+    sequence: int
+    clocks: bytes | None
+    windows: Sequence[WindowBlob]
+
+
+class PartitionStore(Protocol):
+    """State of partitions. Calls may block for the store's timeout and raise `Retry`."""
+
+    def claim(self, partition: int) -> Claimed:
+        """Take a partition over: from now on every earlier owner is fenced."""
+
+    def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the stored entries among these ids."""
+
+    def commit(self, commit: Commit) -> CommitStatus:
+        """Apply a commit if its token and old position still hold."""
+
+    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
+        """Return the stored windows that start at `from_ms` or later."""
+
+    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
+        """Return a partition's clocks and its first `limit` windows that start after `after_ms`."""
+
+    def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
+        """Let windows go that start at or before `until_ms`; harmless to repeat."""
+
+    def entries(self, partition: int) -> Iterator[bytes]:
+        """Iterate over all stored entries, in no fixed order."""
+
+    def totals(self, partition: int) -> dict[str, bytes]:
+        """Return the totals without claiming."""
+
+    def dead_letters(self, partition: int, limit: int) -> list[bytes]:
+        """Return the oldest dead letters that wait to be published."""
+
+    def drop_dead_letters(self, partition: int, token: str, count: int) -> bool:
+        """Remove the oldest `count` after they were published; False if fenced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelClaimed:
+    """A model's evaluator state as its new owner finds it."""
+
+    token: str
+    sequence: int
+    state: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCommit:
+    """Everything one evaluation of a model changes."""
+
+    model: str
+    token: str
+    sequence: int
+    state: bytes
+    events: Sequence[bytes]
+    history: Sequence[bytes]
+
+
+class ModelStore(Protocol):
+    """State of evaluators. Calls may block for the store's timeout and raise `Retry`."""
+
+    def claim(self, model: str) -> ModelClaimed:
+        """Take a model's evaluation over."""
+
+    def commit(self, commit: ModelCommit) -> CommitStatus:
+        """Apply a commit if its token and sequence still hold; the sequence goes up by one."""
+
+    def events(self, model: str, limit: int) -> list[bytes]:
+        """Return the oldest events that wait to be published."""
+
+    def drop_events(self, model: str, token: str, count: int) -> bool:
+        """Remove the oldest `count` after they were published; False if fenced."""
+
+    def state(self, model: str) -> bytes | None:
+        """Return the stored state without claiming."""
+
+    def history(self, model: str, limit: int) -> list[bytes]:
+        """Return records of the last closed windows, newest first."""

@@ -1,0 +1,76 @@
+"""The one interface of everything that watches closed windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from detectors.layout import ErrorLayout, Layout, PredictionLayout
+from detectors.summary import Summary
+from schemas.finding import Finding, JsonValue, Stream, WindowSpan
+
+LayoutT_co = TypeVar("LayoutT_co", bound=Layout, covariant=True)
+LayoutT = TypeVar("LayoutT", bound=Layout)
+
+State = dict[str, "int | float | str | bytes | list[float] | list[int] | None"]
+"""What a detector remembers between windows: plain values, encoded by `detectors.codec`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow(Generic[LayoutT]):
+    """One closed detection window of one model, merged over all partitions.
+
+    Parameters
+    ----------
+    overall
+        All versions together; answers of the fallback are left out of error windows.
+    versions, segments
+        The same events, apart by version (fallback answers as `<version>+fallback`) and by segment
+        (`dimension=value`). Segments carry no feature columns.
+    """
+
+    model: str
+    stream: Stream
+    span: WindowSpan
+    overall: Summary[LayoutT]
+    versions: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
+    segments: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
+
+
+PredictionWindow = ClosedWindow[PredictionLayout]
+ErrorWindow = ClosedWindow[ErrorLayout]
+
+
+class Detector(Protocol[LayoutT]):
+    """Watches the closed windows of one stream of one model, in order, each once.
+
+    Implementations are pure: no clock, no randomness, no I/O; the same windows give the same findings.
+    Their memory is bounded whatever the number of windows. NaN never enters them.
+    """
+
+    @property
+    def name(self) -> str:
+        """The monitor's name in the settings."""
+
+    @property
+    def stream(self) -> Stream:
+        """Which windows it wants."""
+
+    def update(self, window: ClosedWindow[LayoutT]) -> list[Finding]:
+        """Take one window in and say what it shows; one finding per thing watched, clear ones too."""
+
+    def state(self) -> State:
+        """Return what must be remembered; `restore` of it gives an equal detector."""
+
+    def restore(self, state: State) -> None:
+        """Take up a remembered state.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of this detector.
+        """
+
+
+Evidence = dict[str, JsonValue]

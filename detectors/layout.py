@@ -1,0 +1,192 @@
+"""The order of the integers in a window summary.
+
+A summary is one vector of 64-bit integers, and a layout says which slice means what. Counts come first
+and are small; sums (fixed-point moments, exact-sum limbs) follow. Two summaries of the same layout merge
+by adding their vectors, whatever they count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from detectors import exact
+from detectors.profile import CategoricalColumn, Column, NumericColumn, ReferenceProfile
+from detectors.sketch import LABEL_LAG_S, LATENCY_MS
+
+WINDOW_SCORE_BINS = 128
+"""Uniform bins of a score in [0, 1] in a window, one row of them per truth."""
+
+TOTAL_SCORE_BINS = 1024
+"""The same in the figures of a version's whole life."""
+
+STATUSES = ("ok", "fallback", "error")
+
+MOMENT_SCALE = 1 << 16
+"""Standardised values are summed as multiples of 2**-16 standard deviations."""
+
+SQUARE_SCALE = 1 << 12
+"""Their squares as multiples of 2**-12."""
+
+MOMENT_CLIP = 4096.0
+"""Values further than this many standard deviations out count as this far."""
+
+CLASSIFICATION_SUMS = ("log_loss", "brier", "score")
+REGRESSION_SUMS = ("error", "absolute", "squared", "truth", "truth_squared", "prediction", "ape", "smape")
+ERROR_COUNTS = ("n", "wrong", "scored", "ape_n")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCells:
+    """Where one column's cells lie, relative to the column section.
+
+    Parameters
+    ----------
+    offset
+        First cell.
+    bins
+        Number of value cells; after them come, for categories, `unseen`, then `missing`, then `invalid`.
+    """
+
+    column: Column
+    offset: int
+    bins: int
+
+    @property
+    def unseen(self) -> int | None:
+        """Cell of categories that the profile does not know; None for numbers."""
+        return self.offset + self.bins if isinstance(self.column, CategoricalColumn) else None
+
+    @property
+    def missing(self) -> int:
+        """Cell of absent and null values."""
+        return self.offset + self.bins + isinstance(self.column, CategoricalColumn)
+
+    @property
+    def invalid(self) -> int:
+        """Cell of values of a wrong type, NaN and infinity."""
+        return self.missing + 1
+
+    @property
+    def size(self) -> int:
+        """Number of cells, the special ones included."""
+        return self.invalid + 1 - self.offset
+
+
+@dataclass(frozen=True)
+class PredictionLayout:
+    """Slices of a summary by prediction time.
+
+    Sections: events, one count per status, latency cells, then the cells of every profiled column, then
+    two fixed-point moments for every numeric column.
+
+    Parameters
+    ----------
+    columns
+        The profile's columns in order; empty when there is no profile.
+    """
+
+    columns: tuple[ColumnCells, ...]
+    binning: str
+
+    EVENTS = 0
+    STATUS = 1
+    LATENCY = 1 + len(STATUSES)
+    COLUMNS = LATENCY + LATENCY_MS.size
+
+    @cached_property
+    def numeric(self) -> tuple[ColumnCells, ...]:
+        """The numeric columns, in order."""
+        return tuple(c for c in self.columns if isinstance(c.column, NumericColumn))
+
+    @cached_property
+    def counts(self) -> int:
+        """Number of leading entries that are plain counts."""
+        return self.COLUMNS + sum(c.size for c in self.columns)
+
+    @cached_property
+    def size(self) -> int:
+        """Length of the vector."""
+        return self.counts + 2 * len(self.numeric)
+
+    @cached_property
+    def hash(self) -> str:
+        """Names the layout: vectors of different hashes must not be added."""
+        return _hash("predictions", self.binning, str(self.size))
+
+    def cells(self, cells: ColumnCells) -> slice:
+        """Return the slice of one column's cells in the vector."""
+        start = self.COLUMNS + cells.offset
+        return slice(start, start + cells.size)
+
+
+@dataclass(frozen=True)
+class ErrorLayout:
+    """Slices of a summary of joined predictions.
+
+    Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
+    truth positive; for more than two classes: prediction wrong, prediction right), then exact sums.
+
+    Parameters
+    ----------
+    task
+        Decides whether there are score cells, and which sums.
+    score_bins
+        Score cells per row.
+    """
+
+    task: str
+    score_bins: int = WINDOW_SCORE_BINS
+
+    LAG = len(ERROR_COUNTS)
+    SCORES = LAG + LABEL_LAG_S.size
+
+    @cached_property
+    def sums(self) -> tuple[str, ...]:
+        """Names of the exact sums."""
+        return REGRESSION_SUMS if self.task == "regression" else CLASSIFICATION_SUMS
+
+    @cached_property
+    def counts(self) -> int:
+        """Number of leading entries that are plain counts."""
+        return self.SCORES + (0 if self.task == "regression" else 2 * self.score_bins)
+
+    @cached_property
+    def size(self) -> int:
+        """Length of the vector."""
+        return self.counts + len(self.sums) * exact.LIMBS
+
+    @cached_property
+    def hash(self) -> str:
+        """Names the layout: vectors of different hashes must not be added."""
+        return _hash("errors", self.task, str(self.score_bins))
+
+    def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
+        """Return one exact sum of a vector, correctly rounded."""
+        start = self.counts + self.sums.index(name) * exact.LIMBS
+        return exact.to_float(vector[start : start + exact.LIMBS])
+
+
+Layout = PredictionLayout | ErrorLayout
+LayoutT = TypeVar("LayoutT", bound=Layout)
+
+
+def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
+    """Lay a profile's columns out one after the other."""
+    if profile is None:
+        return PredictionLayout(columns=(), binning="none")
+    placed: list[ColumnCells] = []
+    offset = 0
+    for column in profile.columns:
+        bins = len(column.counts)
+        placed.append(ColumnCells(column, offset, bins))
+        offset += placed[-1].size
+    return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]

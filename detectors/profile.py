@@ -1,0 +1,214 @@
+"""The reference profile: what a model's features, outputs and quality looked like when it was good.
+
+A profile is a value with one JSON form (`to_json`, `from_json`), a format version and a content hash.
+Its `binning_hash` names the cells that windows are counted on: summaries of different binnings must
+never be added up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from schemas.errors import Stop
+
+FORMAT: Final = "watchkeeper.profile/1"
+CATEGORIES_MAX: Final = 256
+OUTPUT_PREFIX: Final = "output."
+"""Columns of this prefix describe the model's answer (`output.score`, `output.label`, `output.value`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumericColumn:
+    """A number's reference: counts on quantile bins, moments, missing values.
+
+    Parameters
+    ----------
+    edges
+        Inner bin edges, strictly increasing, k of them for k + 1 bins; bin i holds
+        edges[i-1] < x <= edges[i].
+    counts
+        Rows per bin, k + 1 of them.
+    mean, sd
+        Of the finite values; `sd` is 0 for a constant.
+    low, high
+        The 0.1 and 99.9 % quantiles.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    median: float
+    missing: int = 0
+    invalid: int = 0
+    type: str = "numeric"
+
+    @property
+    def n(self) -> int:
+        """Rows of every kind, missing and invalid included."""
+        return sum(self.counts) + self.missing + self.invalid
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalColumn:
+    """A category's reference: rows per frequent category, and of all others together.
+
+    Parameters
+    ----------
+    categories
+        At most `CATEGORIES_MAX` names, most frequent first.
+    counts
+        Rows per category.
+    other
+        Rows of rarer categories, which at run time count as unseen.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    counts: tuple[int, ...]
+    other: int = 0
+    missing: int = 0
+    invalid: int = 0
+    type: str = "categorical"
+
+    @property
+    def n(self) -> int:
+        """Rows of every kind, missing and invalid included."""
+        return sum(self.counts) + self.other + self.missing + self.invalid
+
+
+Column = NumericColumn | CategoricalColumn
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceProfile:
+    """Everything a model's windows are compared with.
+
+    Parameters
+    ----------
+    model, task
+        Whose profile this is; a profile of another model is refused.
+    n
+        Rows it was built from.
+    columns
+        Features first, in the order of the training data; then the outputs.
+    labelled
+        Rows that had ground truth.
+    metrics
+        Metric values on those rows, by the names of the settings.
+    classes
+        Classes seen, most frequent first.
+    error_sd
+        Standard deviation of a row's loss, for sizing (regression: of the absolute error).
+    """
+
+    model: str
+    task: str
+    n: int
+    columns: tuple[Column, ...]
+    labelled: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    error_sd: float = 0.0
+    importances: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def binning_hash(self) -> str:
+        """Hash of the cells alone: 16 hex digits, equal for profiles that count alike."""
+        cells = [
+            [c.name, c.type, list(c.edges) if isinstance(c, NumericColumn) else list(c.categories)]
+            for c in self.columns
+        ]
+        scale = [[c.mean, c.sd] for c in self.columns if isinstance(c, NumericColumn)]
+        return _digest({"task": self.task, "cells": cells, "scale": scale})[:16]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the profile's content, hex."""
+        return _digest(self._content())
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, or None."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    def _content(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+    def to_json(self) -> str:
+        """Return the profile's file text: readable JSON, its own hash included."""
+        return json.dumps({**self._content(), "hash": self.content_hash}, indent=1, allow_nan=False) + "\n"
+
+
+def from_json(text: str | bytes, *, source: str) -> ReferenceProfile:
+    """Read a profile's file text.
+
+    Parameters
+    ----------
+    text
+        What `ReferenceProfile.to_json` wrote.
+    source
+        The file's name, for messages.
+
+    Raises
+    ------
+    Stop
+        Not JSON, another format version, a damaged or edited file: one line with the mend.
+    """
+    mend = f"build it again with `watchkeeper profile --out {source}`"
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise Stop(f"{source}: expected a reference profile in JSON, but {error}; {mend}") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+        raise Stop(f"{source}: expected a profile of format {FORMAT}, found {found!r}; {mend}")
+    try:
+        profile = _from_content(raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Stop(f"{source}: the profile is damaged ({error}); {mend}") from error
+    if raw.get("hash") != profile.content_hash:
+        raise Stop(f"{source}: the profile's hash does not match its content (edited or cut off?); {mend}")
+    return profile
+
+
+def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
+    columns = tuple(_column(c) for c in raw["columns"])
+    return ReferenceProfile(
+        model=str(raw["model"]),
+        task=str(raw["task"]),
+        n=int(raw["n"]),
+        columns=columns,
+        labelled=int(raw["labelled"]),
+        metrics={str(k): float(v) for k, v in raw["metrics"].items()},
+        classes=tuple(raw["classes"]),
+        error_sd=float(raw["error_sd"]),
+        importances={str(k): float(v) for k, v in raw["importances"].items()},
+    )
+
+
+def _column(raw: Mapping[str, Any]) -> Column:
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()
+    }
+    column: Column = NumericColumn(**fields) if raw["type"] == "numeric" else CategoricalColumn(**fields)
+    if isinstance(column, NumericColumn):
+        if len(column.counts) != len(column.edges) + 1:
+            raise ValueError(f"column {column.name}: {len(column.edges)} edges need one count more")
+        if not all(math.isfinite(e) for e in column.edges) or list(column.edges) != sorted(set(column.edges)):
+            raise ValueError(f"column {column.name}: edges must be finite and increasing")
+    elif len(column.counts) != len(column.categories):
+        raise ValueError(f"column {column.name}: one count per category expected")
+    return column
+
+
+def _digest(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,163 @@
+"""Window summaries: vectors of integers that merge by addition, and the table they are gathered in.
+
+`Summary` is the value that detectors read and that partitions exchange. `SummaryTable` holds the open
+summaries of one stream of one model as rows of a matrix, so that a batch is counted by a few array
+operations whatever the number of windows, versions and segments it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.layout import Layout
+
+Vector = npt.NDArray[np.int64]
+Pairs = dict[tuple[str, str], int]
+"""Counts by two names: (predicted class, true class), or (class, "") for a plain count."""
+
+LayoutT = TypeVar("LayoutT", bound=Layout)
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Summary(Generic[LayoutT]):
+    """What was counted in one window for one version and segment.
+
+    Parameters
+    ----------
+    layout
+        Meaning of the vector.
+    vector
+        Shape (layout.size,), int64.
+    pairs
+        Confusion counts, (predicted, true) to number of joined predictions.
+    """
+
+    layout: LayoutT
+    vector: Vector
+    pairs: Pairs = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, layout: LayoutT) -> Summary[LayoutT]:
+        """Return the identity of `merge`."""
+        return cls(layout, np.zeros(layout.size, dtype=np.int64))
+
+    def merge(self, other: Summary[LayoutT]) -> Summary[LayoutT]:
+        """Return the summary of both sets of events; associative and commutative.
+
+        Raises
+        ------
+        ValueError
+            If the two were counted on different cells.
+        """
+        if self.layout.hash != other.layout.hash:
+            raise ValueError(
+                f"summaries of different binnings cannot be merged: {self.layout.hash}, {other.layout.hash}"
+            )
+        return Summary(self.layout, self.vector + other.vector, add_pairs(self.pairs, other.pairs))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Summary)
+            and self.layout.hash == other.layout.hash
+            and np.array_equal(self.vector, other.vector)
+            and self.pairs == other.pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # summaries are mutable arrays
+
+
+def add_pairs(left: Pairs, right: Pairs) -> Pairs:
+    """Add two tables of counts; entries that come to 0 leave, so that equal counts are equal tables."""
+    total = dict(left)
+    for key, count in right.items():
+        total[key] = total.get(key, 0) + count
+    return {key: count for key, count in total.items() if count}
+
+
+class SummaryTable(Generic[KeyT, LayoutT]):
+    """The open summaries of one stream of one model, one matrix row each.
+
+    Parameters
+    ----------
+    layout
+        Meaning of a row.
+
+    Notes
+    -----
+    `row` may move the matrix, so take `matrix` afresh after it. Memory: 8 * layout.size bytes a row.
+    """
+
+    def __init__(self, layout: LayoutT) -> None:
+        self.layout = layout
+        self.matrix: npt.NDArray[np.int64] = np.zeros((8, layout.size), dtype=np.int64)
+        self._rows: dict[KeyT, int] = {}
+        self._free: list[int] = list(range(7, -1, -1))
+        self._pairs: dict[int, Pairs] = {}
+        self.dirty: set[KeyT] = set()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def keys(self) -> Iterator[KeyT]:
+        """Iterate over the keys of the open rows."""
+        return iter(list(self._rows))
+
+    def row(self, key: KeyT) -> int:
+        """Return the row of a key, opening one if needed, and mark it as changed."""
+        self.dirty.add(key)
+        found = self._rows.get(key)
+        if found is not None:
+            return found
+        if not self._free:
+            height = len(self.matrix)
+            self.matrix = np.concatenate([self.matrix, np.zeros_like(self.matrix)])
+            self._free = list(range(2 * height - 1, height - 1, -1))
+        row = self._free.pop()
+        self._rows[key] = row
+        self._pairs[row] = {}
+        return row
+
+    def add_counts(self, rows: npt.NDArray[np.intp], cells: npt.NDArray[np.intp], weights: Vector) -> None:
+        """Add `weights[i]` to cell `cells[i]` of row `rows[i]`; all three of shape (n,)."""
+        np.add.at(self.matrix.reshape(-1), rows * self.layout.size + cells, weights)
+
+    def add_pair(self, row: int, pair: tuple[str, str], count: int) -> None:
+        """Add to one confusion count of a row."""
+        pairs = self._pairs[row]
+        total = pairs.get(pair, 0) + count
+        if total:
+            pairs[pair] = total
+        else:
+            pairs.pop(pair, None)
+
+    def get(self, key: KeyT) -> Summary[LayoutT]:
+        """Return a copy of a row as a value."""
+        row = self._rows[key]
+        return Summary(self.layout, self.matrix[row].copy(), dict(self._pairs[row]))
+
+    def put(self, key: KeyT, summary: Summary[LayoutT]) -> None:
+        """Set a row, as after loading it from the store; it counts as unchanged."""
+        row = self.row(key)
+        self.dirty.discard(key)
+        self.matrix[row] = summary.vector
+        self._pairs[row] = dict(summary.pairs)
+
+    def drop(self, key: KeyT) -> None:
+        """Forget a row."""
+        row = self._rows.pop(key)
+        self.dirty.discard(key)
+        self.matrix[row] = 0
+        del self._pairs[row]
+        self._free.append(row)
+
+    def take_dirty(self) -> list[tuple[KeyT, int, Pairs]]:
+        """Return (key, row, confusion counts) of what changed since the last call, in a fixed order."""
+        changed = [(key, self._rows[key]) for key in sorted(self.dirty, key=repr)]
+        self.dirty.clear()
+        return [(key, row, self._pairs[row]) for key, row in changed]

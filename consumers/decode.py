@@ -107,6 +107,7 @@ class BatchDecoder:
         kept: list[int] = []
         answers: list[tuple[int, int, int, float]] = []
         bad_time = _time_problems(plan, times, [i for i, _ in rows], records)
+        _check_optional_times([e.received_at for _, e in rows], "received_at", bad_time)
         for place, (index, event) in enumerate(rows):
             try:
                 if place in bad_time:
@@ -189,7 +190,7 @@ class BatchDecoder:
     ) -> LabelColumns:
         times = times_ms([event.time for _, event in rows])
         bad_time = _time_problems(plan, times, [i for i, _ in rows], records)
-        _check_prediction_times([event for _, event in rows], bad_time)
+        _check_optional_times([e.prediction_time for _, e in rows], "prediction_time", bad_time)
         kept: list[int] = []
         truths: list[float] = []
         for place, (index, event) in enumerate(rows):
@@ -289,12 +290,14 @@ def _time_problems(
     return problems
 
 
-def _check_prediction_times(events: Sequence[LabelEnvelope], problems: dict[int, Reject]) -> None:
-    """Note the labels whose optional prediction_time is not a time."""
-    given = [(place, e.prediction_time) for place, e in enumerate(events) if e.prediction_time is not None]
-    times = times_ms([time for _, time in given])
+def _check_optional_times(
+    values: Sequence[str | int | None], name: str, problems: dict[int, Reject]
+) -> None:
+    """Note the events whose optional time is not a time."""
+    given = [(place, value) for place, value in enumerate(values) if value is not None]
+    times = times_ms([value for _, value in given])
     for position in np.flatnonzero(times == INVALID_MS).tolist():
-        message = "prediction_time: expected RFC 3339 with an offset, or epoch milliseconds"
+        message = f"{name}: expected RFC 3339 with an offset, or epoch milliseconds"
         problems.setdefault(given[position][0], Reject(Reason.CONTRACT, message))
 
 

@@ -23,16 +23,17 @@ EVENT_BYTES_MAX: Final = 1_000_000
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Output(msgspec.Struct, gc=False):
     """A model's answer, as far as the envelope can tell without knowing the model's task."""
 
-    label: str | int | bool | None = None
+    label: str | Integer | bool | None = None
     score: Share | None = None
     probabilities: Annotated[dict[str, Share], Meta(min_length=1)] | None = None
     value: float | None = None
-    decision: str | int | bool | None = None
+    decision: str | Integer | bool | None = None
 
 
 class PredictionEnvelope(msgspec.Struct):
@@ -44,10 +45,12 @@ class PredictionEnvelope(msgspec.Struct):
     output: Output | None = None
     version: str = "0"
     features: Raw = Raw(b"null")
-    segments: dict[str, str | int | float | bool | None] | None = None
+    segments: dict[str, str | Integer | float | bool | None] | None = None
     latency_ms: Annotated[float, Meta(ge=0)] | None = None
     status: Literal["ok", "fallback", "error"] = "ok"
-    error: Any = None
+    error: str | None = None
+    trace_id: str | None = None
+    received_at: str | int | None = None
     shadow: bool = False
     weight: Annotated[float, Meta(ge=0)] = 1.0
     parsed: dict[str, Any] | UnsetType = UNSET
@@ -59,7 +62,7 @@ class LabelEnvelope(msgspec.Struct, gc=False):
     prediction_id: Name
     model: str
     time: str | int
-    label: str | int | bool | None = None
+    label: str | Integer | bool | None = None
     value: float | None = None
     revision: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
     prediction_time: str | int | None = None
@@ -111,12 +114,10 @@ def _object(data: bytes | None) -> dict[str, Any]:
 def _slow_prediction(value: dict[str, Any]) -> PredictionEnvelope:
     features = value.pop("features", None)
     value.pop("parsed", None)
-    error = value.pop("error", None)
     if features is not None and not isinstance(features, dict):
         raise Reject(Reason.CONTRACT, "features: expected an object of name to value")
     event: PredictionEnvelope = _convert(value, PredictionEnvelope)
     event.parsed = features if features is not None else UNSET
-    event.error = error if isinstance(error, str) else None
     output = event.output
     numbers = [event.latency_ms, event.weight]
     if output is not None:
@@ -132,10 +133,13 @@ def _slow_label(value: dict[str, Any]) -> LabelEnvelope:
 
 
 def _convert(value: dict[str, Any], kind: type[Any]) -> Any:
+    for holder in (value, value.get("output")):
+        if isinstance(holder, dict):  # null is the same as absent
+            for name in [name for name, held in holder.items() if held is None]:
+                del holder[name]
     try:
         event = msgspec.convert(value, kind)
-        event.prediction_id.encode()  # a lone surrogate is text to json and not to UTF-8
-        event.model.encode()
+        msgspec.json.encode(event)  # a lone surrogate is text to json and not to UTF-8
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError, OverflowError) as error:
         raise Reject(Reason.CONTRACT, str(error)[:300]) from error
     return event

@@ -22,6 +22,7 @@ from consumers.envelope import PredictionEnvelope
 from consumers.interning import UNLISTED_MAX, Interner
 from detectors.layout import PredictionLayout
 from detectors.profile import OUTPUT_PREFIX, NumericColumn
+from schemas.unicode_text import is_unicode
 
 MISSING = ""
 """Stands for a missing category inside a batch; an empty string is a category called `(empty)`."""
@@ -146,7 +147,7 @@ class FeatureReader:
                 columns.invalid.append((row, position))
         for position, name in enumerate(self.categorical):
             columns.categories[position][row] = category(features.get(name))
-        new = [n for n in features if n not in self._names and n not in self._ignored]
+        new = [n for n in features if n not in self._names and n not in self._ignored and is_unicode(n)]
         if new and len(self._interner.unlisted(self._model)) < UNLISTED_MAX:
             before = len(self._interner.unlisted(self._model))
             for name in new:
@@ -160,7 +161,7 @@ def category(value: object) -> str:
     if value is None:
         return MISSING
     if isinstance(value, str):
-        return value or EMPTY
+        return (value if is_unicode(value) else INVALID) or EMPTY
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float) and abs(value) < math.inf:

@@ -9,7 +9,8 @@ For every field
     * Nothing is coerced. A boolean is never a number. A number where an integer is asked for has no
       fraction and no exponent (`1.0` is no integer), and is within 64 bits, signed. A number that a double
       cannot hold (`1e400`, `NaN`, `Infinity`) is no number.
-    * Text is valid Unicode: half of a surrogate pair (`"\\ud800"`) in text or in a key rejects.
+    * Text is valid Unicode: half of a surrogate pair (`"\\ud800"`) in text or in a key rejects, except
+      within `features`, where such a name is passed over and such a value is invalid.
     * Fields that are not named here are ignored, whatever they hold.
 
 `Prediction`
@@ -47,7 +48,7 @@ For every field
     time                required; as above
     label               text, integer or boolean
     value               number; one of label and value is required, both are allowed
-    revision            integer of 0 or more, default 0
+    revision            integer from 0 to 4,294,967,295, default 0
     prediction_time     a time as above
     ==================  =====================================================================
 
@@ -68,6 +69,7 @@ from schemas.setting_types import INT64_MAX, INT64_MIN, check_label
 from schemas.unicode_text import is_unicode
 
 PREDICTION_ID_CHARS_MAX: Final = 128
+REVISION_MAX: Final = 2**32 - 1
 
 _ANSWERS: Final = ("label", "score", "probabilities", "value")
 
@@ -163,7 +165,7 @@ class Prediction(BaseModel):
     model: WholeText
     version: Annotated[WholeText, _null_is("0", str)] = "0"
     time_ms: TimeMs = Field(alias="time")
-    features: Annotated[dict[WholeText, Any], _null_is({}, dict[str, Any])] = Field(default_factory=dict)
+    features: Annotated[dict[str, Any], _null_is({}, dict[str, Any])] = Field(default_factory=dict)
     output: Output | None = None
     segments: Annotated[dict[WholeText, SegmentValue], _null_is({}, dict[str, SegmentValue])] = Field(
         default_factory=dict
@@ -204,7 +206,7 @@ class GroundTruth(BaseModel):
     label: EventLabel | None = None
     value: float | None = None
     revision: Annotated[
-        int, Field(ge=0, le=INT64_MAX), _null_is(0, Annotated[int, Field(ge=0, le=INT64_MAX)])
+        int, Field(ge=0, le=REVISION_MAX), _null_is(0, Annotated[int, Field(ge=0, le=REVISION_MAX)])
     ] = 0
     prediction_time_ms: TimeMs | None = Field(default=None, alias="prediction_time")
 

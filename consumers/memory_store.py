@@ -56,6 +56,11 @@ class MemoryPartitions:
         state.token = str(next(self._tokens))
         return Claimed(state.token, state.position, state.clocks, state.tables, dict(state.totals))
 
+    def peek(self, partition: int) -> Claimed:
+        """See `PartitionStore.peek`."""
+        state = self._partitions.get(partition) or _PartitionState(buckets=[])
+        return Claimed("", state.position, state.clocks, state.tables, dict(state.totals))
+
     def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """See `PartitionStore.fetch`."""
         buckets = self._state(partition).buckets

@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-import msgspec
-
 from consumers.redis_gate import RedisGate
 from consumers.store import CommitStatus, ModelClaimed, ModelCommit
 from schemas.keys import model_prefix
@@ -33,14 +31,14 @@ class RedisModels:
 
     def commit(self, commit: ModelCommit) -> CommitStatus:
         """See `ModelStore.commit`."""
-        pack = msgspec.msgpack.encode
         arguments = [
             commit.token,
             commit.sequence,
             commit.state,
-            pack(commit.events),
-            pack(commit.history),
             HISTORY_MAX,
+            len(commit.events),
+            *commit.events,
+            *commit.history,
         ]
         answer = self._gate.script("model_commit", self._keys(commit.model, "m", "o", "h"), arguments)
         return CommitStatus(answer.decode())

@@ -56,6 +56,13 @@ class RedisPartitions:
         position = None if state[0] is None else Position(int(state[0]), int(state[1]), int(state[2]))
         return Claimed(token, position, state[3], state[4], _pairs(totals))
 
+    def peek(self, partition: int) -> Claimed:
+        """See `PartitionStore.peek`."""
+        fields = ("po", "lo", "seq", "clocks", "tables")
+        state = self._gate.call("HMGET", *self._meta(partition), *fields)
+        position = None if state[0] is None else Position(int(state[0]), int(state[1]), int(state[2]))
+        return Claimed("", position, state[3], state[4], self.totals(partition))
+
     def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """See `PartitionStore.fetch`."""
         if not ids:
@@ -66,10 +73,15 @@ class RedisPartitions:
     def commit(self, commit: Commit) -> CommitStatus:
         """See `PartitionStore.commit`."""
         old, new = commit.old, commit.new
-        pack = msgspec.msgpack.encode
         windows = [
-            (f"{b.model}:{b.stream.value}", str(b.start_ms), joined_fields(b.version, b.segment), b.data)
+            part
             for b in commit.windows
+            for part in (
+                f"{b.model}:{b.stream.value}",
+                b.start_ms,
+                joined_fields(b.version, b.segment),
+                b.data,
+            )
         ]
         arguments: list[Any] = [
             commit.token,
@@ -78,11 +90,12 @@ class RedisPartitions:
             commit.tables or b"",
             ID_BYTES,
             _packed(commit),
-            pack(windows),
-            pack(commit.totals),
-            pack(commit.dead_letters),
-            pack(_sweep(commit)),
+            msgspec.msgpack.encode(_sweep(commit)),
             WINDOW_TTL_MS,
+            *(len(commit.windows), len(commit.totals), len(commit.dead_letters)),
+            *windows,
+            *(part for total in commit.totals for part in total),
+            *commit.dead_letters,
         ]
         answer = self._gate.script("partition_commit", self._meta(commit.partition), arguments)
         return CommitStatus(answer.decode())

@@ -114,6 +114,12 @@ class PartitionStore(Protocol):
     def claim(self, partition: int) -> Claimed:
         """Take a partition over: from now on every earlier owner is fenced."""
 
+    def peek(self, partition: int) -> Claimed:
+        """Return what a new owner would find, without becoming one: the token is empty.
+
+        While the owner commits, the totals may be of a later commit than the rest.
+        """
+
     def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the stored entries among these ids."""
 

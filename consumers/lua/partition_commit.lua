@@ -2,7 +2,8 @@
 -- rolled back on error, so nothing may fail between the first write and the last.
 -- KEYS: prefix..'m'
 -- ARGV: token, old po, old lo, old seq, new po, new lo, new seq, clocks, tables or '', bytes per id,
---       entries (id, 1 byte length, value)*, windows, totals, dead letters, sweep, window TTL in ms
+--       entries (id, 2 bytes length, value)*, sweep, window TTL in ms, number of windows, of totals, of
+--       dead letters, then these one after the other (flat: cmsgpack does not know binary strings)
 local meta, prefix, call, sub = KEYS[1], string.sub(KEYS[1], 1, -2), redis.call, string.sub
 local state = call('HMGET', meta, 'token', 'po', 'lo', 'seq', 'buckets')
 if state[1] ~= ARGV[1] then return 'fenced' end
@@ -10,8 +11,7 @@ local po, lo, seq = state[2] or ARGV[2], state[3] or ARGV[3], state[4] or '0'
 if po == ARGV[5] and lo == ARGV[6] and seq == ARGV[7] then return 'already' end
 if po ~= ARGV[2] or lo ~= ARGV[3] or seq ~= ARGV[4] then return 'mismatch' end
 local buckets = tonumber(state[5])
-local windows, totals = cmsgpack.unpack(ARGV[12]), cmsgpack.unpack(ARGV[13])
-local letters, sweep = cmsgpack.unpack(ARGV[14]), cmsgpack.unpack(ARGV[15])
+local sweep, ttl = cmsgpack.unpack(ARGV[12]), ARGV[13]
 
 local width, entries, at = tonumber(ARGV[10]), ARGV[11], 1
 while at <= #entries do
@@ -21,14 +21,22 @@ while at <= #entries do
   call('HSET', prefix .. 'e:' .. struct.unpack('<I4', id) % buckets, id, sub(entries, at, at + size - 1))
   at = at + size
 end
-for _, w in ipairs(windows) do -- name of model and stream, start, field, summary
-  local key = prefix .. 'w:' .. w[1] .. ':' .. w[2]
-  call('HSET', key, w[3], w[4])
-  call('PEXPIRE', key, ARGV[16])
-  call('ZADD', prefix .. 'i:' .. w[1], w[2], w[2])
+local next = 17
+for _ = 1, tonumber(ARGV[14]) do -- name of model and stream, start, field, summary
+  local key = prefix .. 'w:' .. ARGV[next] .. ':' .. ARGV[next + 1]
+  call('HSET', key, ARGV[next + 2], ARGV[next + 3])
+  call('PEXPIRE', key, ttl)
+  call('ZADD', prefix .. 'i:' .. ARGV[next], ARGV[next + 1], ARGV[next + 1])
+  next = next + 4
 end
-for _, t in ipairs(totals) do call('HSET', prefix .. 't', t[1], t[2]) end
-for _, letter in ipairs(letters) do call('RPUSH', prefix .. 'o', letter) end
+for _ = 1, tonumber(ARGV[15]) do -- field, counters or figures
+  call('HSET', prefix .. 't', ARGV[next], ARGV[next + 1])
+  next = next + 2
+end
+for _ = 1, tonumber(ARGV[16]) do
+  call('RPUSH', prefix .. 'o', ARGV[next])
+  next = next + 1
+end
 if sweep[1] then -- first bucket part, number of parts, whole, life in ms, {code, cutoff}*
   local cutoff = {}
   for _, c in ipairs(sweep[5]) do cutoff[c[1]] = c[2] end

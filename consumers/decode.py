@@ -290,9 +290,7 @@ def _time_problems(
     return problems
 
 
-def _check_optional_times(
-    values: Sequence[str | int | None], name: str, problems: dict[int, Reject]
-) -> None:
+def _check_optional_times(values: Sequence[str | int | None], name: str, problems: dict[int, Reject]) -> None:
     """Note the events whose optional time is not a time."""
     given = [(place, value) for place, value in enumerate(values) if value is not None]
     times = times_ms([value for _, value in given])

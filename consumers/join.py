@@ -14,20 +14,28 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import ERROR, LabelColumns, PredictionColumns
+from consumers.columns import ERROR, Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.pending import (
-    HEAD,
     ONE_PREDICTION,
     PREDICTION,
     SHADOW_FLAG,
     Entry,
+    Integers,
     PendingLabel,
     PendingPrediction,
-    append_labels,
+    Records,
+    Rows,
     decode_entry,
     encode_entry,
+    encode_joined,
+    encode_labels,
     encode_predictions,
+    label_type,
+    one_label,
+    prediction_records,
+    stored_records,
+    times_of,
 )
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
@@ -121,22 +129,46 @@ class Join:
     def _predictions(self, columns: PredictionColumns) -> None:
         result, found = self._result, self._found
         fresh: dict[bytes, int] = {}
+        awaited: dict[bytes, int] = {}
         known: list[int] = []
+        one_label_size = one_label(regression=self._regression)
         for row, key in enumerate(columns.ids):
-            if key in fresh or key in found:
+            if key in fresh or key in awaited:
                 known.append(row)
-            else:
+            elif (entry := found.get(key)) is None:
                 fresh[key] = row
-        rows = list(fresh.values())
+            elif len(entry) == one_label_size:
+                awaited[key] = row
+            else:
+                known.append(row)
+        rows = np.array(list(fresh.values()), dtype=np.intp)
         result.accepted = np.zeros(len(columns), dtype=np.bool_)
         result.accepted[rows] = True
         result.entries.update(zip(fresh, encode_predictions(self._model, columns, rows), strict=True))
+        if awaited:
+            self._awaited_predictions(columns, awaited)
         for row in known:
             self._known_prediction(columns, row)
-        accepted = result.accepted
-        version = columns.version[accepted]
+        version = columns.version[result.accepted]
         add_counts(result.counters, version, "predictions")
-        np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[accepted]), 1)
+        np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[result.accepted]), 1)
+
+    def _awaited_predictions(self, columns: PredictionColumns, awaited: Mapping[bytes, int]) -> None:
+        """Join new predictions whose one label came first."""
+        rows = np.array(list(awaited.values()), dtype=np.intp)
+        kind = label_type(regression=self._regression)
+        labels = stored_records([self._found[key] for key in awaited], kind)
+        repeated = labels["repeats"] > 0
+        for row in rows[repeated].tolist():
+            self._known_prediction(columns, row)
+        rows, labels = rows[~repeated], labels[~repeated]
+        keys = [key for key, again in zip(awaited, repeated.tolist(), strict=True) if not again]
+        self._result.accepted[rows] = True
+        records = prediction_records(columns, rows)
+        self._result.orphans -= len(rows)
+        self._book_first(records, labels["truth"].astype(np.float64), times_of(labels))
+        values = encode_joined(self._model, records, labels, rows, regression=self._regression)
+        self._result.entries.update(zip(keys, values, strict=True))
 
     def _known_prediction(self, columns: PredictionColumns, row: int) -> None:
         key = columns.ids[row]
@@ -166,37 +198,55 @@ class Join:
         entries, found = self._result.entries, self._found
         rows: list[int] = []
         stored: list[bytes] = []
+        early: list[int] = []
         others: list[int] = []
         seen: set[bytes] = set()
         for row, key in enumerate(columns.ids):
             entry = entries.get(key) or found.get(key)
-            if entry is None or len(entry) != ONE_PREDICTION or key in seen:
+            if key in seen:
                 others.append(row)
-            else:
+            elif entry is None:
+                early.append(row)
+            elif len(entry) == ONE_PREDICTION:
                 rows.append(row)
                 stored.append(entry)
+            else:
+                others.append(row)
             seen.add(key)
+        if early:
+            self._early_labels(columns, np.array(early, dtype=np.intp))
         if rows:
-            self._first_labels(columns, rows, stored)
+            self._first_labels(columns, np.array(rows, dtype=np.intp), stored)
         for row in others:
             self._other_label(columns, row)
 
-    def _first_labels(self, columns: LabelColumns, rows: list[int], stored: list[bytes]) -> None:
+    def _early_labels(self, columns: LabelColumns, rows: Rows) -> None:
+        """Keep labels whose prediction has not come yet."""
+        values = encode_labels(self._model, columns, rows, regression=self._regression)
+        self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
+        self._result.orphans += len(rows)
+
+    def _first_labels(self, columns: LabelColumns, rows: Rows, stored: list[bytes]) -> None:
         """Join labels whose id has one prediction and no label yet."""
+        records = stored_records(stored, PREDICTION)
+        self._book_first(records, columns.truth[rows], columns.time_ms[rows])
+        values = encode_joined(self._model, records, columns, rows, regression=self._regression)
+        self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
+
+    def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers) -> None:
+        """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
-        body = np.frombuffer(b"".join(stored), dtype=[("head", HEAD), ("p", PREDICTION)])["p"]
-        take = np.array(rows, dtype=np.intp)
-        joined = np.zeros(len(rows), dtype=JOINED)
+        joined = np.zeros(len(predictions), dtype=JOINED)
         joined["sign"] = 1
         for name in ("version", "segment", "predicted", "value"):
-            joined[name] = body[name]
-        joined["status"] = body["flags"] & 3
-        joined["shadow"] = body["flags"] & SHADOW_FLAG != 0
-        joined["truth"] = columns.truth[take]
-        joined["time_ms"] = body["time_low"] | body["time_high"].astype(np.int64) << 32
-        joined["label_ms"] = columns.time_ms[take]
+            joined[name] = predictions[name]
+        joined["status"] = predictions["flags"] & 3
+        joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
+        joined["truth"] = truth
+        joined["time_ms"] = times_of(predictions)
+        joined["label_ms"] = label_ms
         joined["first"] = joined["standing"] = True
-        age = joined["label_ms"] - joined["time_ms"]
+        age = label_ms - joined["time_ms"]
         late = age > plan.horizon_ms
         forgotten = age > plan.horizon_ms + plan.memory_ms
         version = joined["version"]
@@ -205,9 +255,6 @@ class Join:
         add_counts(counters, version[~late], "joined")
         self._result.orphans += int(forgotten.sum())
         self._fast.append(joined[~late])
-        keys = [columns.ids[row] for row in rows]
-        values = append_labels(stored, columns, rows, regression=self._regression)
-        self._result.entries.update(zip(keys, values, strict=True))
 
     def _other_label(self, columns: LabelColumns, row: int) -> None:
         key = columns.ids[row]

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from struct import Struct
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from consumers.columns import LabelColumns, PredictionColumns
 from schemas.errors import Reject
+
+Records = npt.NDArray[np.void]
+Rows = npt.NDArray[np.intp]
+Integers = npt.NDArray[np.int64]
 
 PER_ID_MAX: Final = 15
 """Versions, and differing labels, that are kept of one id."""
@@ -39,6 +45,12 @@ NUMBER_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<f8")]
 )
 SHADOW_FLAG: Final = 4
+
+_HEAD: Final = Struct("<BH")
+_PREDICTION: Final = Struct("<IHHHBHd")
+_CLASS_LABEL: Final = Struct("<IHIBH")
+_NUMBER_LABEL: Final = Struct("<IHIBd")
+"""The same four layouts again, for one entry at a time."""
 
 ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
 """Length of the commonest entry: one prediction that waits for its label."""
@@ -101,79 +113,114 @@ def label_type(*, regression: bool) -> np.dtype[np.void]:
 
 def encode_entry(entry: Entry, *, regression: bool) -> bytes:
     """Return an entry's bytes."""
-    head = np.array([(len(entry.predictions) | len(entry.labels) << 4, entry.model)], dtype=HEAD)
-    predictions = [
-        (*_halves(p.time_ms), p.version, p.segment, p.status | p.shadow * SHADOW_FLAG, p.predicted, p.value)
-        for p in entry.predictions
-    ]
-    labels = [(*_halves(x.time_ms), x.revision, x.repeats, x.truth) for x in entry.labels]
-    kind = label_type(regression=regression)
-    return b"".join(
-        (head.tobytes(), np.array(predictions, PREDICTION).tobytes(), np.array(labels, kind).tobytes())
-    )
+    pieces = [_HEAD.pack(len(entry.predictions) | len(entry.labels) << 4, entry.model)]
+    for p in entry.predictions:
+        flags = p.status | (SHADOW_FLAG if p.shadow else 0)
+        low, high = p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32
+        pieces.append(_PREDICTION.pack(low, high, p.version, p.segment, flags, p.predicted, p.value))
+    pack = _NUMBER_LABEL.pack if regression else _CLASS_LABEL.pack
+    for x in entry.labels:
+        truth = x.truth if regression else int(x.truth)
+        pieces.append(pack(x.time_ms & 0xFFFF_FFFF, x.time_ms >> 32, x.revision, x.repeats, truth))
+    return b"".join(pieces)
 
 
 def decode_entry(data: bytes, *, regression: bool) -> Entry:
     """Read an entry's bytes."""
-    counts, model = np.frombuffer(data, HEAD, 1)[0].item()
-    predicted, labelled = counts & 15, counts >> 4
-    predictions = np.frombuffer(data, PREDICTION, predicted, HEAD.itemsize)
-    offset = HEAD.itemsize + predictions.nbytes
-    labels = np.frombuffer(data, label_type(regression=regression), labelled, offset)
+    counts, model = _HEAD.unpack_from(data)
+    middle = _HEAD.size + (counts & 15) * _PREDICTION.size
+    label = _NUMBER_LABEL if regression else _CLASS_LABEL
     return Entry(
         model,
         tuple(
             PendingPrediction(low | high << 32, v, s, flags & 3, bool(flags & SHADOW_FLAG), c, x)
-            for low, high, v, s, flags, c, x in predictions.tolist()
+            for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
         ),
         tuple(
             PendingLabel(low | high << 32, revision, float(truth), repeats)
-            for low, high, revision, repeats, truth in labels.tolist()
+            for low, high, revision, repeats, truth in label.iter_unpack(data[middle:])
         ),
     )
 
 
-def encode_predictions(model: int, columns: PredictionColumns, rows: Sequence[int]) -> list[bytes]:
+def one_label(*, regression: bool) -> int:
+    """Return the length of an entry that holds one label and waits for its prediction."""
+    return HEAD.itemsize + label_type(regression=regression).itemsize
+
+
+def encode_predictions(model: int, columns: PredictionColumns, rows: Rows) -> list[bytes]:
     """Return the entries of new ids, one prediction each, by array arithmetic."""
-    take = np.asarray(rows, dtype=np.intp)
-    out = np.zeros(len(take), dtype=np.dtype([("head", HEAD), ("prediction", PREDICTION)]))
-    out["head"]["counts"] = 1
-    out["head"]["model"] = model
-    body = out["prediction"]
-    time_ms = columns.time_ms[take]
-    body["time_low"] = time_ms & 0xFFFF_FFFF
-    body["time_high"] = time_ms >> 32
-    body["version"] = columns.version[take]
-    body["segment"] = columns.segment[take]
-    body["flags"] = columns.status[take] | np.where(columns.shadow[take], SHADOW_FLAG, 0)
-    body["predicted"] = columns.predicted[take]
-    body["value"] = columns.value[take]
-    return _slices(out)
+    return _slices(_table(model, 1, [("prediction", prediction_records(columns, rows))]))
 
 
-def append_labels(
-    entries: Sequence[bytes], columns: LabelColumns, rows: Sequence[int], *, regression: bool
+def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: bool) -> list[bytes]:
+    """Return the entries of ids whose label came first, one label each."""
+    return _slices(_table(model, 1 << 4, [("label", _label_records(columns, rows, regression=regression))]))
+
+
+def encode_joined(
+    model: int, predictions: Records, labels: Records | LabelColumns, rows: Rows, *, regression: bool
 ) -> list[bytes]:
-    """Return entries of one prediction each with their first label appended, by array arithmetic."""
-    take = np.asarray(rows, dtype=np.intp)
-    kind = label_type(regression=regression)
-    out = np.zeros(len(take), dtype=np.dtype([("entry", f"V{ONE_PREDICTION}"), ("label", kind)]))
-    out["entry"] = np.frombuffer(b"".join(entries), dtype=f"V{ONE_PREDICTION}")
-    time_ms = columns.time_ms[take]
-    label = out["label"]
-    label["time_low"] = time_ms & 0xFFFF_FFFF
-    label["time_high"] = time_ms >> 32
-    label["revision"] = columns.revision[take]
-    label["truth"] = columns.truth[take]
-    bytes_view = out.view(np.uint8).reshape(len(take), -1)
-    bytes_view[:, 0] = 1 | 1 << 4
-    return _slices(out)
+    """Return the entries of ids with one prediction and one label.
+
+    Parameters
+    ----------
+    predictions
+        Records of type `PREDICTION`.
+    labels
+        Records of the label type, or columns of which `rows` are taken.
+    """
+    if isinstance(labels, LabelColumns):
+        labels = _label_records(labels, rows, regression=regression)
+    return _slices(_table(model, 1 | 1 << 4, [("prediction", predictions), ("label", labels)]))
 
 
-def _halves(time_ms: int) -> tuple[int, int]:
-    return time_ms & 0xFFFF_FFFF, time_ms >> 32
+def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
+    """Return rows of a batch as records of type `PREDICTION`."""
+    out = np.zeros(len(rows), dtype=PREDICTION)
+    set_times(out, columns.time_ms[rows])
+    out["version"] = columns.version[rows]
+    out["segment"] = columns.segment[rows]
+    out["flags"] = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    out["predicted"] = columns.predicted[rows]
+    out["value"] = columns.value[rows]
+    return out
 
 
-def _slices(table: np.ndarray[tuple[int], np.dtype[np.void]]) -> list[bytes]:
+def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records:
+    """Return the records of entries that hold just one record, of that type."""
+    return np.frombuffer(b"".join(entries), dtype=[("head", HEAD), ("record", kind)])["record"]
+
+
+def times_of(records: Records) -> Integers:
+    """Return the event times of records, epoch milliseconds."""
+    time_ms: Integers = records["time_low"] | records["time_high"].astype(np.int64) << 32
+    return time_ms
+
+
+def set_times(records: Records, time_ms: Integers) -> None:
+    """Set the event times of records."""
+    records["time_low"] = time_ms & 0xFFFF_FFFF
+    records["time_high"] = time_ms >> 32
+
+
+def _label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Records:
+    out = np.zeros(len(rows), dtype=label_type(regression=regression))
+    set_times(out, columns.time_ms[rows])
+    out["revision"] = columns.revision[rows]
+    out["truth"] = columns.truth[rows]
+    return out
+
+
+def _table(model: int, counts: int, parts: Sequence[tuple[str, Records]]) -> Records:
+    out = np.zeros(len(parts[0][1]), dtype=[("head", HEAD), *((name, part.dtype) for name, part in parts)])
+    out["head"]["counts"] = counts
+    out["head"]["model"] = model
+    for name, part in parts:
+        out[name] = part
+    return out
+
+
+def _slices(table: Records) -> list[bytes]:
     data, size = table.tobytes(), table.dtype.itemsize
     return [data[i : i + size] for i in range(0, len(data), size)]

@@ -48,7 +48,9 @@ ODD_VALUES = st.one_of(
         ["", "ok", "error", "yes", "\ud800", "x" * 128, "x" * 129, "2026-11-01T12:00:00+02:00", "2026-13-01"]
     ),
     st.lists(st.integers(), max_size=2),
-    st.dictionaries(st.sampled_from(["a", "yes", "\udfff"]), st.one_of(st.floats(), st.none(), st.text()), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["a", "yes", "\udfff"]), st.one_of(st.floats(), st.none(), st.text()), max_size=2
+    ),
 )
 
 
@@ -81,13 +83,18 @@ def changed(event: dict[str, Any], path: list[str], value: object) -> dict[str, 
     return copy
 
 
-PREDICTION_PATHS = [
-    [name] for name in (*PREDICTION, "version", "weight", "shadow", "error", "trace_id", "received_at", "extra")
-] + [["output", name] for name in ("label", "score", "probabilities", "value", "decision", "extra")] + [
-    ["features", "x"],
-    ["features", "y"],
-    ["segments", "channel"],
-]
+PREDICTION_PATHS = (
+    [
+        [name]
+        for name in (*PREDICTION, "version", "weight", "shadow", "error", "trace_id", "received_at", "extra")
+    ]
+    + [["output", name] for name in ("label", "score", "probabilities", "value", "decision", "extra")]
+    + [
+        ["features", "x"],
+        ["features", "y"],
+        ["segments", "channel"],
+    ]
+)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -119,7 +126,9 @@ def test_one_odd_value_in_a_label_is_judged_alike(path: list[str], value: object
 @example(b'{"prediction_id":"a","model":"m","time":0,"features":' + b"[" * 100_000)
 @example(b"\xff\xfe{}")
 @example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1e400}}')
-@example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"a":1e400,"b":-Infinity}}')
+@example(
+    b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"a":1e400,"b":-Infinity}}'
+)
 @example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"\\ud800":1}}')
 @example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"a":"\\ud800"}}')
 @example(b'{"prediction_id":"a","prediction_id":"b","model":"m","time":0,"output":{"score":1}}')

@@ -119,7 +119,7 @@ def _link(name: str, url: str) -> str:
     address = quote(url, safe=_URL_SAFE, errors="replace").replace("&", "&amp;")
     if _LINK.fullmatch(url) is None or len(address) > _LINK_CHARS_MAX:
         return f"{escaped(name, 100)}: {escaped(url, _LINK_CHARS_MAX)}"
-    return f"<{address}|{escaped(name.replace('|', ' '), 100)}>"
+    return f"<{address}|{escaped(name.replace('|', ' ').strip() or 'link', 100)}>"
 
 
 def _within_limits(body: Mapping[str, JsonValue], blocks: list[JsonValue]) -> dict[str, JsonValue]:

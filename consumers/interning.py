@@ -91,10 +91,6 @@ class Interner:
         self._versions[model, version] = len(self.tables.versions) - 1
         return len(self.tables.versions) - 1
 
-    def classes_of(self, model: str) -> dict[str, int]:
-        """Return the live name-to-code table of a model's classes; use `add_class` to extend it."""
-        return self._classes.setdefault(model, {})
-
     def add_class(self, model: str, name: str) -> int:
         """Return the code of a class name, giving it one if it is new.
 
@@ -103,7 +99,7 @@ class Interner:
         Reject
             Beyond `CLASSES_MAX` classes.
         """
-        codes = self.classes_of(model)
+        codes = self._classes.setdefault(model, {})
         code = codes.get(name)
         if code is not None:
             return code
@@ -130,11 +126,13 @@ class Interner:
         limit
             Number of names per dimension, beyond which values are `(other)`.
         """
-        raw = tuple((values or {}).get(name) for name in dimensions)
-        key = (model, tuple(v if isinstance(v, str) else (type(v), v) for v in raw))
+        held = values or {}
+        raw = tuple([held.get(name) for name in dimensions])
+        key = (model, raw)
         code = self._raw_segments.get(key)
         if code is not None:
             return code
+        whole = all(v is None or type(v) is str for v in raw)  # 1, 1.0 and True are one key to a dict
         rows = self.tables.segments.setdefault(model, [])
         named = tuple(
             self._segment_name(rows, position, dimension, raw[position], limit)
@@ -148,7 +146,7 @@ class Interner:
                 codes[named] = len(rows)
                 rows.append(named)
                 self.changed = True
-        if len(self._raw_segments) < SEGMENTS_MAX:
+        if whole and len(self._raw_segments) < SEGMENTS_MAX:
             self._raw_segments[key] = codes[named]
         return codes[named]
 

@@ -30,17 +30,31 @@ def times_ms(values: Sequence[str | int]) -> npt.NDArray[np.int64]:
     The usual form (UTC, milliseconds) is read by array arithmetic, any other one by
     `schemas.clock.parse_time_ms`; both accept the same texts.
     """
+    try:
+        alike = set(map(len, values)) == {_LENGTH}  # type: ignore[arg-type]  # an int raises TypeError
+    except TypeError:
+        alike = False
+    if alike and (text := "".join(values)).isascii():  # type: ignore[arg-type]  # all have a length
+        times, good = _canonical(np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, _LENGTH))
+        if good.all():
+            return times
+    else:
+        times, good = _mixed(values)
+    for place in np.flatnonzero(~good).tolist():
+        times[place] = _one(values[place])
+    return times
+
+
+def _mixed(values: Sequence[str | int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Read the usual form where it stands; the rest is marked as not good."""
     times = np.full(len(values), INVALID_MS, dtype=np.int64)
+    good = np.zeros(len(values), dtype=np.bool_)
     usual = [(i, v) for i, v in enumerate(values) if type(v) is str and len(v) == _LENGTH and v.isascii()]
     if usual:
         text = "".join([v for _, v in usual]).encode()
-        read, good = _canonical(np.frombuffer(text, dtype=np.uint8).reshape(-1, _LENGTH))
-        times[[i for i, _ in usual]] = np.where(good, read, INVALID_MS)
-    if len(usual) == len(values) and (times != INVALID_MS).all():
-        return times
-    for place in np.flatnonzero(times == INVALID_MS).tolist():
-        times[place] = _one(values[place])
-    return times
+        places = [i for i, _ in usual]
+        times[places], good[places] = _canonical(np.frombuffer(text, dtype=np.uint8).reshape(-1, _LENGTH))
+    return times, good
 
 
 def _canonical(

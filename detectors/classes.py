@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 
 ClassValue = str | int | bool
 
+RECENT_MAX = 10_000
+"""Names that are looked up once and remembered."""
+
 NEGATIVE = "(negative)"
 """The class that a binary score below its threshold stands for when nobody named the other class."""
 
@@ -51,6 +54,7 @@ class ClassNames:
         self._named: dict[tuple[type, ClassValue], str] = {
             (type(value), value): name for name, values in (classes or {}).items() for value in values
         }
+        self._recent: dict[str, str] = {}
         if classes and isinstance(positive, str) and positive in classes:
             self.positive: str | None = positive
         else:
@@ -60,7 +64,14 @@ class ClassNames:
 
     def __call__(self, value: ClassValue) -> str:
         """Return the class name of an event's value."""
-        return self._named.get((type(value), value)) or class_name(value)
+        if type(value) is not str:
+            return self._named.get((type(value), value)) or class_name(value)
+        name = self._recent.get(value)
+        if name is None:
+            name = self._named.get((str, value)) or class_name(value)
+            if len(self._recent) < RECENT_MAX:
+                self._recent[value] = name
+        return name
 
     def same(self, predicted: str, true: str) -> bool:
         """Return whether a prediction of one class is right when the truth is the other."""

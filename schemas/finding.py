@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -151,7 +152,7 @@ def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verd
 
     A score that is not finite, or one that rests on too few events (`enough` is False), is UNKNOWN.
     """
-    if not enough or score != score:  # noqa: PLR0124 - NaN test without an import
+    if not enough or not math.isfinite(score):
         return Verdict.UNKNOWN
     if score >= fire:
         return Verdict.BREACH

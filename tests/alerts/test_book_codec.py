@@ -22,6 +22,7 @@ def a_book() -> AlertBook:
         [
             finding(0, severity=Severity.CRITICAL, version="7", segment="web"),
             finding(0, feature="age", hysteresis=rule),
+            finding(0, feature="zip", hysteresis=rule),
             finding(0, feature=None, evidence={"nested": {"list": [1, 2.5, None, "é"]}}),
         ],
         context=CONTEXT,

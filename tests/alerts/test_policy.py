@@ -147,6 +147,22 @@ def test_evidence_only_readings_never_enter_the_book() -> None:
     assert (book, events) == (AlertBook(), [])
 
 
+def test_an_evidence_only_reading_does_not_hide_the_real_one() -> None:
+    readings = [finding(), finding(severity=Severity.CRITICAL, score=1e9, evidence_only=True)]
+    _, events = step(AlertBook(), readings, context=CONTEXT)
+    assert [event.data.severity for event in events] == [Severity.WARNING]
+
+
+def test_new_alerts_come_before_known_ones_if_they_are_worse() -> None:
+    book, _ = step(AlertBook(), [finding(0)], context=CONTEXT)
+    readings = [
+        finding(1, severity=Severity.ERROR),
+        finding(1, feature="new", severity=Severity.CRITICAL),
+    ]
+    _, events = step(book, readings, context=CONTEXT)
+    assert [event.data.severity for event in events] == [Severity.CRITICAL, Severity.ERROR]
+
+
 def test_the_same_window_twice_changes_nothing() -> None:
     book, _ = step(
         AlertBook(), [finding(0), finding(0, feature="age", hysteresis=THREE_OF_FIVE)], context=CONTEXT

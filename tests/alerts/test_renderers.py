@@ -127,7 +127,9 @@ def check_slack(event: AlertEvent) -> dict[str, Any]:
         assert 1 <= len(section["text"]["text"].encode("utf-16-le")) // 2 <= SECTION_CHARS_MAX
     for text in texts(body):
         # What stands between angle brackets is ours: a web address, never a mention.
-        assert all(inside.startswith(("http://", "https://")) for inside in re.findall(r"<([^>]*)", text))
+        without_links = re.sub(r"<https?://[^<>|\s]+\|[^<>|]+>", "", text)
+        assert "<" not in without_links
+        assert ">" not in without_links
         assert not re.search(r"&(?!amp;|lt;|gt;)", text)
     return body
 
@@ -139,6 +141,14 @@ def test_slack_gets_the_same_sections_and_links_that_can_be_clicked() -> None:
     assert "*Do now*\n" in everything
     assert "<https://wiki.example/fraud-model|Runbook>" in everything
     assert "<https://reports.example/fraud?window=0&amp;model=fraud|Report>" in everything
+
+
+@pytest.mark.parametrize("place", ["runbook", "links"])
+def test_a_hostile_link_cannot_leave_its_brackets(place: str) -> None:
+    link = "https://wiki.example/<!channel>|a&b"
+    check_slack(
+        with_data(fired(), **({"runbook": link} if place == "runbook" else {"links": {"Report|x": link}}))
+    )
 
 
 @pytest.mark.parametrize("place", ["model", "feature", "segment", "version", "check"])

@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -23,6 +23,9 @@ from schemas.errors import Stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ENDLESS_BYTES = 16_000_000
+"""More than the buffers of both sockets hold."""
+
 SECRET = "T0SECRET/B0SECRET/xyzSECRETxyz"
 
 
@@ -33,6 +36,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     hang_up: bool = False
     silent: bool = False
+    endless: bool = False
 
 
 class Webhook:
@@ -40,6 +44,7 @@ class Webhook:
 
     def __init__(self, *answers: Answer) -> None:
         self.requests: list[tuple[str, str, bytes]] = []
+        self.sent_bytes = 0
         self.release = threading.Event()
         script = iter(answers)
         webhook = self
@@ -68,9 +73,13 @@ class Webhook:
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
             handler.send_header(name, value)
-        handler.send_header("content-length", str(len(answer.body)))
+        if not answer.endless:
+            handler.send_header("content-length", str(len(answer.body)))
         handler.end_headers()
         handler.wfile.write(answer.body)
+        with suppress(ConnectionError):
+            while answer.endless and self.sent_bytes < ENDLESS_BYTES:
+                self.sent_bytes += handler.wfile.write(b"x" * 100_000)
 
 
 @contextmanager
@@ -169,6 +178,12 @@ def test_a_server_that_is_not_there_is_tried_again() -> None:
     sink = SlackSink(url, gate=HttpGate(trust_env=False))
     assert sink.deliver(fired()) == Delivery.retry("network")
     sink.close()
+
+
+def test_an_answer_without_end_is_left_unread() -> None:
+    with a_webhook(Answer(500, endless=True)) as webhook:
+        assert post(webhook, timeout_s=60) == Delivery.retry("http_500")
+    assert webhook.sent_bytes < ENDLESS_BYTES
 
 
 def test_only_the_head_of_an_answer_is_read() -> None:

@@ -116,7 +116,10 @@ def _unknown_names(
             for i, name in enumerate(route.sinks)
             if name not in sinks
         )
-    model = route.match.get("model")
-    if models is not None and model is not None and model not in models:
-        problems.append((("match", "model"), f'no model "{model}"; {nearest(model, models)}'))
+    if models is not None and "model" in route.match:
+        problems.extend(
+            (("match", "model"), f'no model "{model}"; {nearest(model, models)}')
+            for model in route.match["model"].split("|")
+            if model not in models
+        )
     return problems

@@ -10,7 +10,17 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from schemas.finding import Kind, Severity
 from schemas.setting_types import FROZEN, ExpectedError, Name, Place, Text, nearest, raise_if_any, unknown_key
 
-ROUTE_KEYS: Final = ("model", "kind", "check", "severity", "version", "feature", "segment", "team")
+ROUTE_KEYS: Final = (
+    "model",
+    "kind",
+    "check",
+    "severity",
+    "status",
+    "version",
+    "feature",
+    "segment",
+    "team",
+)
 """What a route can match: fields of an alert event's data, and the owner's team."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -61,7 +71,10 @@ def secret_keys(sink_type: object) -> frozenset[str]:
 
 
 class Route(BaseModel):
-    """Alerts whose fields equal all of `match` go to `sinks`; an empty match takes every alert."""
+    """Alerts whose fields equal all of `match` go to `sinks`; an empty match takes every alert.
+
+    `error|critical` means either.
+    """
 
     model_config = FROZEN
 
@@ -76,8 +89,12 @@ class Route(BaseModel):
             known = _CLOSED_VALUES.get(key)
             if key not in ROUTE_KEYS:
                 problems.append(((key,), unknown_key(key, ROUTE_KEYS)))
-            elif known is not None and value not in known:
-                problems.append(((key,), f'unknown {key} "{value}"; {nearest(value, known)}'))
+            elif known is not None:
+                problems += [
+                    ((key,), f'unknown {key} "{part}"; {nearest(part, known)}')
+                    for part in value.split("|")
+                    if part not in known
+                ]
         raise_if_any(problems)
         return match
 

@@ -1,0 +1,95 @@
+"""Hands the alerts room to the evaluator: the one place where findings meet alert states."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from alerts.book_codec import book_from_bytes, book_to_bytes
+from alerts.policy import AlertBook, AlertContext, step
+from consumers.evaluator import ClosedRecord
+from consumers.plan import ModelPlan
+from schemas.alert import (
+    AlertOwner,
+    AlertReproduce,
+    AlertWindow,
+    WindowComplete,
+    WindowCompleteData,
+)
+from schemas.finding import Finding, Stream, WindowSpan
+from schemas.settings import Settings
+
+
+class AlertPolicy:
+    """`consumers.evaluator.Policy` by the rules of `alerts.policy`.
+
+    Parameters
+    ----------
+    app
+        The application: part of every fingerprint.
+    context
+        What this model's alerts say that no finding knows.
+    """
+
+    def __init__(self, app: str, context: AlertContext) -> None:
+        self._app = app
+        self._context = context
+
+    def load(self, data: bytes | None) -> AlertBook:
+        """Return the stored alert states, or none yet."""
+        return AlertBook() if data is None else book_from_bytes(data)
+
+    def dump(self, book: AlertBook) -> bytes:
+        """Return the bytes to store."""
+        return book_to_bytes(book)
+
+    def step(
+        self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord
+    ) -> tuple[AlertBook, list[bytes]]:
+        """Take one closed window in; its last event is the record that the window is complete."""
+        after, events = step(book, findings, context=self._context)
+        span = WindowSpan(closed.start_ms, closed.end_ms, closed.n)
+        complete = WindowComplete.of(
+            WindowCompleteData(
+                app=self._app,
+                model=closed.model,
+                stream=Stream(closed.stream),
+                window=AlertWindow.of(span),
+                versions=tuple(closed.versions),
+                findings=closed.findings,
+                firing=after.firing,
+            )
+        )
+        return after, [*(event.to_json_bytes() for event in events), complete.to_json_bytes()]
+
+
+def policies(settings: Settings, plans: Mapping[str, ModelPlan]) -> dict[str, AlertPolicy]:
+    """Return every model's policy."""
+    return {name: AlertPolicy(settings.app, _context(settings, plan)) for name, plan in plans.items()}
+
+
+def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
+    model = plan.settings
+    owner = model.owner
+    reproduce = AlertReproduce(
+        command=f"watchkeeper replay --config watchkeeper.yaml  # model {plan.name}",
+        config_hash=config_hash(settings),
+        profile_hash=plan.profile.content_hash[:16] if plan.profile is not None else None,
+        versions={"watchkeeper": version("watchkeeper"), "river": version("river")},
+    )
+    return AlertContext(
+        app=settings.app,
+        owner=AlertOwner()
+        if owner is None
+        else AlertOwner(team=owner.team, contact=owner.contact, escalation=tuple(owner.escalation)),
+        runbook=model.runbook,
+        fallback=model.fallback,
+        reproduce=reproduce,
+    )
+
+
+def config_hash(settings: Settings) -> str:
+    """Return a hash of what decides the alerts: the models' settings, without servers and secrets."""
+    dumped = "\n".join(model.model_dump_json() for _, model in sorted(settings.models.items()))
+    return hashlib.sha256(dumped.encode()).hexdigest()[:16]

@@ -1,0 +1,313 @@
+"""`watchkeeper run`: the roles of the settings, wired together and run until somebody says stop."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+
+from alerts.http_gate import HttpGate
+from alerts.kafka_source import AlertSource
+from alerts.notifier import Notifier, NotifierStats
+from alerts.routing import Route
+from alerts.sink_slack import SlackSink
+from alerts.sink_stdout import StdoutSink
+from alerts.sinks import Sink
+from consumers.evaluate_role import Assignment, EvaluateRole
+from consumers.kafka_gate import EventSink, EventSource, check_topics
+from consumers.outbox import Outboxes
+from consumers.plan import ModelPlan
+from consumers.redis_gate import RedisGate
+from consumers.redis_models import RedisModels
+from consumers.redis_partitions import RedisPartitions
+from consumers.stats import WorkerStats
+from consumers.worker import JoinWorker, Topics
+from schemas.alert import AlertEvent
+from schemas.errors import Retry, Stop
+from schemas.settings import Settings
+from schemas.sink_settings import SlackSink as SlackSettings
+from watchkeeper.policy import policies
+
+ROLES: Final = ("join", "evaluate", "notify")
+TEND_S: Final = 1.0
+
+_log = structlog.get_logger("watchkeeper.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the service waits for what.
+
+    Parameters
+    ----------
+    idle_s
+        A topic that is caught up and quiet for this long holds no window open.
+    evaluate_s
+        Time between two looks for windows to close.
+    poll_s
+        Longest wait for messages.
+    """
+
+    idle_s: float = 10.0
+    evaluate_s: float = 0.5
+    poll_s: float = 0.2
+
+
+class Service:
+    """The roles of one process.
+
+    Parameters
+    ----------
+    settings, plans
+        What to watch, and how.
+    roles
+        Any of `ROLES`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plans: Mapping[str, ModelPlan],
+        roles: Sequence[str],
+        *,
+        pace: Pace = Pace(),
+    ) -> None:
+        self._settings = settings
+        self._plans = plans
+        self._roles = frozenset(roles)
+        self._pace = pace
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self.stats = WorkerStats(progress_s=time.monotonic())
+        self.notifier: Notifier | None = None
+
+    def notifier_stats(self) -> NotifierStats | None:
+        """Return what the notifier has delivered, or None if this process has none."""
+        return None if self.notifier is None else self.notifier.stats
+
+    def stop(self) -> None:
+        """Finish the batch in hand, commit it and end `run`; may be called from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Run until `stop`.
+
+        Raises
+        ------
+        Stop
+            If a server is not fit for the work at the start, or going on would be wrong.
+        """
+        partitions = check_servers(self._settings)
+        with ExitStack() as stack:
+            if "notify" in self._roles:
+                thread = threading.Thread(target=self._notify, name="notify", daemon=True)
+                thread.start()
+                stack.callback(thread.join, 15.0)
+                stack.callback(self._stop.set)
+            if self._roles & {"join", "evaluate"}:
+                self._work(stack, partitions)
+            else:
+                self._stop.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self, stack: ExitStack, partitions: int) -> None:
+        gate = RedisGate(str(self._settings.redis.url), cluster=self._settings.redis.cluster)
+        stack.callback(gate.close)
+        sink = EventSink(self._settings.kafka.properties)
+        stack.callback(sink.close)
+        kafka = self._settings.kafka
+        outboxes = Outboxes(
+            sink,
+            app=self._settings.app,
+            alerts=kafka.alerts,
+            dead_letters=kafka.dead_letters,
+            stats=self.stats,
+        )
+        store = RedisPartitions(gate, self._settings.app)
+        worker = self._worker(store, outboxes) if "join" in self._roles else None
+        assignment = (
+            None if worker is not None else Assignment(self._source(suffix="-evaluate", labels=False))
+        )
+        member = worker or assignment
+        if member is not None:
+            stack.callback(member.close)
+        evaluate = None
+        if "evaluate" in self._roles:
+            evaluate = EvaluateRole(
+                self._plans,
+                partitions,
+                windows=store,
+                states=RedisModels(gate, self._settings.app),
+                policies=policies(self._settings, self._plans),
+                outboxes=outboxes,
+                stats=self.stats,
+                clock=time.monotonic,
+            )
+        self._loop(worker, assignment, evaluate)
+
+    def _loop(
+        self, worker: JoinWorker | None, assignment: Assignment | None, evaluate: EvaluateRole | None
+    ) -> None:
+        tended = evaluated = time.monotonic()
+        while not self._stop.is_set():
+            owned: set[int] = set()
+            if worker is not None:
+                worker.step(self._pace.poll_s)
+                owned = set(worker.owned)
+            elif assignment is not None:
+                assignment.step(self._pace.poll_s)
+                owned = assignment.partitions
+                self.stats.progress_s = time.monotonic()
+            now = time.monotonic()
+            if worker is not None and now - tended >= TEND_S:
+                worker.tend()
+                tended = now
+            if evaluate is not None and now - evaluated >= self._pace.evaluate_s:
+                evaluate.step(owned)
+                evaluated = time.monotonic()
+
+    def _worker(self, store: RedisPartitions, outboxes: Outboxes) -> JoinWorker:
+        kafka = self._settings.kafka
+        return JoinWorker(
+            self._plans,
+            Topics(kafka.predictions, kafka.ground_truth),
+            make_source=self._source(suffix="", labels=True),
+            store=store,
+            outboxes=outboxes,
+            stats=self.stats,
+            clock=time.monotonic,
+            idle_s=self._pace.idle_s,
+        )
+
+    def _source(
+        self, *, suffix: str, labels: bool
+    ) -> Callable[[Callable[[list[int]], None], Callable[[list[int]], None]], EventSource]:
+        kafka = self._settings.kafka
+
+        def make(
+            on_assign: Callable[[list[int]], None], on_revoke: Callable[[list[int]], None]
+        ) -> EventSource:
+            return EventSource(
+                kafka.properties,
+                kafka.group + suffix,
+                kafka.predictions,
+                kafka.ground_truth if labels else None,
+                on_assign=on_assign,
+                on_revoke=on_revoke,
+            )
+
+        return make
+
+    def _notify(self) -> None:
+        """Deliver alerts; runs on a thread of its own, because sinks are slow."""
+        try:
+            self._deliver()
+        except Exception as error:  # noqa: BLE001 - the outermost loop of this thread: the main one raises it
+            self._failure = error
+        finally:
+            self._stop.set()
+
+    def _deliver(self) -> None:
+        kafka = self._settings.kafka
+        source = AlertSource(kafka.properties, topic=kafka.alerts, group=kafka.group)
+        self.notifier = Notifier(
+            make_sinks(self._settings),
+            [Route(dict(route.match), tuple(route.sinks)) for route in self._settings.routes],
+            clock=time.monotonic,
+            sleep=self._sleep,
+            rng=random.Random(),  # noqa: S311 - jitter
+            on_dead=_undelivered,
+        )
+        try:
+            while not self._stop.is_set():
+                taken = source.poll(timeout_s=0.5)
+                if taken is not None:
+                    self.notifier.handle(taken.event)
+                    source.done(taken)
+        except _Stopping:
+            _log.info("stopped with an alert undelivered; it will be delivered after the restart")
+        finally:
+            self.notifier.close()
+            source.close()
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopping
+
+
+class _Stopping(Exception):  # noqa: N818 - not an error: the way out of a wait
+    """The service stops while an alert waits for its next try."""
+
+
+def make_sinks(settings: Settings) -> list[Sink]:
+    """Return the sinks of the settings; standard output if they name none."""
+    sinks: list[Sink] = []
+    for name, sink in settings.sinks.items():
+        if isinstance(sink, SlackSettings):
+            sinks.append(SlackSink(sink.webhook_url, gate=HttpGate(), name=name))
+        else:
+            sinks.append(StdoutSink(sys.stdout, style=sink.format, name=name))
+    return sinks or [StdoutSink(sys.stdout)]
+
+
+def _undelivered(event: AlertEvent, sink: str, reason: Any) -> None:
+    _log.error("alert not delivered", alert=event.id, sink=sink, reason=str(reason))
+
+
+def check_servers(settings: Settings) -> int:
+    """Return the number of partitions, if both servers are fit for the work.
+
+    Raises
+    ------
+    Stop
+        With the mend, exit code 1: no answer, a missing topic, unequal partition counts, a Redis that
+        throws data away.
+    """
+    gate = RedisGate(str(settings.redis.url), cluster=settings.redis.cluster)
+    try:
+        server = gate.check()
+    finally:
+        gate.close()
+    kafka = settings.kafka
+    try:
+        counts = check_topics(
+            kafka.properties, [kafka.predictions, kafka.ground_truth, kafka.alerts, kafka.dead_letters]
+        )
+    except Retry as error:
+        mend = "start Kafka, or correct kafka.bootstrap.servers in the settings"
+        raise Stop(f"{error}; {mend}", exit_code=1) from error
+    predictions, labels = counts[kafka.predictions], counts[kafka.ground_truth]
+    if predictions != labels:
+        raise Stop(
+            f"kafka: topic {kafka.predictions!r} has {predictions} partitions and {kafka.ground_truth!r} has "
+            f"{labels}; a prediction and its label must meet in one partition, so give both the same number",
+            exit_code=1,
+        )
+    _log.info("servers are fit", redis=server, partitions=predictions)
+    return predictions
+
+
+@contextmanager
+def stop_on_signals(service: Service) -> Iterator[None]:
+    """Let SIGTERM and SIGINT drain and commit instead of killing."""
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with suppress(TypeError):
+                signal.signal(number, handler)

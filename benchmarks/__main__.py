@@ -124,7 +124,7 @@ def _servers(folder: Path) -> Iterator[tuple[LocalKafka, LocalRedis]]:
         store.start()
         yield kafka, store
     finally:
-        store.close()
+        store.stop()
         kafka.close()
 
 

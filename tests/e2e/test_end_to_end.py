@@ -114,7 +114,7 @@ def events() -> Stream:
 
 
 @pytest.fixture
-def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[..., str]) -> Iterator[Site]:
+def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[..., str]) -> Site:
     named = {
         "predictions": topics("predictions", partitions=PARTITIONS),
         "labels": topics("ground-truth", partitions=PARTITIONS),
@@ -125,7 +125,7 @@ def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[...
     (tmp_path / "watchkeeper.yaml").write_text(text)
     site = Site(tmp_path, kafka_server.address, named)
     build_profile(site)
-    yield site
+    return site
 
 
 def build_profile(site: Site) -> None:

@@ -120,6 +120,7 @@ def _slow_prediction(value: dict[str, Any]) -> PredictionEnvelope:
     event.parsed = features if features is not None else UNSET
     output = event.output
     numbers = [event.latency_ms, event.weight]
+    numbers += [held for held in (event.segments or {}).values() if isinstance(held, float)]
     if output is not None:
         numbers += [output.score, output.value, *(output.probabilities or {}).values()]
     _finite(numbers)

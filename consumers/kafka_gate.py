@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from confluent_kafka import (
@@ -39,6 +39,7 @@ _OWN_SETTINGS: Final[dict[str, Any]] = {
     "partition.assignment.strategy": "cooperative-sticky",
     "queued.max.messages.kbytes": 32_768,
 }
+_MAKES_NO_TOPICS: Final = {"allow.auto.create.topics": False}
 _FATAL: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -51,6 +52,9 @@ _FATAL: Final = {
 _log = logging.getLogger("watchkeeper.kafka")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
+
+
+ClientT = TypeVar("ClientT")
 
 
 @dataclass(slots=True)
@@ -118,9 +122,8 @@ class EventSource:
         self._on_assign = on_assign
         self._on_revoke = on_revoke
         self._problem: str | None = None
-        self._consumer = Consumer(
-            {**properties, **_OWN_SETTINGS, "group.id": group, "error_cb": self._error}, logger=_log
-        )
+        own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
+        self._consumer = _made(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             self._consumer.list_topics(labels, timeout=METADATA_TIMEOUT_S)
         self._consumer.subscribe(
@@ -257,7 +260,7 @@ class EventSink:
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         own = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "message.max.bytes": 2_000_000}
-        self._producer = Producer({**properties, **own}, logger=_log)
+        self._producer = _made(Producer, {**properties, **own, **_MAKES_NO_TOPICS})
         self._partitions: dict[str, int] = {}
 
     def partitions(self, topic: str) -> int:
@@ -329,6 +332,11 @@ def partition_counts(client: Any, topics: Sequence[str]) -> dict[str, int]:
             found = client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
         except KafkaException as error:
             raise Retry(f"kafka: no broker answers ({error.args[0].str()})") from error
+        unknown = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001
+        if found.error is not None and found.error.code() not in unknown:
+            raise Stop(
+                f"kafka: topic {topic!r}: {found.error.str()}; check its state and our rights", exit_code=1
+            )
         if found.error is not None or not found.partitions:
             mend = f"create it: kafka-topics.sh --create --topic {topic} --partitions N"
             raise Stop(f"kafka: topic {topic!r} does not exist; {mend}", exit_code=1)
@@ -338,5 +346,13 @@ def partition_counts(client: Any, topics: Sequence[str]) -> dict[str, int]:
 
 def check_topics(properties: Mapping[str, Any], topics: Sequence[str]) -> dict[str, int]:
     """Return partition counts of topics, connecting for it; raises `Retry` and `Stop` as `partition_counts`."""
-    producer = Producer({**properties, "socket.timeout.ms": 8000}, logger=_log)
-    return partition_counts(producer, topics)
+    return partition_counts(_made(Producer, {**properties, **_MAKES_NO_TOPICS}), topics)
+
+
+def _made(kind: Callable[..., ClientT], properties: Mapping[str, Any]) -> ClientT:
+    """Return a client, or say which property it refuses."""
+    try:
+        return kind(dict(properties), logger=_log)
+    except KafkaException as error:
+        mend = "correct it under kafka in the settings"
+        raise Stop(f"kafka: {error.args[0].str()}; {mend}") from error

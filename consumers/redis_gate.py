@@ -76,11 +76,10 @@ class RedisGate:
         """
         try:
             info = self._guard(self._client.info)
-            policies = self._guard(lambda: self._client.config_get("maxmemory-policy"))
         except Retry as error:
             mend = "start Redis, or correct redis.url in the settings"
             raise Stop(f"{error}; {mend}", exit_code=1) from error
-        policy = _text(next(iter(policies.values()), b"noeviction"))
+        policy = _text(_one_node(info).get("maxmemory_policy", "noeviction"))
         if policy != "noeviction":
             raise Stop(
                 f"redis {self._where}: maxmemory-policy is {policy}, so it may throw away what is counted; "
@@ -131,8 +130,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _one_node(info: Any) -> Any:
+    """Return one node's part of an INFO reply; a cluster's reply has one per node."""
+    return info if "redis_version" in info else next(iter(info.values()))
+
+
 def _server_name(info: Any) -> str:
-    first = info if "redis_version" in info else next(iter(info.values()))
+    first = _one_node(info)
     if "valkey_version" in first:
         return f"Valkey {_text(first['valkey_version'])}"
     return f"Redis {_text(first['redis_version'])}"

@@ -19,6 +19,9 @@ from schemas.keys import joined_fields, partition_prefix, split_field
 BUCKETS: Final = 8192
 """Small hashes over which a new partition spreads its pending entries."""
 
+BUCKETS_PER_CALL: Final = 256
+"""Buckets that are read at a time by somebody who wants all entries."""
+
 WINDOW_TTL_MS: Final = 14 * 86_400_000
 """A stored window that no evaluator has come for leaves after this."""
 
@@ -123,8 +126,9 @@ class RedisPartitions:
         """See `PartitionStore.entries`."""
         prefix = self._prefix(partition)
         buckets = int(self._gate.call("HGET", prefix + "m", "buckets") or 0)
-        for bucket in range(buckets):
-            yield from self._gate.call("HVALS", f"{prefix}e:{bucket}")
+        for first in range(0, buckets, BUCKETS_PER_CALL):
+            last = min(first + BUCKETS_PER_CALL, buckets) - 1
+            yield from self._gate.script("partition_entries", self._meta(partition), [first, last])
 
     def totals(self, partition: int) -> dict[str, bytes]:
         """See `PartitionStore.totals`."""

@@ -13,7 +13,7 @@ class WorkerStats:
     Parameters
     ----------
     rejected
-        (topic kind, reason) to number of dead letters.
+        (topic, reason) to number of dead letters.
     progress_s
         Monotonic time of the last commit, evaluation or confirmed end of a topic.
     behind
@@ -27,7 +27,6 @@ class WorkerStats:
     fenced: int = 0
     retries: int = 0
     windows_closed: Counter[str] = field(default_factory=Counter)
-    alerts: Counter[str] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     published: Counter[str] = field(default_factory=Counter)
     owned: int = 0

@@ -216,8 +216,10 @@ class JoinWorker:
 
     def _reclaim(self, number: int) -> None:
         """Start a partition of ours afresh from what is stored."""
-        del self.owned[number]
+        owned = self.owned[number]
         state = self._load(number)
+        if self.owned.get(number) is not owned:  # revoked while we waited
+            return
         self._own(state)
         self._source.rewind(number, state.position.predictions, state.position.labels)
 
@@ -254,6 +256,7 @@ class JoinWorker:
             except Retry as error:
                 self._stats.retries += 1
                 self._stats.last_error = str(error)
+                self._stats.behind = max(self._stats.behind, 1)  # what waits for a server is behind
                 if not paused:
                     _log.warning("waiting for a server", error=str(error))
                     self._source.pause()

@@ -74,16 +74,12 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
     Raises
     ------
     Stop
-        If the bytes are of another codec version or were counted on other cells (another profile).
+        If the bytes are damaged, of another codec version, or counted on other cells (another profile).
     """
     try:
         record = _decoder.decode(data)
-    except msgspec.DecodeError as error:
-        raise Stop(
-            f"stored summary: expected codec version {SUMMARY_VERSION}, found bytes that are not one "
-            f"({error}); start with an empty app name or restore the store",
-            exit_code=1,
-        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _damaged(error) from error
     if record.version != SUMMARY_VERSION:
         raise Stop(
             f"stored summary: codec version {record.version} is not {SUMMARY_VERSION}; run the release "
@@ -97,9 +93,20 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
             exit_code=1,
         )
     vector = np.zeros(layout.size, dtype=np.int64)
-    _fill(vector[: layout.counts], record.counts)
-    _fill(vector[layout.counts :], record.sums)
+    try:
+        _fill(vector[: layout.counts], record.counts)
+        _fill(vector[layout.counts :], record.sums)
+    except (IndexError, ValueError) as error:
+        raise _damaged(error) from error
     return Summary(layout, vector, {(p, t): n for p, t, n in record.pairs})
+
+
+def _damaged(error: Exception) -> Stop:
+    return Stop(
+        f"stored summary: expected codec version {SUMMARY_VERSION}, found bytes that are not one "
+        f"({error}); start with an empty app name or restore the store",
+        exit_code=1,
+    )
 
 
 def layout_hash_of(data: bytes) -> str:

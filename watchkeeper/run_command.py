@@ -24,7 +24,12 @@ def run_service(config: Path, roles: str, metrics_address: str) -> int:
     server = None
     if metrics_address != "off":
         server = MetricsServer(
-            metrics_address, stats=service.stats, notifier_stats=service.notifier_stats, clock=time.monotonic
+            metrics_address,
+            stats=service.stats,
+            notifier_stats=service.notifier_stats,
+            source_stats=service.source_stats,
+            ready=service.ready,
+            clock=time.monotonic,
         )
         server.start()
     try:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from alerts.http_gate import HttpGate
-from alerts.kafka_source import AlertSource
+from alerts.kafka_source import AlertSource, SourceStats
 from alerts.notifier import Notifier, NotifierStats
 from alerts.routing import Route
 from alerts.sink_slack import SlackSink
@@ -89,10 +89,22 @@ class Service:
         self._failure: BaseException | None = None
         self.stats = WorkerStats(progress_s=time.monotonic())
         self.notifier: Notifier | None = None
+        self._alerts: AlertSource | None = None
+        self._working = False
 
     def notifier_stats(self) -> NotifierStats | None:
         """Return what the notifier has delivered, or None if this process has none."""
         return None if self.notifier is None else self.notifier.stats
+
+    def source_stats(self) -> SourceStats | None:
+        """Return what the notifier has read, or None if this process has none."""
+        return None if self._alerts is None else self._alerts.stats
+
+    def ready(self) -> bool:
+        """Return whether every role of this process has begun its work."""
+        notifies = "notify" not in self._roles or self.notifier is not None
+        works = self._working or not self._roles & {"join", "evaluate"}
+        return notifies and works and (self.stats.owned > 0 or "join" not in self._roles)
 
     def stop(self) -> None:
         """Finish the batch in hand, commit it and end `run`; may be called from a signal handler."""
@@ -172,6 +184,7 @@ class Service:
             if worker is not None and now - tended >= TEND_S:
                 worker.tend()
                 tended = now
+            self._working = True
             if evaluate is not None and now - evaluated >= self._pace.evaluate_s:
                 evaluate.step(owned)
                 evaluated = time.monotonic()
@@ -220,6 +233,7 @@ class Service:
     def _deliver(self) -> None:
         kafka = self._settings.kafka
         source = AlertSource(kafka.properties, topic=kafka.alerts, group=kafka.group)
+        self._alerts = source
         self.notifier = Notifier(
             make_sinks(self._settings),
             [Route(dict(route.match), tuple(route.sinks)) for route in self._settings.routes],

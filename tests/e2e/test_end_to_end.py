@@ -11,84 +11,35 @@ import copy
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.site import (
+    DEADLINE_S,
+    PARTITIONS,
+    PAUSE,
+    Site,
+    compare_counts,
+    make_site,
+    recount_topics,
+    stop_workers,
+    traffic,
+    unbounded_keys,
+    wait_until_read,
+)
+from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.kafka import KafkaMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
-from independent.recount import ModelRules, compare, read_topics, recount
-from independent.stream import ModelStream, Stream, StreamSpec, generate, produce, write_jsonl
+from independent.recount import read_topics
+from independent.stream import Stream, generate, write_jsonl
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 PREDICTIONS = int(os.environ.get("WATCHKEEPER_E2E_PREDICTIONS", "200000"))
-PARTITIONS = 6
-HORIZON_S = 3600.0
-RATE_PER_S = PREDICTIONS / 2400  # forty minutes of traffic, whatever the size
-DEADLINE_S = 240.0
-PAUSE = threading.Event()
 BROKEN_FEATURE = "n0"
-SHAPE = StreamSpec(
-    predictions=PREDICTIONS,
-    models=(ModelStream(),),
-    segments=(("channel", tuple(f"c{i}" for i in range(10))),),
-    numeric_features=20,
-    categorical_features=5,
-    rate_per_s=RATE_PER_S,
-    label_horizon_s=HORIZON_S,
-    late_memory_s=HORIZON_S,
-)
-SETTINGS = """\
-app: e2e
-kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels},
-  alerts: {alerts}, dead_letters: {letters}, group: {group}}}
-redis: {{url: "{redis}"}}
-models:
-  fraud:
-    task: binary
-    positive_class: fraud
-    profile: fraud.json
-    label_horizon: 1h
-    labels: {{late_memory: 1h}}
-    segments: [channel]
-"""
-RULES = {
-    "fraud": ModelRules(
-        task="binary", positive_class="fraud", label_horizon_s=HORIZON_S, late_memory_s=HORIZON_S
-    )
-}
-
-
-@dataclass(frozen=True)
-class Site:
-    """One deployment under test: a folder with settings, and where its topics are."""
-
-    folder: Path
-    kafka: str
-    topics: dict[str, str]
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "watchkeeper.yaml"
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "watchkeeper", *arguments]
-
-    def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 def with_unit_change(events: Stream, *, from_ms: float) -> Stream:
@@ -109,63 +60,16 @@ def with_unit_change(events: Stream, *, from_ms: float) -> Stream:
 
 @pytest.fixture(scope="module")
 def events() -> Stream:
-    made = generate(SHAPE)
-    return with_unit_change(made, from_ms=SHAPE.start_ms + 1_500_000)
+    spec = traffic(PREDICTIONS)
+    return with_unit_change(generate(spec), from_ms=spec.start_ms + 1_500_000)
 
 
 @pytest.fixture
 def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[..., str]) -> Site:
-    named = {
-        "predictions": topics("predictions", partitions=PARTITIONS),
-        "labels": topics("ground-truth", partitions=PARTITIONS),
-        "alerts": topics("alerts", partitions=3),
-        "letters": topics("dead-letters", partitions=2),
-    }
-    text = SETTINGS.format(kafka=kafka_server.address, redis=redis_url, group=named["predictions"], **named)
-    (tmp_path / "watchkeeper.yaml").write_text(text)
-    site = Site(tmp_path, kafka_server.address, named)
-    build_profile(site)
-    return site
+    return make_site(tmp_path, kafka_server.address, redis_url, topics)
 
 
-def build_profile(site: Site) -> None:
-    """Build the reference profile by the command a user would, from another sample of the same traffic."""
-    calm = generate(
-        StreamSpec(
-            **{**_fields(SHAPE), "seed": 99, "predictions": 20_000, "poison": 0.0, "unknown_models": 0.0}
-        )
-    )
-    write_jsonl(calm, site.folder / "calm.jsonl", site.folder / "calm-labels.jsonl")
-    site.run(
-        "profile", "--config", str(site.config), "--model", "fraud", "--input", str(site.folder / "calm.jsonl"),
-        "--labels", str(site.folder / "calm-labels.jsonl"), "--out", str(site.folder / "fraud.json"),
-    )  # fmt: skip
-
-
-def _fields(spec: StreamSpec) -> dict[str, Any]:
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
-
-
-def status(site: Site) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(site.run("status", "--config", str(site.config), "--json"))
-    return found
-
-
-def wait_until_read(site: Site, workers: list[subprocess.Popen[bytes]], events: Stream) -> None:
-    """Wait until every message has been taken in: the stored offsets add up to what was produced."""
-    wanted = len(events.predictions) + len(events.labels)
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        assert all(worker.poll() is None for worker in workers), "a worker has died"
-        offsets = [p["next_offsets"] for p in status(site)["partitions"]]
-        taken = sum(o["predictions"] + o["labels"] for o in offsets if o is not None)
-        if taken == wanted:
-            return
-        PAUSE.wait(2.0)  # `status` reads everything that is stored: let the workers work
-    pytest.fail(f"read {taken} of {wanted} messages in {DEADLINE_S} s")
-
-
-def subscribe(site: Site, *, until: Callable[[list[CloudEvent]], bool]) -> list[CloudEvent]:
+def subscribe(site: Site, *, until: Callable[[list[BaseCloudEvent]], bool]) -> list[BaseCloudEvent]:
     """Read the alerts topic as anybody would, until satisfied."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
@@ -182,7 +86,7 @@ def subscribe(site: Site, *, until: Callable[[list[CloudEvent]], bool]) -> list[
     pytest.fail("the alerts topic never held what was expected")
 
 
-def alerts_in(found: list[CloudEvent]) -> dict[str, dict[str, Any]]:
+def alerts_in(found: list[BaseCloudEvent]) -> dict[str, dict[str, Any]]:
     """Return the alert events by id; one that came twice must be the same both times."""
     alerts: dict[str, dict[str, Any]] = {}
     for event in found:
@@ -192,7 +96,7 @@ def alerts_in(found: list[CloudEvent]) -> dict[str, dict[str, Any]]:
     return alerts
 
 
-def windows_in(found: list[CloudEvent]) -> dict[tuple[str, str], int]:
+def windows_in(found: list[BaseCloudEvent]) -> dict[tuple[str, str], int]:
     records: dict[tuple[str, str], int] = {}
     for event in found:
         if event.get_type() == "io.watchkeeper.window_complete":
@@ -202,30 +106,27 @@ def windows_in(found: list[CloudEvent]) -> dict[tuple[str, str], int]:
 
 
 def test_counts_alerts_and_replay_agree(site: Site, events: Stream) -> None:
-    produce(events, site.kafka, site.topics["predictions"], site.topics["labels"], PARTITIONS)
-    run = site.command(
-        "run", "--config", str(site.config), "--roles", "join,evaluate", "--metrics-address", "off"
-    )
-    workers = [subprocess.Popen(run) for _ in range(2)]
+    site.produce(events)
+    workers = [site.start_worker() for _ in range(2)]
     try:
-        wait_until_read(site, workers, events)
+        wait_until_read(site, workers, messages=len(events.predictions) + len(events.labels))
         ends = {
             "predictions": max(events.prediction_arrivals_ms) - 180_000,
-            "errors": max(events.label_arrivals_ms) - 600_000,
+            "errors": max(events.prediction_arrivals_ms) + 2_400_000,  # labels come for an hour after
         }
         found = subscribe(site, until=lambda seen: all(_reached(seen, *end) for end in ends.items()))
     finally:
-        for worker in workers:
-            worker.send_signal(signal.SIGTERM)
-        codes = [worker.wait(timeout=30) for worker in workers]
+        codes = stop_workers(workers)
     assert codes == [0, 0]
 
     expected = recount_topics(site)
-    actual = status(site)["models"]["fraud"]
+    actual = site.status()["models"]["fraud"]
     assert compare_counts(expected, actual) == []
     tampered = copy.deepcopy(actual)
     tampered["versions"]["7"]["joined"] += 1
     assert len(compare_counts(expected, tampered)) == 1, "the comparison must see one miscount"
+
+    assert unbounded_keys(site) == []
 
     alerts = alerts_in(found)
     drift = [a for a in alerts.values() if a["feature"] == BROKEN_FEATURE and a["status"] == "firing"]
@@ -234,7 +135,7 @@ def test_counts_alerts_and_replay_agree(site: Site, events: Stream) -> None:
     assert_replay_agrees(site, events, alerts, windows_in(found))
 
 
-def _reached(found: list[CloudEvent], stream: str, until_ms: float) -> bool:
+def _reached(found: list[BaseCloudEvent], stream: str, until_ms: float) -> bool:
     """Tell whether a stream's windows have been closed up to a moment."""
     for event in found:
         data: Any = event.get_data()
@@ -244,33 +145,6 @@ def _reached(found: list[CloudEvent], stream: str, until_ms: float) -> bool:
             if time_.timestamp() * 1000 >= until_ms:
                 return True
     return False
-
-
-def recount_topics(site: Site) -> Any:
-    raw: dict[str, list[bytes | None]] = {site.topics["predictions"]: [], site.topics["labels"]: []}
-    for topic, _, _, _, value in read_topics(site.kafka, list(raw)):
-        raw[topic].append(value)
-    counted: Any = recount(raw[site.topics["predictions"]], raw[site.topics["labels"]], RULES)
-    return counted["models"]["fraud"]
-
-
-def compare_counts(expected: Any, actual: Any) -> list[str]:
-    """Compare what the contract names; both sides may know more than that."""
-
-    def picked(model: Any) -> Any:
-        names = ("predictions", "labels", "joined", "corrections", "conflicts", "late", "expired", "pending",
-                 "duplicates", "status")  # fmt: skip
-        versions = {}
-        for version, row in model["versions"].items():
-            metrics = {
-                k: v
-                for k, v in row["metrics"].items()
-                if k in ("accuracy", "precision", "recall", "f1", "log_loss", "brier")
-            }
-            versions[version] = {**{n: row[n] for n in names if n in row}, "metrics": metrics}
-        return {"versions": versions, "orphan_labels": model["orphan_labels"]}
-
-    return compare(picked(expected), picked(actual))
 
 
 def assert_replay_agrees(

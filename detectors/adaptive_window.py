@@ -1,0 +1,172 @@
+"""River's ADWIN on window means, with a state that can be stored and a better guess at when it began.
+
+The only module that imports river, and only when a first reading comes: the import takes seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from detectors.onset import change_point, stands_out
+
+READINGS_MAX: Final = 64
+"""Readings kept to look for the onset in; a change that is found later has an unknown one."""
+
+DELTA: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A change of the mean.
+
+    Parameters
+    ----------
+    onset_ms
+        Start of the first window after the change, epoch milliseconds; None if it lies too far back.
+    before, now
+        Mean of the readings before and after, in the unit they were given in.
+    dropped
+        Number of readings that ADWIN cut off.
+    kept
+        Number of readings that it kept.
+    """
+
+    onset_ms: int | None
+    before: float
+    now: float
+    dropped: int
+    kept: int
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    river: str
+    crc: int
+    helper: bytes
+    values: list[float]
+    starts_ms: list[int]
+    note: str | None = None
+
+
+class AdaptiveWindow:
+    """One signal's ADWIN.
+
+    Parameters
+    ----------
+    scale
+        Readings are multiplied by this before ADWIN sees them: its bound supposes values of about unit size.
+
+    Notes
+    -----
+    ADWIN decides that there was a change. When it began is read from the last 64 readings: ADWIN's own window
+    shrinks by whole buckets, of hundreds of readings after a long quiet time, and would put the onset far too
+    early. After a cut it starts anew, as river's own class does. Memory: ADWIN's buckets, which grow with the
+    logarithm of the number of readings, and the readings kept.
+
+    References
+    ----------
+    Bifet and Gavalda, "Learning from time-changing data with adaptive windowing", SIAM International
+    Conference on Data Mining (2007).
+    """
+
+    def __init__(self, *, scale: float) -> None:
+        self._scale = scale
+        self._adwin: Any = None
+        self._values: list[float] = []
+        self._starts_ms: list[int] = []
+        self.note: str | None = None
+
+    def update(self, value: float, start_ms: int) -> Cut | None:
+        """Take one reading in; returns the change that it proves, if any.
+
+        Parameters
+        ----------
+        value
+            A mean. One that is not finite is left out: a single NaN would silence ADWIN for ever.
+        start_ms
+            Start of the window that it is the mean of.
+        """
+        if not math.isfinite(value):
+            return None
+        if self._adwin is None:
+            self._adwin = _new_adwin()
+        width, total = int(self._adwin.width), float(self._adwin.total)
+        scaled = value * self._scale
+        self._adwin.update(scaled)
+        self._values = [*self._values, value][-READINGS_MAX:]
+        self._starts_ms = [*self._starts_ms, start_ms][-READINGS_MAX:]
+        if not self._adwin.drift_detected:
+            return None
+        kept = int(self._adwin.width)
+        dropped = width + 1 - kept
+        before = (total + scaled - float(self._adwin.total)) / dropped / self._scale
+        now = float(self._adwin.estimation) / self._scale
+        return self._cut(Cut(None, before, now, dropped, kept))
+
+    def _cut(self, by_adwin: Cut) -> Cut:
+        """Start anew, and return the cut with the onset and the means that the readings kept show."""
+        place = change_point(self._values, [1.0] * len(self._values))
+        self._adwin = None
+        if place is None or not stands_out(self._values, place):
+            # The change is older than the readings kept.
+            return by_adwin
+        before, now = self._values[:place], self._values[place:]
+        onset_ms = self._starts_ms[place]
+        self._values, self._starts_ms = now, self._starts_ms[place:]
+        return Cut(
+            onset_ms=onset_ms,
+            before=math.fsum(before) / len(before),
+            now=math.fsum(now) / len(now),
+            dropped=by_adwin.dropped,
+            kept=by_adwin.kept,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the state for `restore`: river's own bytes with its version and a checksum."""
+        helper = b"" if self._adwin is None else bytes(self._adwin._helper.__getstate__())  # noqa: SLF001
+        river = "" if self._adwin is None else _river_version()
+        record = _Stored(river, zlib.crc32(helper), helper, self._values, self._starts_ms, self.note)
+        return msgspec.msgpack.encode(record)
+
+    def restore(self, data: bytes) -> None:
+        """Take up a state.
+
+        River's decoder aborts on bytes that it does not know, so bytes of another release of river, or
+        damaged ones, never reach it: this ADWIN then starts over, and `note` says so.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are not a state of this class.
+        """
+        try:
+            stored = msgspec.msgpack.decode(data, type=_Stored)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"expected the state of an adaptive window: {error}") from error
+        self._values, self._starts_ms, self.note = stored.values, stored.starts_ms, stored.note
+        self._adwin = None
+        if not stored.helper:
+            return
+        if stored.river != _river_version():
+            self.note = f"started over: its state was written with river {stored.river}"
+        elif zlib.crc32(stored.helper) != stored.crc:
+            self.note = "started over: its state was damaged"
+        else:
+            self._adwin = _new_adwin()
+            self._adwin._helper.__setstate__(stored.helper)  # noqa: SLF001 - river offers no other way
+
+
+def _new_adwin() -> Any:
+    from river.drift import ADWIN  # noqa: PLC0415 - seconds that only the first reading should cost
+
+    return ADWIN(delta=DELTA, clock=1)
+
+
+def _river_version() -> str:
+    import river  # noqa: PLC0415 - see above
+
+    return str(river.__version__)  # type: ignore[attr-defined]  # it does not list its exports

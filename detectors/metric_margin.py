@@ -1,0 +1,129 @@
+"""How far a metric of so many labels strays from its true value by chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from detectors.layout import ErrorLayout
+from detectors.metrics import error_counts
+from detectors.summary import Summary
+
+ErrorSummary = Summary[ErrorLayout]
+
+_Error: TypeAlias = Callable[[float, ErrorSummary, "str | None"], float]
+
+
+def standard_error(name: str, limit: float, summary: ErrorSummary, *, positive: str | None) -> float:
+    """Return about one standard deviation of a metric whose true value is `limit`; 0 for an unknown metric.
+
+    Parameters
+    ----------
+    name
+        A metric of `detectors.metrics`.
+    limit
+        In the metric's unit.
+
+    Notes
+    -----
+    Exact for shares of events (accuracy, precision, recall) and for means of errors (mae, bias). The others
+    are bounds or approximations on the safe side: a ranking metric has at most the spread of a share of its
+    rarer class (Birnbaum 1956), and a mean of losses about the spread of an exponential variable.
+    """
+    found = _ERRORS.get(name)
+    if found is None and name.startswith("macro_"):
+        found = _of_rarer_class
+    elif found is None and name.startswith("weighted_"):
+        found = _of_all
+    return 0.0 if found is None else found(limit, summary, positive)
+
+
+def _share(limit: float, n: int) -> float:
+    inside = min(max(limit, 0.0), 1.0)
+    return math.sqrt(inside * (1 - inside) / max(n, 1))
+
+
+def _of_all(limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    return _share(limit, error_counts(summary)["n"])
+
+
+def _of_predicted(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    return _share(limit, sum(n for (predicted, _), n in summary.pairs.items() if predicted == positive))
+
+
+def _of_true(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    return _share(limit, sum(n for (_, true), n in summary.pairs.items() if true == positive))
+
+
+def _of_positive(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    return max(_of_predicted(limit, summary, positive), _of_true(limit, summary, positive))
+
+
+def _rarest(summary: ErrorSummary, positive: str | None) -> int:
+    """Return the size of the rarest true class; with a positive class, of it or all others."""
+    sizes: dict[object, int] = {}
+    for (_, true), n in summary.pairs.items():
+        key = true if positive is None else true == positive
+        sizes[key] = sizes.get(key, 0) + n
+    return min(sizes.values(), default=0)
+
+
+def _of_rarer_class(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    return _share(limit, _rarest(summary, positive))
+
+
+def _of_correlation(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    return (1 - limit * limit) / math.sqrt(max(_rarest(summary, positive), 1))
+
+
+def _of_loss(limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    return abs(limit) / math.sqrt(max(error_counts(summary)["n"], 1))
+
+
+def _spread(first: str, summary: ErrorSummary) -> float:
+    """Return the standard error of the mean of one sum whose squares are the squared errors."""
+    n = max(error_counts(summary)["n"], 1)
+    mean = summary.layout.sum(summary.vector, first) / n
+    square = summary.layout.sum(summary.vector, "squared") / n
+    return math.sqrt(max(square - mean * mean, 0.0) / n)
+
+
+def _of_mae(_limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    return _spread("absolute", summary)
+
+
+def _of_bias(_limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    return _spread("error", summary)
+
+
+def _of_explained(limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    return 2 * (1 - limit) / math.sqrt(max(error_counts(summary)["n"], 1))
+
+
+def _of_quotient(_limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    n = max(error_counts(summary)["n"], 1)
+    expected = abs(summary.layout.sum(summary.vector, "prediction")) / n
+    return _spread("error", summary) / expected if expected > 0 else 0.0
+
+
+_ERRORS: Final[dict[str, _Error]] = {
+    "accuracy": _of_all,
+    "balanced_accuracy": _of_rarer_class,
+    "precision": _of_predicted,
+    "recall": _of_true,
+    "f1": _of_positive,
+    "mcc": _of_correlation,
+    "roc_auc": _of_rarer_class,
+    "pr_auc": _of_rarer_class,
+    "log_loss": _of_loss,
+    "brier": _of_all,
+    "ece": _of_all,
+    "mae": _of_mae,
+    "rmse": _of_loss,
+    "bias": _of_bias,
+    "mape": _of_loss,
+    "smape": _of_loss,
+    "r2": _of_explained,
+    "actual_to_expected": _of_quotient,
+}

@@ -1,0 +1,177 @@
+"""Builds a reference profile from rows that are read twice, in bounded memory.
+
+The first pass finds types, takes samples and collects candidate categories; the second counts every row
+exactly. The result is a function of the rows and their order: how they come in batches changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from detectors.classes import ClassValue
+from detectors.profile import ReferenceProfile
+from detectors.profile_count import CategoryCount, NumericCount
+from detectors.profile_outputs import OutputColumns
+from detectors.profile_scan import ColumnScan
+from detectors.profile_values import RowBatch
+from schemas.errors import Stop
+from schemas.model_parts import FeatureRule
+from schemas.monitor_settings import Task
+from schemas.setting_types import nearest
+
+COLUMNS_MAX: Final = 4096
+SAMPLE_VALUES_MAX: Final = 8_000_000
+"""Sampled numbers of all columns together; many columns share them."""
+FEW_ROWS: Final = 1_000
+
+
+class ProfileBuilder:
+    """Feed every batch to `sample`, then every batch again to `count`, then call `finish`.
+
+    Parameters
+    ----------
+    positive, classes
+        As in the model's settings; class names in the batches follow them.
+    feature_rules
+        Types and features to ignore, by name.
+    seed
+        Of the sample that gives quantiles where a column has more than `sample_max` numbers.
+    sample_max
+        Largest number of sampled values per column.
+
+    Notes
+    -----
+    Memory, whatever the number of rows: 160 MB of sampled numbers; for every categorical column at most
+    20,000 names of up to 512 characters; 24 MB of distinct scores; and one batch.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword per setting
+        self,
+        model: str,
+        task: Task,
+        *,
+        positive: ClassValue | None,
+        feature_rules: Mapping[str, FeatureRule],
+        classes: Mapping[str, Sequence[ClassValue]] | None = None,
+        seed: int = 0,
+        sample_max: int = 200_000,
+    ) -> None:
+        self._model = model
+        self._task: Task = task
+        self._rules = feature_rules
+        self._sample_max = sample_max
+        self._random = np.random.default_rng(seed)
+        self._scans: dict[str, ColumnScan] = {}
+        self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
+        self._counts: dict[str, NumericCount | CategoryCount] | None = None
+        self._oddities: list[str] = []
+        self._rows_counted = 0
+        self.rows = 0
+
+    def sample(self, batch: RowBatch) -> None:
+        """Take a batch in, first pass.
+
+        Raises
+        ------
+        Stop
+            More columns or classes than a model can have.
+        """
+        keys = self._random.random(batch.n)
+        self.rows += batch.n
+        known = len(self._scans)
+        for name, values in batch.features.items():
+            rule = self._rules.get(name, FeatureRule())
+            if not rule.ignore:
+                self._scan(name, rule).add(values, keys)
+        self._outputs.sample(batch.answers, keys)
+        if len(self._scans) > known:
+            self._share_memory()
+
+    def _scan(self, name: str, rule: FeatureRule) -> ColumnScan:
+        found = self._scans.get(name)
+        if found is not None:
+            return found
+        if len(self._scans) == COLUMNS_MAX:
+            raise Stop(
+                f"expected at most {COLUMNS_MAX:,} features, found more, such as {name[:64]!r}: are ids used as "
+                "names?"
+            )
+        self._scans[name] = ColumnScan(name, declared=rule.type, sample_max=self._sample_max)
+        return self._scans[name]
+
+    def _share_memory(self) -> None:
+        share = SAMPLE_VALUES_MAX // (len(self._scans) + 1)
+        self._outputs.limit(share)
+        for scan in self._scans.values():
+            scan.limit(share)
+
+    def count(self, batch: RowBatch) -> None:
+        """Take a batch in, second pass: the same rows in the same order."""
+        self._rows_counted += batch.n
+        for name, count in self._started().items():
+            values = batch.features.get(name)
+            if values is None:
+                count.add_missing(batch.n)
+            else:
+                count.add(values)
+        self._outputs.count(batch.answers, batch.n)
+
+    def _started(self) -> dict[str, NumericCount | CategoryCount]:
+        """Turn what the first pass saw into bins and candidates, once, and let its samples go."""
+        if self._counts is None:
+            self._counts = {name: _column_count(scan) for name, scan in self._scans.items()}
+            oddities = [scan.oddity() for scan in self._scans.values()]
+            self._oddities = [text for text in oddities if text]
+            self._scans = {}
+            self._outputs.start()
+        return self._counts
+
+    def finish(self, *, importances: Mapping[str, float] | None = None) -> ReferenceProfile:
+        """Return the profile.
+
+        Raises
+        ------
+        Stop
+            The passes did not see the same number of rows.
+        """
+        counts = self._started()
+        if self._rows_counted != self.rows:
+            raise Stop(
+                f"expected the same {self.rows:,} rows in both passes, found {self._rows_counted:,} in the second: "
+                "did the input change meanwhile? Run it again"
+            )
+        quality = self._outputs.quality
+        return ReferenceProfile(
+            model=self._model,
+            task=self._task,
+            n=self.rows,
+            columns=(*(count.column() for count in counts.values()), *self._outputs.columns()),
+            labelled=quality.labelled,
+            metrics=quality.metrics(),
+            classes=self._outputs.classes() if self._task != "regression" else (),
+            error_sd=quality.error_sd,
+            importances=dict(importances or {}),
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what the user should know, one sentence each; complete after `count`."""
+        found = list(self._oddities)
+        names = self._counts or {}
+        for name, rule in self._rules.items():
+            if name not in names and not rule.ignore:
+                hint = nearest(name, names, otherwise="remove the rule or add the column")
+                found.append(
+                    f"the settings have a rule for a feature {name} that the reference lacks; {hint}"
+                )
+        if self.rows < FEW_ROWS:
+            found.append(f"the reference has {self.rows:,} rows: expect wide limits below {FEW_ROWS:,}")
+        return found + self._outputs.warnings()
+
+
+def _column_count(scan: ColumnScan) -> NumericCount | CategoryCount:
+    if scan.type == "categorical":
+        return CategoryCount(scan.name, scan.candidates())
+    return NumericCount(scan.name, scan.sample.ordered(), scan.largest)

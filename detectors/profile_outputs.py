@@ -1,0 +1,162 @@
+"""The answers of the reference: their columns in the profile, the classes, and how good they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from detectors.classes import NEGATIVE, ClassNames, ClassValue
+from detectors.profile import OUTPUT_PREFIX, Column
+from detectors.profile_count import CategoryCount, NumericCount
+from detectors.profile_quality import Quality
+from detectors.profile_scan import ColumnScan
+from detectors.profile_values import Answers, Floats, Numbers
+from schemas.errors import Stop
+from schemas.monitor_settings import Task
+
+CLASSES_MAX: Final = 1_000
+_SHOWN_MAX: Final = 5
+
+LABEL, SCORE, VALUE = (f"{OUTPUT_PREFIX}{what}" for what in ("label", "score", "value"))
+
+
+class OutputColumns:
+    """Sees every answer twice: `sample`, then `start`, then `count`.
+
+    Rows whose answer is not the model's own count for nothing but their label, as in a stream.
+
+    Parameters
+    ----------
+    positive, classes
+        As in the model's settings.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        positive: ClassValue | None,
+        classes: Mapping[str, Sequence[ClassValue]] | None,
+        sample_max: int,
+    ) -> None:
+        self._task: Task = task
+        self._positive = positive
+        self._settings_classes = classes
+        self._names = ClassNames(classes, positive)
+        self._scan = ColumnScan(
+            VALUE if task == "regression" else SCORE, declared="numeric", sample_max=sample_max
+        )
+        self._has_value = False
+        self._predicted: Counter[str] | None = None
+        self._true: Counter[str] = Counter()
+        self._value_count: NumericCount | None = None
+        self._label_count: CategoryCount | None = None
+        self.quality = Quality(task, self._names)
+
+    def limit(self, size_max: int) -> None:
+        """Keep a smaller sample from now on."""
+        self._scan.limit(size_max)
+
+    def sample(self, answers: Answers, keys: Floats) -> None:
+        """Take answers in, first pass; `keys` as for `ColumnScan`.
+
+        Raises
+        ------
+        Stop
+            More classes than a model can have.
+        """
+        value = self._own_value(answers)
+        if value is not None:
+            self._has_value = True
+            self._scan.add(value, keys if answers.measured is None else keys[answers.measured])
+        if answers.predicted is not None:
+            self._predicted = self._predicted or Counter()
+            self._predicted.update(name for name in _own_names(answers) if name is not None)
+        self._true.update(name for name in answers.truth or () if name is not None)
+        if max(len(self._true), len(self._predicted or ())) > CLASSES_MAX:
+            raise Stop(
+                f"expected at most {CLASSES_MAX:,} classes among labels and predictions, found more, such as "
+                f"{next(iter(self._predicted or self._true))[:64]!r}: is it a column of numbers or ids?"
+            )
+
+    def _own_value(self, answers: Answers) -> Numbers | None:
+        if answers.value is None or self._task == "multiclass":
+            return None
+        value = answers.value if answers.measured is None else answers.value[answers.measured]
+        return Numbers(value, np.isnan(value))
+
+    def start(self) -> None:
+        """Turn what the first pass saw into bins and classes."""
+        self._names = ClassNames(self._settings_classes, self._positive, self._known())
+        self.quality = Quality(self._task, self._names)
+        if self._has_value:
+            self._value_count = NumericCount(self._scan.name, self._scan.sample.ordered(), self._scan.largest)
+        if self._predicted is not None:
+            self._label_count = CategoryCount(LABEL, {self._named(name) for name in self._predicted})
+
+    def count(self, answers: Answers, n: int) -> None:
+        """Take `n` rows in, second pass."""
+        own_n = n if answers.measured is None else int(answers.measured.sum())
+        if answers.predicted is not None:
+            # The negative class has its name only since all classes have been seen.
+            predicted = [None if name is None else self._named(name) for name in answers.predicted]
+            answers = replace(answers, predicted=predicted)
+        if self._label_count is not None:
+            self._label_count.add(_own_names(answers) if answers.predicted is not None else [None] * own_n)
+        if self._value_count is not None:
+            value = self._own_value(answers)
+            self._value_count.add([None] * own_n if value is None else value)
+        self.quality.add(answers)
+
+    def columns(self) -> list[Column]:
+        """Return the outputs' columns: the value or score, then the label."""
+        counts = (self._value_count, self._label_count)
+        return [count.column() for count in counts if count is not None]
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes of labels and predictions, most frequent first."""
+        seen: Counter[str] = Counter(self._true)
+        for name, n in (self._predicted or {}).items():
+            seen[self._named(name)] += n
+        return tuple(sorted(seen, key=lambda name: (-seen[name], name)))
+
+    def _known(self) -> list[str]:
+        return [name for name in {*self._true, *(self._predicted or ())} if name != NEGATIVE]
+
+    def _named(self, name: str) -> str:
+        return self._names.negative if name == NEGATIVE else name
+
+    def warnings(self) -> list[str]:
+        """Return what looks wrong with the answers, one sentence each."""
+        found: list[str] = []
+        if not self.quality.labelled:
+            found.append("no row has ground truth: the profile has no metrics")
+        listed = self._settings_classes
+        unlisted = sorted(name for name in self._known() if listed and name not in listed)
+        if unlisted:
+            found.append(
+                f"found classes that the settings do not list: {_some(unlisted)}; add them to `classes`"
+            )
+        positive = self._names.positive
+        if positive is not None and self._true and positive not in self._true:
+            found.append(
+                f"no label is of the positive class {positive}, they are {_some(sorted(self._true))}: mend "
+                "`positive_class` or `classes`"
+            )
+        return found
+
+
+def _own_names(answers: Answers) -> list[str | None]:
+    names = answers.predicted or ()
+    if answers.measured is None:
+        return list(names)
+    return [name for name, own in zip(names, answers.measured.tolist(), strict=True) if own]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_MAX} more" if len(names) > _SHOWN_MAX else ""
+    return ", ".join(names[:_SHOWN_MAX]) + more

@@ -1,0 +1,136 @@
+"""How good the model was on the labelled rows of the reference, by the definitions of a stream's metrics."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from detectors import exact
+from detectors.classes import ClassNames
+from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, ErrorLayout
+from detectors.metrics import error_counts, metrics_of
+from detectors.profile_values import Answers, Floats, Mask
+from detectors.rank_counts import RankCounts
+from detectors.summary import Summary
+from schemas.monitor_settings import Task
+
+PROBABILITY_MIN: Final = 1e-15
+"""Probabilities are kept this far from 0 and 1 in the log loss, as in the metrics of a stream."""
+
+_N, _WRONG, _SCORED, _APE_N = range(len(ERROR_COUNTS))
+
+
+class Quality:
+    """Gathers the losses of labelled rows in one error summary.
+
+    Parameters
+    ----------
+    names
+        Decides which answers are right.
+    """
+
+    def __init__(self, task: Task, names: ClassNames) -> None:
+        self._task = task
+        self._names = names
+        self._summary = Summary.empty(ErrorLayout(task, TOTAL_SCORE_BINS))
+        self._ranks = RankCounts()
+        self.labelled = 0
+
+    def add(self, answers: Answers) -> None:
+        """Take rows in."""
+        if self._task == "regression":
+            self._add_numbers(answers)
+        elif answers.truth is not None:
+            self._add_classes(answers, np.array([name is not None for name in answers.truth], dtype=np.bool_))
+
+    def _add_classes(self, answers: Answers, known: Mask) -> None:
+        self.labelled += int(known.sum())
+        truth, predicted = answers.truth, answers.predicted
+        if truth is None or predicted is None:
+            return
+        answered = np.array([name is not None for name in predicted], dtype=np.bool_)
+        rows = np.flatnonzero(known & answered & _measured(answers, len(known)))
+        right = np.zeros(len(rows), dtype=np.bool_)
+        pairs = self._summary.pairs
+        for place, row in enumerate(rows.tolist()):
+            pair = (predicted[row] or "", truth[row] or "")
+            pairs[pair] = pairs.get(pair, 0) + 1
+            right[place] = self._names.same(*pair)
+        self._summary.vector[_N] += len(rows)
+        self._summary.vector[_WRONG] += int((~right).sum())
+        if answers.value is not None:
+            positive = np.array([truth[row] == self._names.positive for row in rows.tolist()], dtype=np.bool_)
+            self._add_scores(answers.value[rows], positive if self._task == "binary" else right)
+
+    def _add_scores(self, score: Floats, true: Mask) -> None:
+        """Count scores; `true` says whether what the score is the probability of came true."""
+        scored = np.isfinite(score)
+        score, true = score[scored], true[scored]
+        if not len(score):
+            return
+        self._ranks.add(score, true)
+        cell = np.minimum((score * TOTAL_SCORE_BINS).astype(np.int64), TOTAL_SCORE_BINS - 1)
+        cell += ErrorLayout.SCORES + np.where(true, TOTAL_SCORE_BINS, 0)
+        np.add.at(self._summary.vector, cell, 1)
+        self._summary.vector[_SCORED] += len(score)
+        likelihood = np.clip(np.where(true, score, 1 - score), PROBABILITY_MIN, 1 - PROBABILITY_MIN)
+        self._add_sums(np.column_stack([-np.log(likelihood), (score - true) ** 2, score]))
+
+    def _add_numbers(self, answers: Answers) -> None:
+        if answers.true_value is None:
+            return
+        known = np.isfinite(answers.true_value)
+        self.labelled += int(known.sum())
+        if answers.value is None:
+            return
+        rows = known & np.isfinite(answers.value) & _measured(answers, len(known))
+        truth, value = answers.true_value[rows], answers.value[rows]
+        if len(truth):
+            self._summary.vector[_N] += len(truth)
+            self._summary.vector[_SCORED] += len(truth)
+            self._summary.vector[_APE_N] += int((truth != 0).sum())
+            self._add_sums(_number_losses(truth, value))
+
+    def _add_sums(self, terms: Floats) -> None:
+        added = exact.limbs(terms, np.zeros(len(terms), dtype=np.intp), 1)[0]
+        self._summary.vector[self._summary.layout.counts :] += added.ravel()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics by the names of the settings; the area under the ROC curve is exact."""
+        found = metrics_of(self._summary, positive=self._names.positive)
+        area = self._ranks.area()
+        if "roc_auc" in found and area is not None:
+            found["roc_auc"] = area
+        return found
+
+    @property
+    def error_sd(self) -> float:
+        """Standard deviation of a row's loss: of being wrong (0 or 1), or of the absolute error."""
+        counts, layout = error_counts(self._summary), self._summary.layout
+        if not counts["n"]:
+            return 0.0
+        if self._task == "regression":
+            sums = (layout.sum(self._summary.vector, name) for name in ("absolute", "squared"))
+            mean, square = (total / counts["n"] for total in sums)
+        else:
+            mean = square = counts["wrong"] / counts["n"]
+        variance = square - mean * mean
+        return math.sqrt(variance) if 0 < variance < math.inf else 0.0
+
+
+def _number_losses(truth: Floats, value: Floats) -> Floats:
+    """Return the terms of `detectors.layout.REGRESSION_SUMS`, one row each; beyond a double is the largest."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = value - truth
+        absolute, size = np.abs(error), np.abs(value) + np.abs(truth)
+        ape = np.divide(absolute, np.abs(truth), out=np.zeros_like(error), where=truth != 0)
+        smape = np.divide(2 * absolute, size, out=np.zeros_like(error), where=size > 0)
+        terms = [error, absolute, error * error, truth, truth * truth, value, ape, smape]
+        stacked: Floats = np.column_stack(terms)
+        return np.nan_to_num(stacked, copy=False)
+
+
+def _measured(answers: Answers, n: int) -> Mask:
+    return np.ones(n, dtype=np.bool_) if answers.measured is None else answers.measured

@@ -1,0 +1,146 @@
+"""Which detectors watch a model, by its settings and its profile."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from detectors import adwin, drift, performance, quality, service
+from detectors.classes import ClassNames
+from detectors.detector import Detector
+from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
+from detectors.metric_limits import MetricLimits
+from detectors.profile import ReferenceProfile
+from schemas.finding import Hysteresis
+from schemas.model_settings import ModelSettings
+
+Watch = Detector[Any]
+
+_BAD_VALUES: Final[tuple[quality.BadValue, ...]] = ("missing_rate", "invalid_rate", "unseen_rate")
+_STATUS_RATES: Final[tuple[service.Rate, ...]] = ("error_rate", "fallback_rate")
+
+
+def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Watch]:
+    """Return the detectors of a model in a fixed order, without any state.
+
+    Parameters
+    ----------
+    settings
+        `monitors` switches detectors off and tunes them; `metrics` and `min_effect` are heeded too.
+    profile
+        None leaves out everything that needs a reference.
+
+    Notes
+    -----
+    `jensen_shannon` is evidence in the findings of `psi`, and a detector of its own only where the settings
+    give it a threshold.
+    """
+    predictions, errors = prediction_layout(profile), ErrorLayout(settings.task)
+    found = [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
+    found += _labelled(settings, profile, errors)
+    if settings.monitor("adwin_features").enabled and predictions.numeric:
+        events_min = settings.monitor("adwin_features").min_events or adwin.VALUES_MIN
+        found.append(adwin.AdwinFeatures(predictions, values_min=events_min))
+    return found
+
+
+def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
+    found: list[Watch] = []
+    for distance in ("psi", "jensen_shannon"):
+        monitor = settings.monitor(distance)
+        asked = distance == "psi" or monitor.threshold is not None
+        if monitor.enabled and asked and layout.columns:
+            found.append(
+                drift.DistanceDrift(
+                    layout,
+                    distance=distance,
+                    threshold=monitor.threshold or drift.THRESHOLD,
+                    events_min=monitor.min_events or drift.EVENTS_MIN,
+                    hysteresis=monitor.hysteresis(Hysteresis()),
+                )
+            )
+    return found
+
+
+def _quality(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
+    found: list[Watch] = []
+    for rate in _BAD_VALUES:
+        monitor = settings.monitor(rate)
+        if monitor.enabled and layout.columns:
+            found.append(
+                quality.BadValueRate(
+                    layout,
+                    rate=rate,
+                    threshold=monitor.threshold,
+                    share_min=settings.min_effect.share,
+                    events_min=monitor.min_events or quality.EVENTS_MIN,
+                    hysteresis=monitor.hysteresis(quality.HYSTERESIS[rate]),
+                )
+            )
+    return found
+
+
+def _service(settings: ModelSettings) -> list[Watch]:
+    found: list[Watch] = []
+    for rate in _STATUS_RATES:
+        monitor = settings.monitor(rate)
+        if monitor.enabled:
+            found.append(
+                service.StatusRate(
+                    rate=rate,
+                    threshold=monitor.threshold or service.THRESHOLD,
+                    events_min=monitor.min_events or service.EVENTS_MIN,
+                    hysteresis=monitor.hysteresis(Hysteresis()),
+                )
+            )
+    return found
+
+
+def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout: ErrorLayout) -> list[Watch]:
+    """Return the detectors on error windows."""
+    is_regression = settings.task == "regression"
+    known = () if profile is None else profile.classes
+    positive = ClassNames(settings.classes, settings.positive_class, known).positive
+    monitor = settings.monitor("performance")
+    labels_min = monitor.min_events or performance.LABELS_MIN
+    hysteresis = monitor.hysteresis(Hysteresis())
+    found: list[Watch] = []
+    loss = "mae" if is_regression else "accuracy"
+    has_reference = profile is not None and profile.labelled > 0 and loss in profile.metrics
+    if monitor.enabled and (has_reference or monitor.threshold is not None):
+        found.append(
+            performance.PerformanceDrop(
+                layout,
+                profile,
+                positive=positive,
+                threshold=monitor.threshold,
+                relative_error=settings.min_effect.relative_error,
+                labels_min=labels_min,
+                hysteresis=hysteresis,
+            )
+        )
+    if settings.metrics:
+        reference = {} if profile is None else profile.metrics
+        found.append(
+            MetricLimits(
+                layout,
+                settings.metrics,
+                reference=reference,
+                positive=positive,
+                labels_min=labels_min,
+                hysteresis=hysteresis,
+            )
+        )
+    return [*found, *_adwin_errors(settings, profile, layout)]
+
+
+def _adwin_errors(
+    settings: ModelSettings, profile: ReferenceProfile | None, layout: ErrorLayout
+) -> list[Watch]:
+    """Return ADWIN on errors; a regression needs the profile's spread of errors to put them on its scale."""
+    monitor = settings.monitor("adwin_errors")
+    error_sd = 1.0
+    if settings.task == "regression":
+        error_sd = 0.0 if profile is None else profile.error_sd
+    if not monitor.enabled or error_sd <= 0:
+        return []
+    return [adwin.AdwinErrors(layout, error_sd=error_sd, labels_min=monitor.min_events or adwin.LABELS_MIN)]

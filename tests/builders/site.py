@@ -1,0 +1,188 @@
+"""One deployment under test: topics, settings and profile of its own, and workers that are real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from independent.recount import ModelRules, compare, read_topics, recount
+from independent.stream import ModelStream, Stream, StreamSpec, generate, produce, write_jsonl
+
+PARTITIONS = 6
+HORIZON_S = 3600.0
+TRAFFIC_S = 2400
+"""Forty minutes of traffic, whatever the number of events."""
+DEADLINE_S = 150.0
+PAUSE = threading.Event()
+SETTINGS = """\
+app: e2e
+kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels},
+  alerts: {alerts}, dead_letters: {letters}, group: {group}}}
+redis: {{url: "{redis}"}}
+models:
+  fraud:
+    task: binary
+    positive_class: fraud
+    profile: fraud.json
+    label_horizon: 1h
+    labels: {{late_memory: 1h}}
+    segments: [channel]
+"""
+RULES = {
+    "fraud": ModelRules(
+        task="binary", positive_class="fraud", label_horizon_s=HORIZON_S, late_memory_s=HORIZON_S
+    )
+}
+
+
+def traffic(predictions: int, *, seed: int = 0, **changes: Any) -> StreamSpec:
+    """Return the shape of the traffic: every kind of disorder that the generator knows."""
+    spec = StreamSpec(
+        seed=seed,
+        predictions=predictions,
+        models=(ModelStream(),),
+        segments=(("channel", tuple(f"c{i}" for i in range(10))),),
+        numeric_features=20,
+        categorical_features=5,
+        rate_per_s=predictions / TRAFFIC_S,
+        label_horizon_s=HORIZON_S,
+        late_memory_s=HORIZON_S,
+    )
+    return replace(spec, **changes)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One deployment under test: a folder with settings, and where its topics are."""
+
+    folder: Path
+    kafka: str
+    redis: str
+    topics: dict[str, str]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "watchkeeper.yaml"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "watchkeeper", *arguments]
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_worker(self, roles: str = "join,evaluate") -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.command("run", "--config", str(self.config), "--roles", roles, "--metrics-address", "off")
+        )
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("status", "--config", str(self.config), "--json"))
+        return found
+
+    def produce(self, events: Stream) -> None:
+        produce(events, self.kafka, self.topics["predictions"], self.topics["labels"], PARTITIONS)
+
+    def taken(self) -> int:
+        """Return how many messages the stored offsets have passed."""
+        offsets = [p["next_offsets"] for p in self.status()["partitions"]]
+        return sum(o["predictions"] + o["labels"] for o in offsets if o is not None)
+
+
+def make_site(
+    folder: Path, kafka: str, redis_url: str, topics: Callable[..., str], *, calm: int = 20_000
+) -> Site:
+    """Create the topics and the settings, and build the profile by the command that a user would."""
+    named = {
+        "predictions": topics("predictions", partitions=PARTITIONS),
+        "labels": topics("ground-truth", partitions=PARTITIONS),
+        "alerts": topics("alerts", partitions=3),
+        "letters": topics("dead-letters", partitions=2),
+    }
+    text = SETTINGS.format(kafka=kafka, redis=redis_url, group=named["predictions"], **named)
+    (folder / "watchkeeper.yaml").write_text(text)
+    site = Site(folder, kafka, redis_url, named)
+    past = generate(traffic(calm, seed=99, poison=0.0, unknown_models=0.0))
+    write_jsonl(past, folder / "calm.jsonl", folder / "calm-labels.jsonl")
+    site.run(
+        "profile", "--config", str(site.config), "--model", "fraud", "--input", str(folder / "calm.jsonl"),
+        "--labels", str(folder / "calm-labels.jsonl"), "--out", str(folder / "fraud.json"),
+    )  # fmt: skip
+    return site
+
+
+def wait_until_read(
+    site: Site, workers: list[subprocess.Popen[bytes]], *, messages: int, deadline_s: float = DEADLINE_S
+) -> None:
+    """Wait until so many messages have been taken in, with all these workers alive."""
+    deadline = time.monotonic() + deadline_s
+    taken = 0
+    while time.monotonic() < deadline:
+        assert all(worker.poll() is None for worker in workers), "a worker has died"
+        taken = site.taken()
+        if taken >= messages:
+            return
+        PAUSE.wait(1.0)  # `status` reads everything that is stored: let the workers work
+    pytest.fail(f"read {taken} of {messages} messages in {deadline_s} s")
+
+
+def unbounded_keys(site: Site) -> list[str]:
+    """Return the Redis keys that neither expire nor belong to a kind that is bounded by itself."""
+    bounded = re.compile(r"\{e2e:\d+\}([mto]|e:\d+|i:[^:]+:(predictions|errors))|\{e2e:m:fraud\}[moh]")
+    expiring = re.compile(r"\{e2e:\d+\}w:[^:]+:(predictions|errors):\d+")
+    with redis.Redis.from_url(site.redis, decode_responses=True) as client:
+        return [
+            key
+            for key in client.scan_iter(count=1000)
+            if not bounded.fullmatch(key) and not (expiring.fullmatch(key) and client.pttl(key) > 0)
+        ]
+
+
+def stop_workers(workers: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Ask workers to drain and stop; returns their exit codes."""
+    for worker in workers:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGTERM)
+    return [worker.wait(timeout=60) for worker in workers]
+
+
+def recount_topics(site: Site) -> Any:
+    """Recount the raw topics by the independent reading of the contract."""
+    raw: dict[str, list[bytes | None]] = {site.topics["predictions"]: [], site.topics["labels"]: []}
+    for topic, _, _, _, value in read_topics(site.kafka, list(raw)):
+        raw[topic].append(value)
+    counted: Any = recount(raw[site.topics["predictions"]], raw[site.topics["labels"]], RULES)
+    return counted["models"]["fraud"]
+
+
+def compare_counts(expected: Any, actual: Any) -> list[str]:
+    """Compare what the contract names; both sides may know more than that."""
+
+    def picked(model: Any) -> Any:
+        names = ("predictions", "labels", "joined", "corrections", "conflicts", "late", "expired", "pending",
+                 "duplicates", "status")  # fmt: skip
+        versions = {}
+        for version, row in model["versions"].items():
+            metrics = {
+                k: v
+                for k, v in row["metrics"].items()
+                if k in ("accuracy", "precision", "recall", "f1", "log_loss", "brier")
+            }
+            versions[version] = {**{n: row[n] for n in names if n in row}, "metrics": metrics}
+        return {"versions": versions, "orphan_labels": model["orphan_labels"]}
+
+    return compare(picked(expected), picked(actual))

@@ -1,0 +1,115 @@
+"""What is stored must load for ever: one golden file per stored form and version.
+
+A form that changes on purpose gets a new version and a new golden file; the old ones stay and must load.
+Write new ones with `UPDATE_GOLDEN=1 pytest tests/consumers/test_stored_forms.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from consumers.clocks import ModelClock, PartitionClocks, TopicClock
+from consumers.evaluator import StoredEvaluation
+from consumers.interning import Tables
+from consumers.partition_time import StoredTime
+from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_entry, encode_entry
+from detectors.codec import decode_summary, encode_summary
+from detectors.layout import ErrorLayout
+from detectors.summary import Summary
+from schemas.errors import Stop
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "stored"
+ENTRY = Entry(
+    3,
+    (
+        PendingPrediction(1_762_000_000_123, 1, 2, 0, False, 0, 0.25),
+        PendingPrediction(1_762_000_000_000, 0, 2, 1, True, 1, 1e-9),
+    ),
+    (PendingLabel(1_762_000_500_000, 0, 1.0, 2), PendingLabel(1_762_000_600_000, 7, 0.0)),
+)
+TABLES = Tables(
+    models=["fraud"],
+    versions=[("fraud", "7")],
+    segments={"fraud": [("channel=web",)]},
+    classes={"fraud": ["ok", "1"]},
+    unlisted={"fraud": ["neu"]},
+)
+TIME = StoredTime(
+    clocks=PartitionClocks(
+        predictions=TopicClock(now_ms=5, models={"fraud": ModelClock(4, 5, 1, 9)}, idle=True),
+        labels=TopicClock(),
+    ),
+    frozen_ms={"fraud": 3},
+    frontier_ms={"fraud": 4},
+    swept=17,
+    swept_ms={"fraud": 2},
+)
+EVALUATION = StoredEvaluation(
+    closed_ms={"predictions": 60_000},
+    sequences={"predictions": [3, 4]},
+    detectors=b"d",
+    book=b"b",
+    trimmed_ms={"predictions": 0},
+)
+
+
+def summary() -> Summary[ErrorLayout]:
+    made = Summary.empty(ErrorLayout("binary"))
+    made.vector[:4] = (300, 20, 300, 0)
+    made.vector[100] = 70_000
+    made.vector[-1] = -(2**40)
+    made.pairs.update({("ok", "fraud"): 20, ("ok", "ok"): 280})
+    return made
+
+
+FORMS = {
+    "entry-v1": encode_entry(ENTRY, regression=False),
+    "entry-number-v1": encode_entry(ENTRY, regression=True),
+    "tables-v1": msgspec.msgpack.encode(TABLES),
+    "time-v1": msgspec.msgpack.encode(TIME),
+    "evaluation-v1": msgspec.msgpack.encode(EVALUATION),
+    "summary-v1": encode_summary(summary()),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_written_now_is_what_was_written_then(name: str) -> None:
+    path = GOLDEN / f"{name}.bin"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(FORMS[name])
+    assert FORMS[name] == path.read_bytes()
+
+
+def test_what_was_written_then_loads() -> None:
+    stored = {name: (GOLDEN / f"{name}.bin").read_bytes() for name in FORMS}
+    assert decode_entry(stored["entry-v1"], regression=False) == ENTRY
+    assert decode_entry(stored["entry-number-v1"], regression=True) == ENTRY
+    assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
+    assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
+    assert msgspec.msgpack.decode(stored["evaluation-v1"], type=StoredEvaluation) == EVALUATION
+    assert decode_summary(ErrorLayout("binary"), stored["summary-v1"]) == summary()
+
+
+def test_two_versions_and_a_label_stay_within_what_redis_keeps_compact() -> None:
+    pair = Entry(1, ENTRY.predictions, ENTRY.labels[:1])
+    assert len(encode_entry(pair, regression=False)) <= 64
+    assert len(encode_entry(pair, regression=True)) <= 64
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x00", FORMS["summary-v1"][:20], b"\x95\x02\xa1x\xc0\xc0\x90"])
+def test_a_summary_that_is_not_one_stops_with_a_mend(damaged: bytes) -> None:
+    with pytest.raises(Stop, match="stored summary"):
+        decode_summary(ErrorLayout("binary"), damaged)
+
+
+def test_a_summary_counted_on_other_cells_is_never_mixed_in() -> None:
+    with pytest.raises(Stop, match="counted on cells"):
+        decode_summary(ErrorLayout("regression"), FORMS["summary-v1"])
+    with pytest.raises(ValueError, match="different binnings"):
+        summary().merge(Summary(ErrorLayout("multiclass"), np.zeros(1, dtype=np.int64)))

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from itertools import accumulate
+
+import msgspec
+import numpy as np
+import pytest
+from builders.summaries import predictions, profile_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.codec import decode_summary, encode_summary, layout_hash_of, take_encoded
+from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
+from detectors.summary import Summary, SummaryTable
+from schemas.errors import Stop
+
+LAYOUT = ErrorLayout("binary")
+PREDICTIONS = prediction_layout(profile_of({"x": [1.0, 2.0, 3.0], "c": ["a", "b", "b"]}))
+
+names = st.sampled_from(["fraud", "ok", "(negative)", "é\x00"])
+int64 = st.integers(-(2**60), 2**60)
+
+
+@st.composite
+def error_summaries(draw: st.DrawFn) -> Summary[ErrorLayout]:
+    summary = Summary.empty(LAYOUT)
+    cells = draw(st.dictionaries(st.integers(0, LAYOUT.size - 1), int64, max_size=20))
+    for cell, value in cells.items():
+        summary.vector[cell] = value
+    pairs = draw(st.dictionaries(st.tuples(names, names), st.integers(-5, 10**9), max_size=6))
+    summary.pairs |= {pair: count for pair, count in pairs.items() if count}
+    return summary
+
+
+@given(error_summaries(), error_summaries(), error_summaries())
+def test_merging_is_associative(
+    a: Summary[ErrorLayout], b: Summary[ErrorLayout], c: Summary[ErrorLayout]
+) -> None:
+    assert a.merge(b).merge(c) == a.merge(b.merge(c))
+
+
+@given(error_summaries(), error_summaries())
+def test_merging_is_commutative(a: Summary[ErrorLayout], b: Summary[ErrorLayout]) -> None:
+    assert a.merge(b) == b.merge(a)
+
+
+@given(error_summaries())
+def test_the_empty_summary_changes_nothing(a: Summary[ErrorLayout]) -> None:
+    assert a.merge(Summary.empty(LAYOUT)) == a == Summary.empty(LAYOUT).merge(a)
+
+
+@given(error_summaries(), error_summaries())
+def test_merging_leaves_both_sides_as_they_were(a: Summary[ErrorLayout], b: Summary[ErrorLayout]) -> None:
+    vector, pairs = a.vector.copy(), dict(a.pairs)
+    merged = a.merge(b)
+    merged.vector += 1
+    merged.pairs["x", "y"] = 1
+    assert np.array_equal(a.vector, vector)
+    assert a.pairs == pairs
+
+
+def test_summaries_of_different_cells_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="different binnings"):
+        Summary.empty(LAYOUT).merge(Summary.empty(ErrorLayout("multiclass")))
+
+
+@given(st.lists(st.lists(st.sampled_from([1.0, 2.5, None, 9.0]), max_size=5), max_size=5))
+def test_it_does_not_matter_how_events_are_split_over_partitions(parts: list[list[float | None]]) -> None:
+    whole = predictions(PREDICTIONS, {"x": [value for part in parts for value in part]})
+    pieces = [predictions(PREDICTIONS, {"x": part}) for part in parts]
+    *_, merged = accumulate(pieces, Summary.merge, initial=Summary.empty(PREDICTIONS))
+    assert merged == whole
+
+
+@given(error_summaries())
+def test_a_summary_comes_back_from_its_bytes(summary: Summary[ErrorLayout]) -> None:
+    data = encode_summary(summary)
+    assert decode_summary(LAYOUT, data) == summary
+    assert layout_hash_of(data) == LAYOUT.hash
+
+
+@given(error_summaries())
+def test_equal_summaries_are_equal_bytes(summary: Summary[ErrorLayout]) -> None:
+    again = Summary(LAYOUT, summary.vector.copy(), dict(reversed(list(summary.pairs.items()))))
+    assert encode_summary(again) == encode_summary(summary)
+
+
+@given(st.lists(error_summaries(), min_size=1, max_size=4))
+def test_rows_of_a_table_are_encoded_like_single_summaries(summaries: list[Summary[ErrorLayout]]) -> None:
+    table: SummaryTable[int, ErrorLayout] = SummaryTable(LAYOUT)
+    for key, summary in enumerate(summaries):
+        table.put(key, summary)
+        table.row(key)
+    encoded = dict(take_encoded(table))
+    assert {key: decode_summary(LAYOUT, data) for key, data in encoded.items()} == dict(enumerate(summaries))
+    assert take_encoded(table) == []
+
+
+def test_bytes_of_other_cells_or_another_version_are_refused_with_the_mend() -> None:
+    data = encode_summary(Summary.empty(LAYOUT))
+    with pytest.raises(Stop, match="put the old profile back"):
+        decode_summary(PREDICTIONS, data)
+    newer = msgspec.msgpack.decode(data)
+    newer[0] = 2
+    with pytest.raises(Stop, match="codec version 2 is not 1"):
+        decode_summary(LAYOUT, msgspec.msgpack.encode(newer))
+
+
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_summary_are_refused(data: bytes) -> None:
+    with pytest.raises(Stop):
+        decode_summary(LAYOUT, data)
+
+
+@given(error_summaries(), st.data())
+def test_damaged_bytes_are_refused_or_read_as_a_summary_and_nothing_else(
+    summary: Summary[ErrorLayout], data: st.DataObject
+) -> None:
+    damaged = bytearray(encode_summary(summary))
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = decode_summary(LAYOUT, bytes(damaged))
+    except Stop as error:
+        assert "stored summary: " in str(error)
+    else:
+        assert found.vector.shape == summary.vector.shape
+
+
+def test_a_row_that_was_dropped_leaves_nothing_behind() -> None:
+    table: SummaryTable[str, PredictionLayout] = SummaryTable(PREDICTIONS)
+    table.matrix[table.row("old")] = 7
+    table.add_pair(table.row("old"), ("a", "b"), 1)
+    table.drop("old")
+    table.row("new")
+    assert table.get("new") == Summary.empty(PREDICTIONS)
+    assert list(table.keys()) == ["new"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, PREDICTIONS.size - 1), st.integers(-3, 3))))
+def test_a_table_counts_like_one_summary_per_key(added: list[tuple[str, int, int]]) -> None:
+    table: SummaryTable[str, PredictionLayout] = SummaryTable(PREDICTIONS)
+    expected = {key: Summary.empty(PREDICTIONS) for key, _, _ in added}
+    rows = [table.row(key) for key, _, _ in added]
+    for key, cell, weight in added:
+        expected[key].vector[cell] += weight
+    columns = [
+        np.array(column, dtype=np.int64)
+        for column in (rows, [c for _, c, _ in added], [w for *_, w in added])
+    ]
+    table.add_counts(*columns)
+    assert {key: table.get(key) for key in expected} == expected

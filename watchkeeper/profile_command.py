@@ -1,0 +1,187 @@
+"""`watchkeeper profile`: builds a reference profile from data, or compares two."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
+from detectors.profile_build import ProfileBuilder
+from detectors.profile_compare import compare
+from schemas.errors import Stop
+from schemas.model_settings import ModelSettings
+from schemas.setting_types import nearest
+from schemas.settings import Settings
+from watchkeeper.loading import load_profile
+from watchkeeper.output_files import write_text
+from watchkeeper.profile_input import Meter, open_rows, read_importances
+from watchkeeper.profile_table import NamedColumns
+from watchkeeper.profile_text import change_json, change_lines, summary, summary_json
+from watchkeeper.progress_bar import ProgressBar
+
+
+def build_profile(  # noqa: PLR0913 - one keyword per option of the command
+    settings: ModelSettings,
+    input_path: Path,
+    *,
+    labels_path: Path | None = None,
+    label: str | None = None,
+    prediction: str | None = None,
+    score: str | None = None,
+    time: str | None = None,
+    importances: Path | None = None,
+    progress: Callable[[int], None] = lambda _percent: None,
+) -> tuple[ReferenceProfile, list[str]]:
+    """Return the reference profile of a file, and warnings for its user.
+
+    Parameters
+    ----------
+    labels_path
+        Ground truth of prediction events.
+    label, prediction, score, time
+        Columns of a table that are no features.
+    importances
+        JSON file of the features' importances.
+    progress
+        Called with the percentage done, from 0 to 100, whenever it grows.
+
+    Raises
+    ------
+    Stop
+        Input that cannot be read or used.
+    """
+    named = NamedColumns(label=label, prediction=prediction, score=score, time=time)
+    weights = {} if importances is None else read_importances(importances)
+    meter = Meter(progress)
+    rows = open_rows(settings, input_path, named=named, labels_path=labels_path, meter=meter)
+    builder = ProfileBuilder(
+        settings.name,
+        settings.task,
+        positive=settings.positive_class,
+        classes=settings.classes,
+        feature_rules=settings.features,
+    )
+    for batch in rows.batches(meter.advance):
+        with _about(input_path):
+            builder.sample(batch)
+    if not builder.rows:
+        raise Stop(f"{input_path}: expected rows, found none; give the data that the model was good on")
+    meter.end_reading()
+    for batch in rows.batches(meter.advance):
+        builder.count(batch)
+    meter.end_reading()
+    with _about(input_path):
+        profile = builder.finish(importances=weights)
+    if importances is not None:
+        _check_importances(importances, weights, profile, settings)
+    return profile, rows.warnings() + builder.warnings()
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Say which file it is that the profile cannot be built from."""
+    try:
+        yield
+    except Stop as error:
+        raise Stop(f"{path}: {error}") from error
+
+
+def _check_importances(
+    path: Path, weights: Mapping[str, float], profile: ReferenceProfile, settings: ModelSettings
+) -> None:
+    features = [column.name for column in profile.columns if not column.name.startswith(OUTPUT_PREFIX)]
+    for name in weights:
+        if name not in features and name not in settings.features:
+            raise Stop(f"{path}: no feature {name!r} in the reference; {nearest(name, features)}")
+
+
+def compare_profiles(a: ReferenceProfile, b: ReferenceProfile) -> list[str]:
+    """Return what differs between two profiles, a line per thing."""
+    return change_lines(compare(a, b))
+
+
+def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options to a parser; `--config` is the caller's."""
+    parser.add_argument("--model", help="the model of the settings that the profile is for")
+    parser.add_argument(
+        "--input", type=Path, metavar="X", help="training data: Parquet, CSV or JSONL (also .gz)"
+    )
+    parser.add_argument("--out", type=Path, metavar="P.json", help="where the profile is written")
+    parser.add_argument("--labels", type=Path, metavar="Y.jsonl", help="ground truth of prediction events")
+    parser.add_argument("--label", metavar="COL", help="column of the true class or number")
+    parser.add_argument("--prediction", metavar="COL", help="column of the predicted class or number")
+    parser.add_argument("--score", metavar="COL", help="column of the positive class's probability")
+    parser.add_argument("--time", metavar="COL", help="column of the time; it is no feature")
+    parser.add_argument("--importances", type=Path, metavar="I.json", help="importances of the features")
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A.json", "B.json"),
+        help="show what differs between two profiles",
+    )
+    parser.add_argument("--json", action="store_true", help="machine output")
+
+
+def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
+    """Do what the options of `add_profile_arguments` ask for and return the exit code.
+
+    Parameters
+    ----------
+    settings
+        None is enough for `--compare`.
+
+    Raises
+    ------
+    Stop
+        Options, settings or input that cannot be used.
+    """
+    if args.compare is not None:
+        change = compare(*(load_profile(path) for path in args.compare))
+        _say([json.dumps(change_json(change))] if args.json else change_lines(change))
+        return 0
+    model = _model(args, settings)
+    bar = ProgressBar()
+    try:
+        profile, warnings = build_profile(
+            model,
+            args.input,
+            labels_path=args.labels,
+            label=args.label,
+            prediction=args.prediction,
+            score=args.score,
+            time=args.time,
+            importances=args.importances,
+            progress=bar.show,
+        )
+    finally:
+        bar.clear()
+    write_text(args.out, profile.to_json())
+    if args.json:
+        _say([json.dumps(summary_json(profile, warnings, written=str(args.out)))])
+    else:
+        _say(summary(profile, warnings, source=str(args.input), written=str(args.out)))
+    return 0
+
+
+def _model(args: argparse.Namespace, settings: Settings | None) -> ModelSettings:
+    absent = [f"--{name}" for name in ("model", "input", "out") if getattr(args, name) is None]
+    if settings is None:
+        absent.insert(0, "--config")
+    if absent or settings is None:
+        raise Stop(
+            f"profile: expected {', '.join(absent)} (or --compare A.json B.json), found none; add what is missing"
+        )
+    if args.model not in settings.models:
+        raise Stop(
+            f"--model {args.model}: no such model in the settings; {nearest(args.model, settings.models)}"
+        )
+    return settings.models[args.model]
+
+
+def _say(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")

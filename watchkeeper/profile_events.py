@@ -1,0 +1,113 @@
+"""Rows of a profile from prediction events and their ground truth, decided as they are in a stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from consumers.columns import OK, Integers, PredictionColumns, Records
+from consumers.decode import BatchDecoder
+from consumers.interning import NO_CLASS, Interner
+from consumers.plan import plan_model
+from detectors.profile_values import Answers, RowBatch
+from schemas.model_settings import ModelSettings
+from watchkeeper.profile_jsonl import columns_of, read_object
+from watchkeeper.profile_labels import NO_RECORDS, Labels, Lines, OtherModels, count_lines
+from watchkeeper.profile_lines import Advance, LineTally, batches_of_lines, open_input
+
+
+class EventRows:
+    """The rows of a file of prediction events.
+
+    Shadow predictions are left out. An event that comes twice counts twice: remembering every id would have
+    no bound, and few repeats move no quantile.
+
+    Parameters
+    ----------
+    labels
+        Their ground truth, or None.
+    """
+
+    def __init__(self, path: Path, settings: ModelSettings, labels: Labels | None) -> None:
+        self._path = path
+        self._plan = plan_model(settings, None)
+        self._labels = labels
+        self._restart()
+
+    def _restart(self) -> None:
+        self._tally = LineTally(self._path)
+        self._others = OtherModels(self._path, self._plan.name)
+        self._shadows = 0
+        self._versions: Counter[str] = Counter()
+        self._interner = Interner()
+
+    def batches(self, advance: Advance) -> Iterator[RowBatch]:
+        """Yield the rows from the first one on.
+
+        Raises
+        ------
+        Stop
+            Input that cannot be read or used.
+        """
+        self._restart()
+        decoder = BatchDecoder({self._plan.name: self._plan}, self._interner)
+        with open_input(self._path) as opened:
+            for lines in batches_of_lines(opened):
+                decoded = decoder.decode(Records([line for _, line in lines]), NO_RECORDS)
+                count_lines(lines, decoded.prediction_rejects, self._tally, self._others)
+                columns = decoded.predictions.get(self._plan.name)
+                if columns is not None:
+                    yield self._rows(columns, lines)
+                advance(opened.progress())
+        self._tally.check()
+        self._others.check(own=self._versions.total())
+        advance(1.0)
+
+    def _rows(self, columns: PredictionColumns, lines: Lines) -> RowBatch:
+        self._count_versions(columns.version)
+        self._shadows += int(columns.shadow.sum())
+        columns = columns.take(~columns.shadow)
+        features = [_features(lines[place][1]) for place in columns.index.tolist()]
+        return RowBatch(len(features), columns_of(features), self._answers(columns))
+
+    def _count_versions(self, codes: Integers) -> None:
+        for code, n in Counter(codes.tolist()).items():
+            self._versions[self._interner.tables.versions[code][1]] += n
+
+    def _answers(self, columns: PredictionColumns) -> Answers:
+        labels, model = self._labels, self._plan.name
+        value = None if np.isnan(columns.value).all() else columns.value
+        measured = columns.status == OK
+        if self._plan.is_regression:
+            truth = None if labels is None else labels.numbers(columns.ids)
+            return Answers(true_value=truth, value=value, measured=measured)
+        classes = self._interner.tables.classes.get(model, [])
+        return Answers(
+            truth=None if labels is None else labels.names(columns.ids, model),
+            predicted=[None if code == NO_CLASS else classes[code] for code in columns.predicted.tolist()],
+            value=value,
+            measured=measured,
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what the last reading found odd, one sentence each."""
+        found = self._tally.warnings() + self._others.warnings()
+        if self._shadows:
+            found.append(f"{self._path}: left out {self._shadows:,} shadow predictions")
+        if len(self._versions) > 1:
+            shares = ", ".join(f"{name} ({n:,} events)" for name, n in sorted(self._versions.items())[:5])
+            found.append(f"{self._path}: holds {len(self._versions)} versions in one profile: {shares}")
+        return found + (self._labels.warnings() if self._labels is not None else [])
+
+
+def _features(line: bytes) -> dict[str, Any]:
+    """Return the features of an accepted event; what no JSON parser reads is missing, as in a stream."""
+    try:
+        features = read_object(line).get("features")
+    except ValueError:
+        return {}
+    return features if isinstance(features, dict) else {}

@@ -1,0 +1,184 @@
+"""Rows of a table (Parquet, CSV, JSONL) whose columns are the features, the named ones apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from detectors.classes import ClassNames
+from detectors.profile import OUTPUT_PREFIX
+from detectors.profile_answers import AnswerColumn, AnswerRules, Place
+from detectors.profile_values import Answers, RowBatch, Values
+from schemas.errors import Stop
+from schemas.model_settings import ModelSettings
+from schemas.setting_types import nearest
+from watchkeeper.profile_lines import Advance
+
+
+@dataclass(frozen=True, slots=True)
+class TableBatch:
+    """Some rows of a table.
+
+    Parameters
+    ----------
+    place
+        Says where a row of the batch stands.
+    """
+
+    n: int
+    columns: Mapping[str, Values]
+    place: Place
+
+
+class TableReader(Protocol):
+    """A table that can be read again and again; each format has one."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """Names of the columns, or None where only reading tells."""
+
+    def batches(self, advance: Advance) -> Iterator[TableBatch]:
+        """Yield the rows from the first one on; reads the file, and raises `Stop` where it cannot."""
+
+    def warnings(self) -> list[str]:
+        """Return what the last reading found odd, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedColumns:
+    """The columns of a table that are no features, by the options that name them."""
+
+    label: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    time: str | None = None
+
+    def by_option(self) -> dict[str, str]:
+        """Return the columns that were named, by option."""
+        named = {f"--{option}": getattr(self, option) for option in ("label", "prediction", "score", "time")}
+        return {option: name for option, name in named.items() if name is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTypes:
+    """How the cells of columns are to be read, where the settings or the task say it.
+
+    Parameters
+    ----------
+    numbers, categories
+        Features of declared type; classes are categories too.
+    answers
+        Columns of scores and of regression values.
+    texts
+        Columns whose cells are text even where they look like numbers.
+    skipped
+        Columns that nobody asks for.
+    """
+
+    numbers: frozenset[str]
+    categories: frozenset[str]
+    answers: frozenset[str]
+    texts: frozenset[str]
+    skipped: frozenset[str]
+
+
+def column_types(settings: ModelSettings, named: NamedColumns) -> ColumnTypes:
+    """Return how columns are read, by the settings and by what their values are for."""
+    rules = settings.features
+    said = {name for name in (named.label, named.prediction) if name is not None}
+    scores = set() if named.score is None else {named.score}
+    is_regression = settings.task == "regression"
+    classes = set() if is_regression else said
+    ignored = {name for name, rule in rules.items() if rule.ignore} - said - scores
+    return ColumnTypes(
+        numbers=frozenset(name for name, rule in rules.items() if rule.type == "numeric"),
+        categories=frozenset(name for name, rule in rules.items() if rule.type == "categorical") | classes,
+        answers=frozenset(scores | (said - classes)),
+        texts=frozenset(classes if _classes_are_text(settings) else ()),
+        skipped=frozenset(ignored | ({named.time} if named.time is not None else set())),
+    )
+
+
+def _classes_are_text(settings: ModelSettings) -> bool:
+    """Return whether a class in a file without types is text: `1` is then the class "1"."""
+    if settings.classes:
+        return all(isinstance(value, str) for values in settings.classes.values() for value in values)
+    return isinstance(settings.positive_class, str)
+
+
+class TableRows:
+    """The rows of a table as a profile is built from them.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+
+    Raises
+    ------
+    Stop
+        A named column that does not exist or does not fit the task.
+    """
+
+    def __init__(self, path: Path, reader: TableReader, settings: ModelSettings, named: NamedColumns) -> None:
+        self._path = path
+        self._reader = reader
+        self._named = named
+        names = ClassNames(settings.classes, settings.positive_class)
+        self._rules = AnswerRules(settings.task, names, settings.threshold)
+        self._seen: dict[str, None] = dict.fromkeys(reader.names or ())
+        if named.score is not None and settings.task != "binary":
+            raise Stop(
+                f"--score {named.score}: expected a binary model, {settings.name} is of the task {settings.task}; "
+                "use --prediction"
+            )
+        if reader.names is not None:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        for option, name in self._named.by_option().items():
+            if name not in self._seen:
+                raise Stop(f"{self._path}: no column {name!r} for {option}; {nearest(name, self._seen)}")
+
+    def batches(self, advance: Advance) -> Iterator[RowBatch]:
+        """Yield the rows from the first one on.
+
+        Raises
+        ------
+        Stop
+            Input that cannot be read or used: file, line or row, and the mend.
+        """
+        apart = set(self._named.by_option().values())
+        for batch in self._reader.batches(advance):
+            self._seen.update(dict.fromkeys(batch.columns))
+            features = {name: values for name, values in batch.columns.items() if name not in apart}
+            for name in features:
+                if name.startswith(OUTPUT_PREFIX):
+                    raise Stop(
+                        f"{self._path}: column {name!r} has the name of an output; name it with --prediction, "
+                        "--score or --label, or rename it"
+                    )
+            yield RowBatch(batch.n, features, self._answers(batch))
+        if self._seen:
+            self._check_names()
+
+    def _answers(self, batch: TableBatch) -> Answers:
+        named = self._named
+        return self._rules.answers(
+            label=_answer_column(batch, named.label),
+            prediction=_answer_column(batch, named.prediction),
+            score=_answer_column(batch, named.score),
+            place=batch.place,
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what the last reading found odd, one sentence each."""
+        return self._reader.warnings()
+
+
+def _answer_column(batch: TableBatch, name: str | None) -> AnswerColumn | None:
+    if name is None:
+        return None
+    return AnswerColumn(name, batch.columns.get(name, [None] * batch.n))

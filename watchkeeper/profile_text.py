@@ -1,0 +1,117 @@
+"""What `watchkeeper profile` says: the summary of a new profile, and what differs between two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from alerts.plain_text import plain, short
+from detectors.profile import OUTPUT_PREFIX, NumericColumn, ReferenceProfile
+from detectors.profile_compare import ColumnChange, ProfileChange
+
+_CLASSES_SHOWN = 10
+
+
+def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, written: str) -> list[str]:
+    """Return the lines that tell a person what was built."""
+    features = [column for column in profile.columns if not column.name.startswith(OUTPUT_PREFIX)]
+    numeric = sum(isinstance(column, NumericColumn) for column in features)
+    outputs = [column.name.removeprefix(OUTPUT_PREFIX) for column in profile.columns[len(features) :]]
+    lines = [
+        f"Reference profile of {profile.model} ({profile.task}) from {source}",
+        f"rows      {profile.n:,}, of which {profile.labelled:,} with ground truth",
+        f"features  {len(features):,}: {numeric:,} numeric, {len(features) - numeric:,} categorical",
+        f"outputs   {', '.join(outputs) or 'none'}",
+    ]
+    if profile.classes:
+        more = len(profile.classes) - _CLASSES_SHOWN
+        shown = ", ".join(short(name) for name in profile.classes[:_CLASSES_SHOWN])
+        lines.append(f"classes   {shown}{f' and {more} more' if more > 0 else ''}")
+    if profile.metrics:
+        lines.append(
+            f"metrics   {', '.join(f'{name} {value:.6g}' for name, value in profile.metrics.items())}"
+        )
+    lines += [f"warning   {text}" for text in warnings]
+    lines += [f"written   {written}", f"hash      {profile.content_hash}"]
+    return [plain(line) for line in lines]
+
+
+def summary_json(profile: ReferenceProfile, warnings: Sequence[str], *, written: str) -> dict[str, Any]:
+    """Return the same for machines."""
+    return {
+        "model": profile.model,
+        "task": profile.task,
+        "rows": profile.n,
+        "labelled": profile.labelled,
+        "columns": {column.name: column.type for column in profile.columns},
+        "classes": list(profile.classes),
+        "metrics": dict(profile.metrics),
+        "warnings": list(warnings),
+        "path": written,
+        "hash": profile.content_hash,
+        "binning_hash": profile.binning_hash,
+    }
+
+
+def change_json(change: ProfileChange) -> dict[str, Any]:
+    """Return what differs, for machines; pairs are lists of two."""
+    return asdict(change)
+
+
+def change_lines(change: ProfileChange) -> list[str]:
+    """Return what differs, for people: one line per thing."""
+    lines = [
+        f"{what}: {_moved(*pair)}"
+        for what, pair in (("model", change.models), ("task", change.tasks))
+        if pair[0] != pair[1]
+    ]
+    lines += [
+        f"{what}: {pair[0]:,} -> {pair[1]:,}"
+        for what, pair in (("rows", change.rows), ("rows with ground truth", change.labelled))
+        if pair[0] != pair[1]
+    ]
+    lines += [
+        f"{what}: {', '.join(names)}"
+        for what, names in (("columns added", change.added), ("columns removed", change.removed))
+        if names
+    ]
+    lines += [f"{column.name}: {'; '.join(_column_parts(column))}" for column in change.columns]
+    before, after = change.classes
+    if set(before) != set(after):
+        lines.append(f"classes: {_moved(', '.join(before) or 'none', ', '.join(after) or 'none')}")
+    lines += [f"{name}: {_moved(*map(_number, pair))}" for name, pair in change.metrics.items()]
+    if change.equal_columns or not lines:
+        lines.append(_equal(change.equal_columns, all_equal=not lines))
+    return [plain(line) for line in lines]
+
+
+def _equal(columns: int, *, all_equal: bool) -> str:
+    noun = "column" if columns == 1 else "columns"
+    return f"no difference in {'all ' if all_equal else ''}{columns:,} {noun}"
+
+
+def _column_parts(column: ColumnChange) -> Iterator[str]:
+    if column.types[0] != column.types[1]:
+        yield f"type {_moved(*column.types)}"
+    if column.psi is not None:
+        yield f"PSI {column.psi:.3f}"
+    if column.medians is not None and column.medians[0] != column.medians[1]:
+        yield f"median {_moved(*map(_number, column.medians))}"
+    if column.category is not None and column.shares is not None and column.shares[0] != column.shares[1]:
+        yield f"{short(column.category)} {_moved(*map(_percent, column.shares))}"
+    for what, pair in (("missing", column.missing), ("invalid", column.invalid)):
+        if pair[0] != pair[1]:
+            yield f"{what} {_moved(*map(_percent, pair))}"
+
+
+def _moved(before: str, after: str) -> str:
+    return f"{before} -> {after}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

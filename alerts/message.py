@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from alerts.plain_text import plain, short
-from alerts.sizes import direction_of, figure, number_in, size_of, text_in
+from alerts.sizes import figure, number_in, size_of, text_in
 from alerts.wording import duration
 from schemas.alert import AlertStatus
 from schemas.finding import Severity
@@ -41,6 +41,10 @@ _REASONS: Final[Mapping[str, str]] = {
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
 }
+
+
+_UPDATES: Final[Mapping[str, str]] = {"severity_up": "(now worse) ", "severity_down": "(now milder) "}
+"""What an update says before its title, so that it does not read like a new alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,10 @@ def message_of(event: AlertEvent, *, zone: tzinfo | None = None) -> Message:
 
 def headline_of(data: AlertData) -> str:
     """Return the severity in words and the title, at most 130 characters if the title is ours."""
-    label = RESOLVED_LABEL if data.status is AlertStatus.RESOLVED else LABELS[data.severity]
-    return f"{label} {plain(data.title)}"
+    if data.status is AlertStatus.RESOLVED:
+        return f"{RESOLVED_LABEL} {plain(data.title)}"
+    update = _UPDATES.get(text_in(data.evidence, "reason") or "", "")
+    return f"{LABELS[data.severity]} {update}{plain(data.title)}"
 
 
 def _since(data: AlertData, zone: tzinfo | None) -> tuple[str, ...]:
@@ -141,6 +147,8 @@ def _against_threshold(data: AlertData) -> str | None:
     name = text_in(data.evidence, "statistic") or "score"
     if value is None or threshold is None or name.lower() in _P_VALUES:
         return None
+    if value < threshold:  # a lower limit that was fallen short of, or a value that is inside again
+        return f"{name} {figure(value)}, limit {figure(threshold)}"
     times = f", {figure(value / threshold)} times the limit" if threshold > 0 else ""
     return f"{name} {figure(value)}, limit {figure(threshold)}{times}"
 
@@ -149,8 +157,7 @@ def _effect(data: AlertData) -> str | None:
     effect = number_in(data.evidence, "effect")
     if effect is None:
         return text_in(data.evidence, "effect")
-    moved = {"up": ", upward", "down": ", downward"}.get(direction_of(data.evidence), "")
-    return f"effect {figure(effect)}{moved}"
+    return f"effect {'+' if effect > 0 else ''}{figure(effect)}"
 
 
 def _peak(data: AlertData) -> str | None:

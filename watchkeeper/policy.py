@@ -73,7 +73,7 @@ def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
     model = plan.settings
     owner = model.owner
     reproduce = AlertReproduce(
-        command=f"watchkeeper replay --config watchkeeper.yaml  # model {plan.name}",
+        command="watchkeeper replay --config F --predictions A.jsonl --labels B.jsonl --alerts OUT.jsonl",
         config_hash=config_hash(settings),
         profile_hash=plan.profile.content_hash[:16] if plan.profile is not None else None,
         versions={"watchkeeper": version("watchkeeper"), "river": version("river")},

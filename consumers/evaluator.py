@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
-from detectors.metrics import metrics_of
-from detectors.registry import detectors_for
-from detectors.state_codec import states_from_bytes, states_to_bytes
 
 from consumers.clocks import NEVER
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
-from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Slot
+from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress
 from consumers.windows import FALLBACK_SUFFIX, WindowBlob
 from detectors.codec import decode_summary
 from detectors.detector import ClosedWindow, Detector
-from detectors.layout import Layout
+from detectors.metrics import metrics_of
+from detectors.registry import detectors_for
+from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
 from schemas.finding import Finding, Stream, WindowSpan
 
@@ -35,7 +34,6 @@ KEPT_MS: Final = 86_400_000
 _FAR: Final = 1 << 62
 
 BookT = TypeVar("BookT")
-LayoutT = TypeVar("LayoutT", bound=Layout)
 
 
 class Policy(Protocol[BookT]):
@@ -177,32 +175,25 @@ class ModelEvaluator(Generic[BookT]):
         return done
 
     def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
-        after = self._state.closed_ms.get(stream, -1)
-        slots = [
-            self._windows.slot(p, self._plan.name, stream, after, WINDOWS_MAX)
-            for p in range(self._partitions)
-        ]
+        progress = [self._windows.progress(p) for p in range(self._partitions)]
         seen = self._state.sequences.get(stream, [])
-        if any(slot.sequence < before for slot, before in zip(slots, seen, strict=False)):
+        if any(now.sequence < before for now, before in zip(progress, seen, strict=False)):
             done.waiting_for = "a partition went back: the store lost commits, and they are being read again"
             return
-        until = _FAR if final else self._closed_until(slots, stream)
-        starts = _closable(slots, until - self._plan.window_ms - self._plan.lateness_ms)
-        for start in starts:
-            blobs = [blob for slot in slots for blob in slot.windows if blob.start_ms == start]
+        passed_ms = _FAR if final else self._passed_ms(progress, stream)
+        for start, blobs in self._closable(stream, passed_ms).items():
             self._close(stream, start, blobs, done)
-        if starts:
-            self._state.closed_ms[stream] = starts[-1]
-            self._state.sequences[stream] = [slot.sequence for slot in slots]
+            self._state.closed_ms[stream] = start
+            self._state.sequences[stream] = [now.sequence for now in progress]
 
-    def _closed_until(self, slots: Sequence[Slot], stream: Stream) -> int:
+    def _passed_ms(self, progress: Sequence[Progress], stream: Stream) -> int:
         """Return the event time that every partition has passed, as far as anybody has to be waited for."""
         marks: list[int] = []
         latest = NEVER
-        for slot in slots:
-            if slot.clocks is None:
+        for now in progress:
+            if now.clocks is None:
                 return NEVER
-            clocks = decode_clocks(slot.clocks)
+            clocks = decode_clocks(now.clocks)
             errors = stream is Stream.ERRORS
             mark = clocks.closed_ms(self._plan.name, errors=errors, quiet_ms=self._plan.quiet_ms)
             latest = max(latest, clocks.latest_ms(self._plan.name, quiet_ms=self._plan.quiet_ms))
@@ -210,12 +201,26 @@ class ModelEvaluator(Generic[BookT]):
                 marks.append(mark)
         return min(marks) if marks else latest
 
+    def _closable(self, stream: Stream, passed_ms: int) -> dict[int, list[WindowBlob]]:
+        """Return the next windows that can be closed, in order, with their parts in order of partition."""
+        after_ms = self._state.closed_ms.get(stream, -1)
+        until_ms = passed_ms - self._plan.window_ms - self._plan.lateness_ms
+        found: dict[int, list[WindowBlob]] = {}
+        if until_ms <= after_ms:
+            return found
+        for partition in range(self._partitions):
+            starts: set[int] = set()
+            for blob in self._windows.windows(
+                partition, self._plan.name, stream, from_ms=after_ms + 1, until_ms=until_ms, limit=WINDOWS_MAX
+            ):
+                starts.add(blob.start_ms)
+                found.setdefault(blob.start_ms, []).append(blob)
+            if len(starts) == WINDOWS_MAX:  # this partition may have more, so nobody goes further than it
+                until_ms = min(until_ms, max(starts))
+        return {start: found[start] for start in sorted(found) if start <= until_ms}
+
     def _close(self, stream: Stream, start: int, blobs: Sequence[WindowBlob], done: Evaluation) -> None:
-        window: ClosedWindow[Any]
-        if stream is Stream.PREDICTIONS:
-            window = _merged(self._plan, stream, start, blobs, self._plan.predictions)
-        else:
-            window = _merged(self._plan, stream, start, blobs, self._plan.errors)
+        window = _merged(self._plan, stream, start, blobs)
         findings = [
             finding
             for detector in self._detectors
@@ -237,22 +242,12 @@ class ModelEvaluator(Generic[BookT]):
                 self._windows.trim(partition, self._plan.name, Stream(stream), until)
 
 
-def _closable(slots: Sequence[Slot], until_ms: int) -> list[int]:
-    """Return the starts, in order, of windows that every slot has shown and that start by `until_ms`."""
-    for slot in slots:
-        if len({blob.start_ms for blob in slot.windows}) >= WINDOWS_MAX:
-            until_ms = min(until_ms, max(blob.start_ms for blob in slot.windows))
-    return sorted({b.start_ms for slot in slots for b in slot.windows if b.start_ms <= until_ms})
-
-
-def _merged(
-    plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob], layout: LayoutT
-) -> ClosedWindow[LayoutT]:
-    versions: dict[str, Summary[LayoutT]] = {}
-    segments: dict[str, Summary[LayoutT]] = {}
-    overall = Summary.empty(layout)
+def _merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
+    versions: dict[str, Summary[Any]] = {}
+    segments: dict[str, Summary[Any]] = {}
+    overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
     for blob in blobs:
-        summary = decode_summary(layout, blob.data)
+        summary = decode_summary(plan.layout(stream, blob.segment), blob.data)
         fallback = blob.version.endswith(FALLBACK_SUFFIX)
         group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
         if not (blob.segment and fallback):

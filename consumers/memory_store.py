@@ -17,7 +17,7 @@ from consumers.store import (
     ModelClaimed,
     ModelCommit,
     Position,
-    Slot,
+    Progress,
 )
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
@@ -48,7 +48,10 @@ class MemoryPartitions:
         self._tokens = count()
 
     def _state(self, partition: int) -> _PartitionState:
-        return self._partitions.setdefault(partition, _PartitionState())
+        state = self._partitions.get(partition)
+        if state is None:
+            state = self._partitions[partition] = _PartitionState()
+        return state
 
     def claim(self, partition: int) -> Claimed:
         """See `PartitionStore.claim`."""
@@ -96,24 +99,28 @@ class MemoryPartitions:
         state.position = commit.new
         return CommitStatus.COMMITTED
 
-    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
-        """See `PartitionStore.windows`."""
-        return self._between(partition, model, stream, from_ms - 1, None)
-
-    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
-        """See `PartitionStore.slot`."""
+    def progress(self, partition: int) -> Progress:
+        """See `PartitionStore.progress`."""
         state = self._state(partition)
-        sequence = -1 if state.position is None else state.position.sequence
-        blobs = self._between(partition, model, stream, after_ms, limit)
-        return Slot(sequence, state.clocks, blobs)
+        return Progress(-1 if state.position is None else state.position.sequence, state.clocks)
 
-    def _between(
-        self, partition: int, model: str, stream: Stream, after_ms: int, limit: int | None
+    def windows(  # noqa: PLR0913 - a place and a range
+        self,
+        partition: int,
+        model: str,
+        stream: Stream,
+        *,
+        from_ms: int,
+        until_ms: int | None = None,
+        limit: int | None = None,
     ) -> list[WindowBlob]:
+        """See `PartitionStore.windows`."""
         starts = self._state(partition).windows.get((model, stream), {})
         return [
             WindowBlob(model, stream, start, version, segment, data)
-            for start in sorted(s for s in starts if s > after_ms)[:limit]
+            for start in sorted(s for s in starts if from_ms <= s <= (s if until_ms is None else until_ms))[
+                :limit
+            ]
             for (version, segment), data in starts[start].items()
         ]
 

@@ -143,6 +143,12 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
     )
 
 
+def model_of(data: bytes) -> int:
+    """Return the model's code of an entry's bytes."""
+    code: int = _HEAD.unpack_from(data)[1]
+    return code
+
+
 def one_label(*, regression: bool) -> int:
     """Return the length of an entry that holds one label and waits for its prediction."""
     return HEAD.itemsize + label_type(regression=regression).itemsize

@@ -8,6 +8,7 @@ from detectors.classes import ClassNames
 from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, prediction_layout
 from detectors.profile import ReferenceProfile
 from schemas.errors import Stop
+from schemas.finding import Stream
 from schemas.settings import ModelSettings
 
 
@@ -26,8 +27,15 @@ class ModelPlan:
     profile: ReferenceProfile | None
     classes: ClassNames
     predictions: PredictionLayout
+    service: PredictionLayout
     errors: ErrorLayout
     totals: ErrorLayout
+
+    def layout(self, stream: Stream, segment: str) -> PredictionLayout | ErrorLayout:
+        """Return what a window of a stream is counted on; segments have no columns of features."""
+        if stream is Stream.ERRORS:
+            return self.errors
+        return self.service if segment else self.predictions
 
     @property
     def window_ms(self) -> int:
@@ -81,6 +89,7 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         profile=profile,
         classes=ClassNames(settings.classes, settings.positive_class, known),
         predictions=prediction_layout(profile),
+        service=prediction_layout(None),
         errors=ErrorLayout(settings.task),
         totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS),
     )

@@ -11,7 +11,7 @@ import msgspec
 from consumers.decode import ID_BYTES
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.redis_gate import RedisGate
-from consumers.store import Claimed, Commit, CommitStatus, Position, Slot
+from consumers.store import Claimed, Commit, CommitStatus, Position, Progress
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 from schemas.keys import joined_fields, partition_prefix, split_field
@@ -103,20 +103,30 @@ class RedisPartitions:
         answer = self._gate.script("partition_commit", self._meta(commit.partition), arguments)
         return CommitStatus(answer.decode())
 
-    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
-        """See `PartitionStore.windows`."""
-        return list(self.slot(partition, model, stream, from_ms - 1, -1).windows)
+    def progress(self, partition: int) -> Progress:
+        """See `PartitionStore.progress`."""
+        sequence, clocks = self._gate.call("HMGET", self._prefix(partition) + "m", "seq", "clocks")
+        return Progress(-1 if sequence is None else int(sequence), clocks)
 
-    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
-        """See `PartitionStore.slot`."""
-        arguments = [f"{model}:{stream.value}", after_ms, limit]
-        (sequence, clocks), windows = self._gate.script("partition_slot", self._meta(partition), arguments)
+    def windows(  # noqa: PLR0913 - a place and a range
+        self,
+        partition: int,
+        model: str,
+        stream: Stream,
+        *,
+        from_ms: int,
+        until_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[WindowBlob]:
+        """See `PartitionStore.windows`."""
+        until = "+inf" if until_ms is None else until_ms
+        arguments = [f"{model}:{stream.value}", from_ms, until, -1 if limit is None else limit]
         blobs = []
-        for start, fields in windows:
+        for start, fields in self._gate.script("partition_windows", self._meta(partition), arguments):
             for name, data in _pairs(fields).items():
                 version, segment = split_field(name)
                 blobs.append(WindowBlob(model, stream, int(start), version, segment, data))
-        return Slot(-1 if sequence is None else int(sequence), clocks, blobs)
+        return blobs
 
     def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
         """See `PartitionStore.trim`."""

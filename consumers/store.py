@@ -92,20 +92,19 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """One partition as a model's evaluator sees it, read in one go.
+class Progress:
+    """How far a partition has come.
 
     Parameters
     ----------
     sequence
         Number of commits behind this view; -1 if the partition was never claimed.
-    windows
-        The stored windows asked for.
+    clocks
+        Encoded clocks, None if the partition was never claimed.
     """
 
     sequence: int
     clocks: bytes | None
-    windows: Sequence[WindowBlob]
 
 
 class PartitionStore(Protocol):
@@ -126,11 +125,23 @@ class PartitionStore(Protocol):
     def commit(self, commit: Commit) -> CommitStatus:
         """Apply a commit if its token and old position still hold."""
 
-    def windows(self, partition: int, model: str, stream: Stream, from_ms: int) -> list[WindowBlob]:
-        """Return the stored windows that start at `from_ms` or later."""
+    def progress(self, partition: int) -> Progress:
+        """Return how far a partition has come."""
 
-    def slot(self, partition: int, model: str, stream: Stream, after_ms: int, limit: int) -> Slot:
-        """Return a partition's clocks and its first `limit` windows that start after `after_ms`."""
+    def windows(  # noqa: PLR0913 - a place and a range
+        self,
+        partition: int,
+        model: str,
+        stream: Stream,
+        *,
+        from_ms: int,
+        until_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[WindowBlob]:
+        """Return the stored windows with from_ms <= start <= until_ms, the first `limit` starts of them.
+
+        A window that its partition's clocks have passed never changes again, so it may be read after them.
+        """
 
     def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
         """Let windows go that start at or before `until_ms`; harmless to repeat."""

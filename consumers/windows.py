@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,7 @@ class ModelWindows:
         self._tables = tables
         self._outputs = sum(c.column.name.startswith(OUTPUT_PREFIX) for c in plan.predictions.columns)
         self.predictions: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.predictions)
+        self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
 
@@ -68,7 +70,7 @@ class ModelWindows:
         table, layout = self.predictions, self._plan.predictions
         start = columns.time_ms // self._plan.window_ms
         rows = self._rows(table, start, columns.version, None)
-        self._count_service(rows, columns)
+        _count_service(table, rows, columns)
         answered = columns.status == OK
         features = columns.cells.shape[1] - self._outputs
         self._count_cells(rows, columns.cells[:, :features])
@@ -81,16 +83,7 @@ class ModelWindows:
         if moments.size:
             table.matrix[distinct, layout.counts :] += np.add.reduceat(moments[order], starts, axis=0)
         for names in self._segment_names(columns.segment):
-            self._count_service(self._rows(table, start, columns.version, names), columns)
-
-    def _count_service(self, rows: Rows, columns: PredictionColumns) -> None:
-        one = np.ones(len(rows), dtype=np.int64)
-        table = self.predictions
-        table.add_counts(rows, np.full(len(rows), PredictionLayout.EVENTS), one)
-        table.add_counts(rows, PredictionLayout.STATUS + columns.status, one)
-        timed = ~np.isnan(columns.latency_ms)
-        cells = PredictionLayout.LATENCY + LATENCY_MS.index(columns.latency_ms[timed])
-        table.add_counts(rows[timed], cells, one[timed])
+            _count_service(self.segments, self._rows(self.segments, start, columns.version, names), columns)
 
     def _count_cells(self, rows: Rows, cells: Integers) -> None:
         if cells.size:
@@ -183,6 +176,7 @@ class ModelWindows:
         blobs: list[WindowBlob] = []
         for stream, encoded in (
             (Stream.PREDICTIONS, take_encoded(self.predictions)),
+            (Stream.PREDICTIONS, take_encoded(self.segments)),
             (Stream.ERRORS, take_encoded(self.errors)),
         ):
             for (start, version, segment), data in encoded:
@@ -197,14 +191,33 @@ class ModelWindows:
         """Take up windows that an earlier owner of the partition had open."""
         for blob in blobs:
             key = (str(blob.start_ms), blob.version, blob.segment)
-            if blob.stream is Stream.PREDICTIONS:
-                self.predictions.put(key, decode_summary(self._plan.predictions, blob.data))
-            else:
+            if blob.stream is Stream.ERRORS:
                 self.errors.put(key, decode_summary(self._plan.errors, blob.data))
+            elif blob.segment:
+                self.segments.put(key, decode_summary(self._plan.service, blob.data))
+            else:
+                self.predictions.put(key, decode_summary(self._plan.predictions, blob.data))
 
     def forget(self, *, predictions_ms: int, errors_ms: int) -> None:
         """Let windows go that ended at or before these times; they are in the store."""
-        for table, until in ((self.predictions, predictions_ms), (self.errors, errors_ms)):
+        tables: list[tuple[SummaryTable[WindowKey, Any], int]] = [
+            (self.predictions, predictions_ms),
+            (self.segments, predictions_ms),
+            (self.errors, errors_ms),
+        ]
+        for table, until in tables:
             for key in table.keys():  # noqa: SIM118 - not a mapping
                 if int(key[0]) + self._plan.window_ms <= until:
                     table.drop(key)
+
+
+def _count_service(
+    table: SummaryTable[WindowKey, PredictionLayout], rows: Rows, columns: PredictionColumns
+) -> None:
+    """Count events, statuses and latencies."""
+    one = np.ones(len(rows), dtype=np.int64)
+    table.add_counts(rows, np.full(len(rows), PredictionLayout.EVENTS), one)
+    table.add_counts(rows, PredictionLayout.STATUS + columns.status, one)
+    timed = ~np.isnan(columns.latency_ms)
+    cells = PredictionLayout.LATENCY + LATENCY_MS.index(columns.latency_ms[timed])
+    table.add_counts(rows[timed], cells, one[timed])

@@ -276,7 +276,7 @@ class JoinWorker:
 def _windows(
     store: PartitionStore, number: int, model: str, stream: Stream, since: int
 ) -> Callable[[], list[WindowBlob]]:
-    return lambda: store.windows(number, model, stream, since)
+    return lambda: store.windows(number, model, stream, from_ms=since)
 
 
 def _letters_of(outboxes: Outboxes, store: PartitionStore, number: int, token: str) -> Callable[[], int]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from detectors.metrics import metrics_of
 
 from consumers.fold import COLUMN, outcome
 from consumers.interning import Tables
-from consumers.pending import decode_entry
+from consumers.pending import ONE_PREDICTION, PREDICTION, decode_entry, model_of, stored_records, times_of
 from consumers.plan import ModelPlan
 from consumers.totals import Life
+from detectors.metrics import metrics_of
 
 Counts = npt.NDArray[np.int64]
 Waiting = dict[tuple[str, str], list[int]]
@@ -23,20 +24,57 @@ Waiting = dict[tuple[str, str], list[int]]
 def count_waiting(
     entries: Iterable[bytes], tables: Tables, plans: Mapping[str, ModelPlan], now_ms: int
 ) -> Waiting:
-    """Count the predictions without a label, by whether their horizon has passed at `now_ms`."""
-    waiting: Waiting = {}
+    """Count the predictions without a label, by whether their horizon has passed at `now_ms`.
+
+    Entries of one prediction and nothing else, by far the most, are counted by array arithmetic.
+    """
+    single: list[bytes] = []
+    found: Counter[tuple[int, bool]] = Counter()
     for data in entries:
-        code = int.from_bytes(data[1:3], "little")
-        plan = plans.get(tables.models[code]) if code < len(tables.models) else None
-        if plan is None:
-            continue
-        entry = decode_entry(data, regression=plan.is_regression)
-        for prediction in entry.predictions:
-            joined = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
-            if joined.standing is None:
-                row = waiting.setdefault((plan.name, tables.versions[prediction.version][1]), [0, 0])
-                row[0 if prediction.time_ms + plan.horizon_ms < now_ms else 1] += 1
+        if len(data) == ONE_PREDICTION:
+            single.append(data)
+        else:
+            _count_one(data, tables, plans, now_ms, found)
+    if single:
+        _count_single(single, tables, plans, now_ms, found)
+    waiting: Waiting = {}
+    for (code, expired), count in found.items():
+        waiting.setdefault(tables.versions[code], [0, 0])[0 if expired else 1] += count
     return waiting
+
+
+def _count_single(
+    entries: list[bytes],
+    tables: Tables,
+    plans: Mapping[str, ModelPlan],
+    now_ms: int,
+    found: Counter[tuple[int, bool]],
+) -> None:
+    records = stored_records(entries, PREDICTION)
+    time_ms, version = times_of(records), records["version"]
+    for code in np.unique(version).tolist():
+        plan = plans.get(tables.versions[code][0])
+        if plan is not None:
+            expired = time_ms[version == code] + plan.horizon_ms < now_ms
+            found[code, True] += int(expired.sum())
+            found[code, False] += int((~expired).sum())
+
+
+def _count_one(
+    data: bytes,
+    tables: Tables,
+    plans: Mapping[str, ModelPlan],
+    now_ms: int,
+    found: Counter[tuple[int, bool]],
+) -> None:
+    plan = plans.get(tables.models[model_of(data)])
+    if plan is None:
+        return
+    entry = decode_entry(data, regression=plan.is_regression)
+    for prediction in entry.predictions:
+        folded = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
+        if folded.standing is None:
+            found[prediction.version, prediction.time_ms + plan.horizon_ms < now_ms] += 1
 
 
 def describe_lives(

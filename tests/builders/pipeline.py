@@ -40,7 +40,7 @@ class Pipeline:
         for model in self.plans:
             for stream in Stream:
                 since = partition.time.open_from_ms(model, errors=stream is Stream.ERRORS)
-                partition.load(self.store.windows(number, model, stream, since))
+                partition.load(self.store.windows(number, model, stream, from_ms=since))
         return partition
 
     def feed(self, predictions: Keyed, labels: Keyed) -> None:
@@ -86,10 +86,11 @@ class Pipeline:
         merged: dict[WindowKey, Summary[Layout]] = {}
         for model, plan in self.plans.items():
             for stream in Stream:
-                layout: Layout = plan.predictions if stream is Stream.PREDICTIONS else plan.errors
                 for number in range(len(self.partitions)):
-                    for blob in self.store.windows(number, model, stream, 0):
+                    for blob in self.store.windows(number, model, stream, from_ms=0):
                         key = (model, stream, blob.start_ms, blob.version, blob.segment)
-                        summary = decode_summary(layout, blob.data)
+                        summary: Summary[Layout] = decode_summary(
+                            plan.layout(stream, blob.segment), blob.data
+                        )
                         merged[key] = merged[key].merge(summary) if key in merged else summary
         return merged

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from consumers.decode import id_digest
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.pending import Entry, PendingPrediction, encode_entry
-from consumers.store import Claimed, Commit, PartitionStore, Position, Slot, Sweep
+from consumers.store import Claimed, Commit, PartitionStore, Position, Progress, Sweep
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 
@@ -78,7 +78,8 @@ class Contents:
 
     claimed: Claimed
     entries: dict[bytes, bytes]
-    slot: tuple[int, bytes | None, list[tuple[int, str, str, bytes]]]
+    progress: Progress
+    windows: list[tuple[int, str, str, bytes]]
     letters: list[bytes]
 
 
@@ -86,11 +87,11 @@ def contents(store: PartitionStore, partition: int) -> Contents:
     return Contents(
         store.peek(partition),
         store.fetch(partition, [key(number) for number in NUMBERS]),
-        plain(store.slot(partition, "fraud", Stream.PREDICTIONS, -1, ALL)),
+        store.progress(partition),
+        plain(store.windows(partition, "fraud", Stream.PREDICTIONS, from_ms=0)),
         store.dead_letters(partition, ALL),
     )
 
 
-def plain(slot: Slot) -> tuple[int, bytes | None, list[tuple[int, str, str, bytes]]]:
-    fields = sorted((w.start_ms, w.version, w.segment, w.data) for w in slot.windows)
-    return slot.sequence, slot.clocks, fields
+def plain(windows: list[WindowBlob]) -> list[tuple[int, str, str, bytes]]:
+    return sorted((w.start_ms, w.version, w.segment, w.data) for w in windows)

@@ -75,7 +75,7 @@ def encoded(event: dict[str, Any]) -> bytes:
 
 
 def changed(event: dict[str, Any], path: list[str], value: object) -> dict[str, Any]:
-    copy = json.loads(json.dumps(event))
+    copy: dict[str, Any] = json.loads(json.dumps(event))
     place = copy
     for step in path[:-1]:
         place = place[step]

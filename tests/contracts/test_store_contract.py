@@ -21,7 +21,7 @@ from consumers.store import (
     ModelStore,
     PartitionStore,
     Position,
-    Slot,
+    Progress,
     Sweep,
 )
 from schemas.finding import Stream
@@ -64,7 +64,8 @@ class TestPartitionOwnership:
     def test_a_partition_that_nobody_wrote_is_empty(self, partitions: PartitionStore) -> None:
         claimed = partitions.claim(0)
         assert claimed == Claimed(claimed.token, None)
-        assert partitions.slot(0, "fraud", Stream.PREDICTIONS, -1, 10) == Slot(-1, None, [])
+        assert partitions.progress(0) == Progress(-1, None)
+        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0) == []
         assert partitions.totals(0) == {}
         assert list(partitions.entries(0)) == []
 
@@ -102,7 +103,7 @@ class TestPartitionOwnership:
     ) -> None:
         assert partitions.peek(5) == Claimed("", None)
         assert partitions.peek(5) == Claimed("", None)
-        assert partitions.slot(5, "fraud", Stream.ERRORS, -1, 10).sequence == -1
+        assert partitions.progress(5).sequence == -1
 
 
 class TestPartitionCommit:
@@ -112,7 +113,8 @@ class TestPartitionCommit:
         held = contents(partitions, 0)
         assert held.claimed == Claimed("", stored.new, b"other clocks", b"other tables", {"other": b"99"})
         assert held.entries == {key(99): entry(NOON_MS)}
-        assert held.slot == (1, b"other clocks", [(990, "7", "", b"other")])
+        assert held.progress == Progress(1, b"other clocks")
+        assert held.windows == [(990, "7", "", b"other")]
         assert held.letters == [b"other letter"]
 
     def test_the_same_commit_again_is_recognised_and_not_applied_twice(
@@ -156,7 +158,7 @@ class TestPartitionCommit:
             partitions.claim(0).token, clocks=b"\x00", totals=[("m\x1f\u00fc", b"")], letters=[b"\xfe\x00"]
         )
         partitions.commit(replace(stored, windows=[odd]))
-        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, 0) == [odd]
+        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0) == [odd]
         assert partitions.totals(0) == {"m\x1f\u00fc": b""}
         assert partitions.dead_letters(0, 1) == [b"\xfe\x00"]
 
@@ -232,19 +234,26 @@ class TestWindows:
     def test_windows_come_in_order_and_a_limit_counts_starts(self, partitions: PartitionStore) -> None:
         put = [blob(s, version=v) for s in (300_000, 60_000, 1_200_000, 0) for v in ("7", "8")]
         partitions.commit(commit(partitions.claim(0).token, windows=put))
-        assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, 60_000)) == [
+        assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=60_000)) == [
             *(60_000, 60_000, 300_000, 300_000, 1_200_000, 1_200_000)
         ]
-        slot = partitions.slot(0, "fraud", Stream.PREDICTIONS, -1, 2)
-        assert (slot.sequence, slot.clocks, starts(slot.windows)) == (1, b"clocks", [0, 0, 60_000, 60_000])
-        assert starts(partitions.slot(0, "fraud", Stream.PREDICTIONS, 300_000, 9).windows) == [1_200_000] * 2
+        assert partitions.progress(0) == Progress(1, b"clocks")
+
+        def between(first: int, last: int | None, limit: int | None) -> list[int]:
+            return starts(
+                partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=first, until_ms=last, limit=limit)
+            )
+
+        assert between(0, None, 2) == [0, 0, 60_000, 60_000]
+        assert between(60_001, 1_199_999, None) == [300_000, 300_000]
+        assert between(60_000, 300_000, 1) == [60_000, 60_000]
 
     def test_models_and_streams_have_windows_of_their_own(self, partitions: PartitionStore) -> None:
         errors, other = replace(blob(0), stream=Stream.ERRORS), replace(blob(0), model="fraud-2")
         partitions.commit(commit(partitions.claim(0).token, windows=[blob(0), errors, other]))
-        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, 0) == [blob(0)]
-        assert partitions.windows(0, "fraud", Stream.ERRORS, 0) == [errors]
-        assert partitions.windows(0, "fraud-2", Stream.PREDICTIONS, 0) == [other]
+        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0) == [blob(0)]
+        assert partitions.windows(0, "fraud", Stream.ERRORS, from_ms=0) == [errors]
+        assert partitions.windows(0, "fraud-2", Stream.PREDICTIONS, from_ms=0) == [other]
 
     def test_a_window_is_replaced_version_by_version_and_segment_by_segment(
         self, partitions: PartitionStore
@@ -253,7 +262,7 @@ class TestWindows:
         first = commit(token, windows=[blob(0, b"1"), blob(0, b"1", segment="channel=web")])
         partitions.commit(first)
         partitions.commit(commit(token, first.new, windows=[blob(0, b"2"), blob(0, b"2", version="8")]))
-        assert plain(partitions.slot(0, "fraud", Stream.PREDICTIONS, -1, 9))[2] == [
+        assert plain(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0)) == [
             (0, "7", "", b"2"),
             (0, "7", "channel=web", b"1"),
             (0, "8", "", b"2"),
@@ -266,9 +275,9 @@ class TestWindows:
         partitions.commit(commit(partitions.claim(0).token, windows=put))
         for _ in range(2):
             partitions.trim(0, "fraud", Stream.PREDICTIONS, 60_000)
-            assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, 0)) == [120_000]
+            assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0)) == [120_000]
         partitions.trim(0, "fraud", Stream.ERRORS, 120_000)
-        assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, 0)) == [120_000]
+        assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0)) == [120_000]
 
 
 class TestDeadLetters:

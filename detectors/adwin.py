@@ -1,235 +1,13 @@
-"""ADWIN beside the thresholds: when a change began, and how big it is. Supports alerts, never raises one."""
+"""What ADWIN adds beside the thresholds: when a change began, and how big it is. It never raises an alert."""
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
-import numpy as np
-
-from detectors.adaptive_window import AdaptiveWindow, Cut
-from detectors.column_figures import moments_of
-from detectors.column_pool import ColumnPool
-from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
-from detectors.layout import ErrorLayout, PredictionLayout
-from detectors.metrics import error_counts
-from detectors.profile import OUTPUT_PREFIX, NumericColumn
-from detectors.state_values import value_in
-from schemas.finding import Finding, Kind, Severity, Stream, Verdict, WindowSpan
-
-LABELS_MIN: Final = 30
-VALUES_MIN: Final = 100
-_WINDOW: Final = "window:"
+from detectors.adaptive_window import Cut
+from detectors.detector import ErrorWindow, Evidence, PredictionWindow
+from schemas.finding import Finding, Kind, Severity, Verdict, WindowSpan
 
 
-class AdwinErrors:
-    """ADWIN on the error rate (classification) or mean absolute error (regression) of successive windows.
-
-    ADWIN finds a fall as readily as a rise; only a rise becomes a finding that breaches. Labels are added up
-    until there are `labels_min` of them. The score is the number of readings that ADWIN cut off, 0 without a
-    change.
-
-    Parameters
-    ----------
-    layout
-        Of the error windows.
-    error_sd
-        Regression: spread of the absolute error in the profile, which puts it on ADWIN's scale; above 0.
-    labels_min
-        Labels that make up one reading.
-
-    Examples
-    --------
-    >>> from detectors.detector import ClosedWindow
-    >>> from detectors.summary import Summary
-    >>> adwin = AdwinErrors(ErrorLayout("binary"))
-    >>> for minute in range(60):
-    ...     summary = Summary.empty(ErrorLayout("binary"))
-    ...     summary.vector[:2] = 100, 10 if minute < 40 else 60
-    ...     span = WindowSpan(minute * 60_000, (minute + 1) * 60_000, 100)
-    ...     [finding] = adwin.update(ClosedWindow("fraud", Stream.ERRORS, span, summary))
-    ...     if finding.verdict is Verdict.BREACH:
-    ...         print(minute, finding.onset_ms // 60_000, finding.evidence["mean_before"], finding.evidence["mean_now"])
-    51 40 0.1 0.6
-
-    References
-    ----------
-    Bifet and Gavalda, "Learning from time-changing data with adaptive windowing", SIAM International
-    Conference on Data Mining (2007).
-    """
-
-    name: Final = "adwin_errors"
-    stream: Final = Stream.ERRORS
-
-    def __init__(self, layout: ErrorLayout, *, error_sd: float = 1.0, labels_min: int = LABELS_MIN) -> None:
-        self._is_regression = layout.task == "regression"
-        self._labels_min = labels_min
-        # Multiplied by the root of its labels, a reading spreads about as much as one label's loss.
-        self._adwin = AdaptiveWindow(scale=math.sqrt(labels_min) / (error_sd if self._is_regression else 1.0))
-        self._reset()
-
-    def _reset(self) -> None:
-        self._n, self._loss = 0, 0.0
-        self._start_ms = -1
-
-    def update(self, window: ErrorWindow) -> list[Finding]:
-        """Take one window in; one finding."""
-        summary = window.overall
-        counts = error_counts(summary)
-        if self._n == 0:
-            self._start_ms = window.span.start_ms
-        self._n += counts["n"]
-        self._loss += (
-            summary.layout.sum(summary.vector, "absolute") if self._is_regression else counts["wrong"]
-        )
-        span = WindowSpan(self._start_ms, window.span.end_ms, self._n)
-        if self._n < self._labels_min:
-            return [_finding(window, span, self.name, Kind.PERFORMANCE, None, enough=False)]
-        cut = self._adwin.update(self._loss / self._n, self._start_ms)
-        self._reset()
-        return [self._told(window, span, cut)]
-
-    def _told(self, window: ErrorWindow, span: WindowSpan, cut: Cut | None) -> Finding:
-        worse = cut if cut is not None and cut.now > cut.before else None
-        note, self._adwin.note = self._adwin.note, None
-        evidence: Evidence = {"metric": "mae" if self._is_regression else "error_rate"}
-        return _finding(window, span, self.name, Kind.PERFORMANCE, worse, evidence=evidence, note=note)
-
-    def state(self) -> State:
-        """Return ADWIN's own bytes and the labels that are still too few for a reading."""
-        return {
-            "adwin": self._adwin.to_bytes(),
-            "n": self._n,
-            "loss": self._loss,
-            "start_ms": self._start_ms,
-        }
-
-    def restore(self, state: State) -> None:
-        """Take up a remembered state; ADWIN starts over if another release of river wrote it.
-
-        Raises
-        ------
-        ValueError
-            If the state is not one of this detector.
-        """
-        self._adwin.restore(value_in(state, "adwin", bytes))
-        self._n, self._loss = value_in(state, "n", int), value_in(state, "loss", float)
-        self._start_ms = value_in(state, "start_ms", int)
-
-
-class AdwinFeatures:
-    """ADWIN on the mean of every numeric column in successive windows, in the profile's standard deviations.
-
-    Values are added up until a column has `values_min` of them. Standardised, because ADWIN's bound is not
-    free of scale: the same shift of a feature in another unit takes it many times as long, or never shows.
-
-    Parameters
-    ----------
-    layout
-        The profile's columns.
-    values_min
-        Values that make up one reading.
-
-    Examples
-    --------
-    >>> from detectors.detector import ClosedWindow
-    >>> from detectors.layout import prediction_layout
-    >>> from detectors.profile import ReferenceProfile
-    >>> from detectors.summary import Summary
-    >>> column = NumericColumn("age", (40.0,), (500, 500), 40.0, 10.0, 18.0, 90.0, 40.0)
-    >>> layout = prediction_layout(ReferenceProfile("fraud", "binary", 1000, (column,)))
-    >>> adwin = AdwinFeatures(layout)
-    >>> for minute in range(60):
-    ...     summary = Summary.empty(layout)
-    ...     summary.vector[layout.cells(layout.columns[0])] = 100, 100, 0, 0
-    ...     summary.vector[layout.counts] = 0 if minute < 40 else 200 << 16  # a mean of one standard deviation
-    ...     span = WindowSpan(minute * 60_000, (minute + 1) * 60_000, 200)
-    ...     [finding] = adwin.update(ClosedWindow("fraud", Stream.PREDICTIONS, span, summary))
-    ...     if finding.verdict is Verdict.BREACH:
-    ...         print(minute, finding.onset_ms // 60_000, finding.evidence["mean_before"], finding.evidence["mean_now"])
-    47 40 40.0 50.0
-
-    References
-    ----------
-    Bifet and Gavalda, "Learning from time-changing data with adaptive windowing", SIAM International
-    Conference on Data Mining (2007).
-    """
-
-    name: Final = "adwin_features"
-    stream: Final = Stream.PREDICTIONS
-
-    def __init__(self, layout: PredictionLayout, *, values_min: int = VALUES_MIN) -> None:
-        self._layout = layout
-        self._columns = [c.column for c in layout.numeric if isinstance(c.column, NumericColumn)]
-        names = [cells.column.name for cells in layout.columns]
-        self._places = np.array([names.index(column.name) for column in self._columns], dtype=np.intp)
-        self._pool = ColumnPool(layout, values_min=values_min, present_only=True)
-        self._adwins = [AdaptiveWindow(scale=math.sqrt(values_min)) for _ in self._columns]
-
-    def update(self, window: PredictionWindow) -> list[Finding]:
-        """Take one window in; one finding per numeric column."""
-        if not self._columns:
-            return []
-        self._pool.add(window)
-        ready = self._pool.ready
-        means = moments_of(self._layout, self._pool.vector, self._pool.n[self._places]).mean
-        findings = [
-            self._told(window, i, float(means[i]), enough=bool(ready[place]))
-            for i, place in enumerate(self._places.tolist())
-        ]
-        self._pool.clear(ready)
-        return findings
-
-    def _told(self, window: PredictionWindow, i: int, mean: float, *, enough: bool) -> Finding:
-        column, adwin = self._columns[i], self._adwins[i]
-        span = self._pool.span(int(self._places[i]), window)
-        kind = Kind.PREDICTION_DRIFT if column.name.startswith(OUTPUT_PREFIX) else Kind.DATA_DRIFT
-        cut, note = None, None
-        if enough:
-            cut = adwin.update(mean, span.start_ms)
-            note, adwin.note = adwin.note, None
-        return _finding(
-            window,
-            span,
-            self.name,
-            kind,
-            _natural(cut, column),
-            feature=column.name,
-            enough=enough,
-            note=note,
-        )
-
-    def state(self) -> State:
-        """Return every column's ADWIN, and the columns that are still collecting values."""
-        windows: State = {
-            f"{_WINDOW}{c.name}": a.to_bytes() for c, a in zip(self._columns, self._adwins, strict=True)
-        }
-        return self._pool.state() | windows
-
-    def restore(self, state: State) -> None:
-        """Take up a remembered state; an ADWIN starts over if another release of river wrote it.
-
-        Raises
-        ------
-        ValueError
-            If the state is not one of this detector.
-        """
-        self._pool.restore(state)
-        for column, adwin in zip(self._columns, self._adwins, strict=True):
-            if f"{_WINDOW}{column.name}" in state:
-                adwin.restore(value_in(state, f"{_WINDOW}{column.name}", bytes))
-
-
-def _natural(cut: Cut | None, column: NumericColumn) -> Cut | None:
-    """Return a cut of standardised means in the column's own unit."""
-    if cut is None:
-        return None
-    scale = column.sd if column.sd > 0 else 1.0
-    before, now = column.mean + scale * cut.before, column.mean + scale * cut.now
-    return Cut(cut.onset_ms, before, now, cut.dropped, cut.kept)
-
-
-def _finding(  # noqa: PLR0913 - what both detectors have to say
+def adwin_finding(  # noqa: PLR0913 - what both detectors have to say
     window: ErrorWindow | PredictionWindow,
     span: WindowSpan,
     check: str,
@@ -241,6 +19,21 @@ def _finding(  # noqa: PLR0913 - what both detectors have to say
     evidence: Evidence | None = None,
     note: str | None = None,
 ) -> Finding:
+    """Return the finding that supports alerts with a cut, or that says there was none.
+
+    Parameters
+    ----------
+    span
+        The windows that made up the last reading.
+    cut
+        In the unit that people know; None without a change for the worse.
+    enough
+        Whether there was a reading at all.
+    evidence
+        What the detector has to add.
+    note
+        Why this ADWIN started over, if it did.
+    """
     told: Evidence = {"statistic": "adwin", **(evidence or {})}
     verdict = Verdict.CLEAR if enough else Verdict.UNKNOWN
     if cut is not None:

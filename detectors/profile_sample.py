@@ -99,5 +99,5 @@ def quantile_edges(ordered: Floats, *, bins_max: int = BINS_MAX) -> tuple[float,
         return ()
     edges = dict.fromkeys(quantile(ordered, i / bins_max) for i in range(1, bins_max))
     lowest = float(ordered[0])
-    below = (float(np.nextafter(lowest, -np.inf)),) if lowest in edges else ()
-    return (*below, *edges)
+    below = math.nextafter(lowest, -math.inf)
+    return (below, *edges) if lowest in edges and math.isfinite(below) else tuple(edges)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from detectors import adwin, drift, performance, quality, service
+from detectors import adwin_errors, adwin_features, drift, performance, quality, service
 from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
@@ -38,8 +38,8 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     found = [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
     found += _labelled(settings, profile, errors)
     if settings.monitor("adwin_features").enabled and predictions.numeric:
-        events_min = settings.monitor("adwin_features").min_events or adwin.VALUES_MIN
-        found.append(adwin.AdwinFeatures(predictions, values_min=events_min))
+        events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
+        found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
     return found
 
 
@@ -143,4 +143,8 @@ def _adwin_errors(
         error_sd = 0.0 if profile is None else profile.error_sd
     if not monitor.enabled or error_sd <= 0:
         return []
-    return [adwin.AdwinErrors(layout, error_sd=error_sd, labels_min=monitor.min_events or adwin.LABELS_MIN)]
+    return [
+        adwin_errors.AdwinErrors(
+            layout, error_sd=error_sd, labels_min=monitor.min_events or adwin_errors.LABELS_MIN
+        )
+    ]

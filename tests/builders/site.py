@@ -23,7 +23,7 @@ PARTITIONS = 6
 HORIZON_S = 3600.0
 TRAFFIC_S = 2400
 """Forty minutes of traffic, whatever the number of events."""
-DEADLINE_S = 150.0
+DEADLINE_S = 300.0
 PAUSE = threading.Event()
 SETTINGS = """\
 app: e2e

@@ -1,4 +1,7 @@
-"""A binary and a regression model with every detector switched on, and windows of their calm and broken days."""
+"""A binary and a regression model with every detector switched on, and windows of their calm and broken days.
+
+The golden states in tests/golden/detectors were counted on these very days: keep them as they are.
+"""
 
 from __future__ import annotations
 

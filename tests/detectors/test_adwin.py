@@ -21,7 +21,8 @@ from builders.summaries import (
 )
 
 from detectors.adaptive_window import READINGS_MAX, AdaptiveWindow, Cut
-from detectors.adwin import AdwinErrors, AdwinFeatures
+from detectors.adwin_errors import AdwinErrors
+from detectors.adwin_features import AdwinFeatures
 from detectors.layout import ErrorLayout, prediction_layout
 from schemas.finding import Finding, Kind, Verdict
 
@@ -191,7 +192,7 @@ def test_bytes_that_are_no_state_are_refused(data: bytes) -> None:
 
 def test_river_is_imported_by_the_first_reading_and_not_before() -> None:
     code = (
-        "import sys, detectors.registry, detectors.adwin as a, detectors.layout as l;"
+        "import sys, detectors.registry, detectors.adwin_errors as a, detectors.layout as l;"
         "d = a.AdwinErrors(l.ErrorLayout('binary')); d.restore(d.state());"
         "sys.exit('river' in sys.modules)"
     )

@@ -38,6 +38,10 @@ def test_what_is_kept_are_the_newest_windows_as_they_were(sizes: list[int], labe
     assert int(pooled.summary.vector[1]) == sum(n // 2 for n in sizes[first:])
 
 
+def test_a_thousand_windows_of_one_label_are_few_pieces() -> None:
+    assert len(list(pool_of([1] * 1000, 500))) <= PARTS + 2
+
+
 def test_fewer_labels_than_asked_for_are_no_pool() -> None:
     assert pool_of([10, 20], 100).newest(31) is None
     assert LabelPool(LAYOUT, labels=5).newest(1) is None

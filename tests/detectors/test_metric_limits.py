@@ -59,6 +59,7 @@ def test_a_drop_of_a_loss_is_a_rise() -> None:
     summary = regressed(rng.normal(0, 20, 500).tolist(), [0.0] * 500)
     [found] = limits.update(error_window(summary))
     assert (found.check, found.verdict, found.evidence["direction"]) == ("mae_drop", Verdict.BREACH, "up")
+    assert found.evidence["threshold"] == 9.0
 
 
 def test_both_ends_of_a_bias_are_watched() -> None:

@@ -45,7 +45,7 @@ def test_a_table_counted_by_hand() -> None:
 
 UNDEFINED = {
     "one row": ([2.0], [1.0], {"r2"}),
-    "a constant truth": ([2.0, 3.0], [5.1, 5.1], {"r2"}),
+    "a constant truth": ([2.0, 3.0, 4.0], [5.1, 5.1, 5.1], {"r2"}),
     "a truth of zeros": ([2.0, 3.0], [0.0, 0.0], {"r2", "mape"}),
     "predictions that add up to 0": ([-1.0, 1.0], [1.0, 2.0], {"actual_to_expected"}),
 }

@@ -108,6 +108,18 @@ def test_the_mistakes_that_became_frequent_are_named() -> None:
     assert shift[0] == {"predicted": "fraud", "true": "ok", "share_before": 0.0, "share_now": 0.25}
 
 
+def test_broken_windows_do_not_become_the_usual_ones() -> None:
+    detector = PerformanceDrop(BINARY, PROFILE, positive="fraud")
+    detector.update(error_window(classified(["ok"] * 400, ["ok"] * 400, positive="fraud"), 0))
+    broken = classified(["ok"] * 200 + ["fraud"] * 200, ["ok"] * 400, positive="fraud")
+    for index in range(1, 5):
+        [found] = detector.update(error_window(broken, index))
+    shift = found.evidence["confusion_shift"]
+    assert isinstance(shift, list)
+    assert isinstance(shift[0], dict)
+    assert shift[0]["share_before"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("scale", "verdict"),
     [(1.0, Verdict.CLEAR), (0.3, Verdict.CLEAR), (1.6, Verdict.BREACH), (9.0, Verdict.BREACH)],

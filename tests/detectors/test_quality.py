@@ -91,6 +91,17 @@ def test_missing_and_invalid_values_fire_faster_than_unknown_categories() -> Non
     assert [judged(rate, {})["country"].hysteresis for rate in RATES] == [fast, fast, slow]
 
 
+def test_even_a_profile_of_three_rows_notices_a_feature_that_is_gone() -> None:
+    layout = prediction_layout(profile_of({"age": [1.0, 2.0, 3.0]}))
+    calm = prediction_window(predictions(layout, {"age": [2.0] * 200}), 0)
+    gone = prediction_window(predictions(layout, {"age": [None] * 200}), 1)
+    detector = BadValueRate(layout)
+    assert [f.verdict for window in (calm, gone) for f in detector.update(window)] == [
+        Verdict.CLEAR,
+        Verdict.BREACH,
+    ]
+
+
 def test_few_events_are_added_up() -> None:
     detector = BadValueRate(LAYOUT)
     found = []

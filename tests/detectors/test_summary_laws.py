@@ -120,10 +120,9 @@ def test_damaged_bytes_are_refused_or_read_as_a_summary_and_nothing_else(
     damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     try:
         found = decode_summary(LAYOUT, bytes(damaged))
-    except Stop as error:
-        assert "stored summary: " in str(error)
-    else:
-        assert found.vector.shape == summary.vector.shape
+    except Stop:
+        return
+    assert found.vector.shape == summary.vector.shape
 
 
 def test_a_row_that_was_dropped_leaves_nothing_behind() -> None:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from builders.watched import SETTINGS, day, every_detector, profile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.detector import Detector
+from detectors.registry import detectors_for
+from detectors.state_codec import states_from_bytes, states_to_bytes
+from schemas.errors import Stop
+from schemas.finding import Finding, Verdict
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "detectors"
+TASKS = ("binary", "regression")
+WINDOWS = 25
+
+
+def fresh(task: str) -> list[Detector[Any]]:
+    return list(every_detector(task).values())
+
+
+def lived(task: str) -> list[Detector[Any]]:
+    """Return detectors that have seen calm days, and half a window's worth of a pool."""
+    detectors = fresh(task)
+    for detector in detectors:
+        for index in range(WINDOWS):
+            detector.update(day(task, detector.stream, index))
+        detector.update(day(task, detector.stream, WINDOWS, n=40))
+    return detectors
+
+
+def next_findings(detectors: list[Detector[Any]], task: str) -> dict[str, list[Finding]]:
+    return {
+        d.name: [f for i in range(30, 50) for f in d.update(day(task, d.stream, i, broken=True))]
+        for d in detectors
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_detectors_go_on_from_their_bytes_as_if_never_stopped(task: str) -> None:
+    detectors, again = lived(task), fresh(task)
+    states_from_bytes(again, states_to_bytes(detectors))
+    assert states_to_bytes(again) == states_to_bytes(detectors)
+    assert next_findings(again, task) == next_findings(detectors, task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_version_1_loads_for_ever(task: str) -> None:
+    detectors = fresh(task)
+    states_from_bytes(detectors, (GOLDEN / f"states-v1-{task}.msgpack").read_bytes())
+    told, expected = next_findings(detectors, task), next_findings(lived(task), task)
+    for name in told:
+        # Another release of river starts ADWIN over: then it has less to go on, but it goes on.
+        if name.startswith("adwin"):
+            assert any(f.verdict is Verdict.BREACH for f in told[name])
+        else:
+            assert told[name] == expected[name]
+
+
+def test_no_bytes_are_no_state() -> None:
+    detectors = fresh("binary")
+    states_from_bytes(detectors, b"")
+    assert states_to_bytes(detectors) == states_to_bytes(fresh("binary"))
+
+
+def test_a_monitor_that_was_switched_off_is_dropped_and_a_new_one_starts_empty() -> None:
+    stored = states_to_bytes(lived("binary"))
+    fewer = [d for d in fresh("binary") if d.name != "psi"]
+    states_from_bytes(fewer, stored)
+    assert "psi" not in {d.name for d in fewer}
+    more = fresh("binary")
+    states_from_bytes(more, states_to_bytes(fewer))
+    by_name = {d.name: d for d in more}
+    assert by_name["psi"].state() == every_detector("binary")["psi"].state()
+    assert by_name["performance"].state() == {d.name: d for d in lived("binary")}["performance"].state()
+
+
+def test_another_profile_starts_the_pools_over() -> None:
+    stored = states_to_bytes(lived("binary"))
+    other = detectors_for(SETTINGS["binary"], profile("regression"))
+    states_from_bytes(other, stored)
+    expected = {d.name: d.state() for d in detectors_for(SETTINGS["binary"], profile("regression"))}
+    assert {d.name: d.state() for d in other if d.name == "psi"} == {"psi": expected["psi"]}
+
+
+def test_another_version_is_refused_with_the_mend() -> None:
+    with pytest.raises(Stop, match="expected version 1, found 2; run the release that wrote it"):
+        states_from_bytes(fresh("binary"), msgspec.msgpack.encode((2, "whatever that release writes")))
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_bytes_that_are_no_states_are_refused_in_one_line(data: bytes) -> None:
+    with pytest.raises(Stop) as refused:
+        states_from_bytes(fresh("binary"), data)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_damaged_state_names_its_monitor() -> None:
+    data = msgspec.msgpack.encode((1, {"error_rate": {"pool_n": "many"}}))
+    with pytest.raises(Stop, match="stored state of the monitor error_rate: expected pool_n as int, got str"):
+        states_from_bytes(fresh("binary"), data)
+
+
+@given(st.data())
+def test_a_flipped_byte_is_refused_or_harmless(data: st.DataObject) -> None:
+    damaged = bytearray((GOLDEN / "states-v1-binary.msgpack").read_bytes())
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    detectors = fresh("binary")
+    try:
+        states_from_bytes(detectors, bytes(damaged))
+    except Stop:
+        return
+    for detector in detectors:
+        detector.update(day("binary", detector.stream, 30))

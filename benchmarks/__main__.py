@@ -134,7 +134,9 @@ def _produce(address: str, name: str, predictions: list[Message], labels: list[M
     topics = [NewTopic(f"{name}-{kind}", PARTITIONS, 1) for kind in "plad"]
     for created in admin.create_topics(topics).values():
         created.result()
-    producer = Producer({"bootstrap.servers": address, "linger.ms": 20, "queue.buffering.max.messages": 500_000})
+    producer = Producer(
+        {"bootstrap.servers": address, "linger.ms": 20, "queue.buffering.max.messages": 500_000}
+    )
     both = [(*m, f"{name}-p") for m in predictions] + [(*m, f"{name}-l") for m in labels]
     for _, key, value, topic in sorted(both, key=lambda message: message[0]):
         while True:

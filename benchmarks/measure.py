@@ -47,7 +47,9 @@ def peak_bytes(pid: int) -> int:
     return 0
 
 
-def watch(process: subprocess.Popen[bytes], progress: Callable[[], int], *, total: int, limit_s: float) -> Cost:
+def watch(
+    process: subprocess.Popen[bytes], progress: Callable[[], int], *, total: int, limit_s: float
+) -> Cost:
     """Measure a running process from its first progress until it has done `total` events."""
     deadline = time.monotonic() + limit_s
     begun: tuple[int, float, float] | None = None
@@ -73,6 +75,4 @@ def whole(command: Sequence[str], *, events: int) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{' '.join(command)} failed with status {status}")
-    return Cost(
-        events, usage.ru_utime + usage.ru_stime, time.monotonic() - begun, usage.ru_maxrss * 1024
-    )
+    return Cost(events, usage.ru_utime + usage.ru_stime, time.monotonic() - begun, usage.ru_maxrss * 1024)

@@ -1,0 +1,430 @@
+"""What the documents name exists: paths, modules, commands, flags, keys, defaults, metrics, reasons, targets."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import io
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from consumers.fold import COUNTERS
+from consumers.plan import plan_model
+from consumers.rejects import Reason
+from consumers.totals import Life
+from detectors import adwin_errors, adwin_features, drift, performance, quality, service
+from schemas import model_parts, monitor_settings, sink_settings
+from schemas.duration import format_duration
+from schemas.events import GroundTruth, Prediction
+from schemas.finding import Hysteresis
+from schemas.kafka_settings import KafkaSettings
+from schemas.model_settings import ModelSettings
+from schemas.redis_settings import RedisSettings
+from schemas.settings import Settings
+from watchkeeper.cli import build_parser
+from watchkeeper.lives import describe_lives
+from watchkeeper.metrics import METRICS
+
+ROOT: Final = Path(__file__).parents[1]
+DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+ROOMS: Final = ("schemas", "detectors", "consumers", "alerts", "watchkeeper")
+PATH_ENDINGS: Final = (".py", ".md", ".toml", ".yml", ".lua")
+SKIPPED_FOLDERS: Final = {
+    ".git",
+    ".venv",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "__pycache__",
+}
+NOT_OURS: Final = re.compile(
+    "|".join(
+        [
+            *(r"(?<![\w.~$}])/" + name + r"(?![\w-])" for name in ("wo" + "rk", "ro" + "ot")),
+            *(re.escape(name) for name in ("../sha" + "red", "/tm" + "p/")),
+            *(
+                re.escape(host)
+                for host in ("py" + "pi.org", "pythonho" + "sted", "maven.or" + "g", "npmj" + "s")
+            ),
+            *(re.escape(host) for host in ("maven.apa" + "che.org/maven2", "deb.deb" + "ian.org")),
+        ]
+    )
+)
+"""Paths of one machine, and hosts of package registries: whoever clones this has others."""
+
+UNUSED: Final = "**Not used yet**"
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def blocks(text: str, *languages: str) -> Iterator[str]:
+    for found in re.finditer(r"^( *)```([\w -]*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        if found[2] in languages:
+            yield re.sub(rf"^{found[1]}", "", found[3], flags=re.MULTILINE)
+
+
+def spans(path: Path) -> list[str]:
+    """Return what stands in backticks in a document's prose, on one line each."""
+    found = re.findall(r"(?<!`)`([^`]+)`(?!`)", without_blocks(text_of(path)))
+    return [" ".join(span.split()) for span in found]
+
+
+def tables(text: str) -> dict[str, list[list[str]]]:
+    """Return the rows of each table by "heading / first column", backticks and header left out."""
+    found: dict[str, list[list[str]]] = {}
+    heading, name = "", None
+    for line in without_blocks(text).splitlines():
+        if line.startswith("#"):
+            heading = line.strip("# ").replace("`", "")
+        if not line.startswith("|"):
+            name = None
+            continue
+        cells = [cell.strip().replace("`", "") for cell in line.split("|")[1:-1]]
+        if name is None:
+            name = f"{heading} / {cells[0]}"
+            found.setdefault(name, [])
+        elif set(cells[0]) != {"-"}:
+            found[name].append(cells)
+    return found
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def files_of_the_tree() -> Iterator[Path]:
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [
+            name for name in folders if name not in SKIPPED_FOLDERS and not name.endswith(".egg-info")
+        ]
+        yield from (Path(folder) / name for name in names)
+
+
+@cache
+def commands_of_the_parser() -> dict[str, set[str]]:
+    """Return the options of each command."""
+    parser = build_parser()
+    (subparsers,) = (action for action in parser._actions if hasattr(action, "_name_parser_map"))
+    known: dict[str, Any] = subparsers._name_parser_map
+    return {name: {o for a in sub._actions for o in a.option_strings} for name, sub in known.items()}
+
+
+def parsed(command: str) -> None:
+    """Fail unless the parser takes a command line."""
+    words = shlex.split(command)
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            build_parser().parse_args(words[1:])
+    except SystemExit:
+        pytest.fail(f"{command}: {errors.getvalue().splitlines()[-1]}")
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+    def test_links_lead_somewhere(self, path: Path) -> None:
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(text_of(path))):
+            if target.startswith(("http://", "https://")):
+                continue
+            name, _, anchor = target.partition("#")
+            file = (path.parent / name).resolve() if name else path
+            assert file.exists(), f"{path.name} links to {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", without_blocks(text_of(file)), re.MULTILINE)
+                assert anchor in {slug(heading) for heading in headings}, f"{path.name} links to {target}"
+
+    @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+    def test_paths_and_modules_exist(self, path: Path) -> None:
+        top = {entry.name for entry in ROOT.iterdir()}
+        for span in spans(path):
+            if re.fullmatch(r"[\w.-]+(/[\w.*-]+)+/?", span) and span.split("/")[0] in top:
+                assert list(ROOT.glob(span.rstrip("/"))), f"{path.name} names {span}"
+            elif re.fullmatch(r"[\w.-]+", span) and span.endswith(PATH_ENDINGS):
+                assert span in {file.name for file in files_of_the_tree()}, f"{path.name} names {span}"
+            elif re.fullmatch(rf"({'|'.join(ROOMS)})(\.\w+)+", span) and not span.endswith(".yaml"):
+                assert _resolves(span), f"{path.name} names {span}"
+
+    def test_nothing_in_the_tree_names_a_place_of_one_machine(self) -> None:
+        for path in files_of_the_tree():
+            with contextlib.suppress(UnicodeDecodeError):
+                found = NOT_OURS.search(path.read_text(encoding="utf-8"))
+                assert not found, f"{path.relative_to(ROOT)}: {found[0] if found else ''}"
+
+
+def _resolves(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+        return True
+    with contextlib.suppress(ImportError):
+        return hasattr(importlib.import_module(module), attribute)
+    return False
+
+
+class TestCommands:
+    @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+    def test_commands_in_blocks_are_ones_that_the_parser_takes(self, path: Path) -> None:
+        for block in blocks(text_of(path), "console"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.strip().startswith("watchkeeper "):
+                    parsed(line)
+
+    @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+    def test_commands_and_flags_in_prose_exist(self, path: Path) -> None:
+        known = commands_of_the_parser()
+        flags = set().union(*known.values(), {"--version", "--verbose", "-v"})
+        for span in spans(path):
+            words = span.split()
+            if words[0] == "watchkeeper" and len(words) > 1:
+                assert words[1] in known, f"{path.name} names {span}"
+                unknown = {w for w in words[2:] if w.startswith("-")} - known[words[1]]
+                assert not unknown, f"{path.name} names {span}"
+            elif re.fullmatch(r"--[a-z-]+", words[0]):
+                assert words[0] in flags, f"{path.name} names {span}"
+
+    def test_the_table_of_commands_lists_every_command(self) -> None:
+        rows = tables(text_of(ROOT / "README.md"))["Commands / command"]
+        for row in rows:
+            parsed(row[0])
+        assert {row[0].split()[1] for row in rows} == commands_of_the_parser().keys()
+
+    @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+    def test_make_targets_exist(self, path: Path) -> None:
+        phony = re.search(r"^\.PHONY: (.+)$", text_of(ROOT / "Makefile"), re.MULTILINE)
+        targets = set(phony[1].split()) if phony else set()
+        console = "\n".join(blocks(text_of(path), "console"))
+        named = {span.split()[1] for span in spans(path) if re.match(r"make [a-z]", span)}
+        named |= set(re.findall(r"^make ([a-z]+)", console, re.MULTILINE))
+        assert named <= targets
+
+    def test_environment_variables_are_read_somewhere(self) -> None:
+        named = {
+            name
+            for path in DOCUMENTS
+            for name in re.findall(r"WATCHKEEPER_[A-Z_]+|UPDATE_GOLDEN", text_of(path))
+        }
+        code = "\n".join(
+            text_of(path)
+            for path in files_of_the_tree()
+            if path.suffix in {".py", ".yml"} or path.name in {"Makefile", "run", "install"}
+        )
+        assert {name for name in named if name not in code} == set()
+
+
+SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
+    "Top level": {"": Settings},
+    "kafka": {"": KafkaSettings},
+    "redis": {"": RedisSettings},
+    "models.NAME": {
+        "": ModelSettings,
+        "learn.": model_parts.Learn,
+        "features.NAME.": model_parts.FeatureRule,
+        "labels.": model_parts.LabelRules,
+        "labels.implicit.": model_parts.Implicit,
+        "min_effect.": model_parts.MinEffect,
+        "false_alarm_budget.": model_parts.FalseAlarmBudget,
+        "loss.": model_parts.Loss,
+        "owner.": model_parts.Owner,
+        "updates.": model_parts.Updates,
+    },
+    "models.NAME.metrics.METRIC": {"": monitor_settings.MetricRule},
+    "models.NAME.monitors.MONITOR": {"": monitor_settings.MonitorSettings},
+    "routes": {"": sink_settings.Route},
+}
+
+
+def default_text(name: str, value: Any) -> str:
+    """Return a default as the table writes it."""
+    if isinstance(value, BaseModel):
+        return "see below"
+    if name.endswith("_ms"):
+        return format_duration(value)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def keys_of(models: dict[str, type[BaseModel]]) -> dict[str, str]:
+    """Return key to default for every field of the models, except those that no file can have."""
+    found = {}
+    for prefix, model in models.items():
+        for name, field in model.model_fields.items():
+            if (model, name) in {(KafkaSettings, "properties"), (ModelSettings, "name")}:
+                continue
+            default = field.get_default(call_default_factory=True)
+            found[prefix + (field.alias or name)] = (
+                "required" if field.is_required() else default_text(name, default)
+            )
+    return found
+
+
+def attributes_outside_schemas() -> set[str]:
+    return {
+        node.attr
+        for room in ROOMS[1:]
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(text_of(path)))
+        if isinstance(node, ast.Attribute)
+    }
+
+
+class TestSettings:
+    TABLES: Final = tables(text_of(ROOT / "docs" / "settings.md"))
+
+    @pytest.mark.parametrize("heading", SECTIONS)
+    def test_every_key_stands_there_with_its_default(self, heading: str) -> None:
+        rows = self.TABLES[f"{heading} / key"]
+        assert {row[0]: row[1] for row in rows} == keys_of(SECTIONS[heading])
+
+    def test_every_key_of_every_sink_stands_there(self) -> None:
+        keys = {
+            key: value for m in sink_settings.SINK_MODELS.values() for key, value in keys_of({"": m}).items()
+        }
+        assert {row[0]: row[1] for row in self.TABLES["sinks.NAME / key"]} == keys
+        assert set(sink_settings.SINK_MODELS) == {"stdout", "slack"}
+
+    def test_what_is_marked_as_unused_is_what_no_code_reads(self) -> None:
+        read = attributes_outside_schemas()
+        fields = {
+            "profiles",
+            "learn",
+            "cohort_window_ms",
+            "timezone",
+            "implicit",
+            "unlabelled_when",
+            "seasonality",
+        }
+        fields |= {"false_alarm_budget", "loss", "connect_timeout_ms"}
+        assert not fields & read
+        marked = {
+            row[0].partition(".")[0] if row[0].partition(".")[0] != "labels" else row[0].split(".")[1]
+            for name, rows in self.TABLES.items()
+            if name.endswith("/ key")
+            for row in rows
+            if UNUSED in row[2]
+        }
+        assert marked == {field.removesuffix("_ms") for field in fields} | {"min_effect"}
+
+    def test_every_monitor_stands_there_with_what_it_uses(self) -> None:
+        usual, rows = (
+            Hysteresis(),
+            {row[0]: row[2:] for row in self.TABLES["models.NAME.monitors.MONITOR / monitor"]},
+        )
+
+        def told(threshold: float | str, events_min: int, rule: Hysteresis | None = usual) -> list[str]:
+            counts = "none" if rule is None else f"{rule.breaches} of {rule.windows}, {rule.clears}"
+            return [str(threshold), str(events_min), counts]
+
+        expected: dict[str, list[str]] = {
+            "psi": told(drift.THRESHOLD, drift.EVENTS_MIN),
+            "jensen_shannon": told("none", drift.EVENTS_MIN),
+            **{
+                rate: told("from the profile", quality.EVENTS_MIN, rule)
+                for rate, rule in quality.HYSTERESIS.items()
+            },
+            "error_rate": told(service.THRESHOLD, service.EVENTS_MIN),
+            "fallback_rate": told(service.THRESHOLD, service.EVENTS_MIN),
+            "performance": told("from the profile", performance.LABELS_MIN),
+            "adwin_features": told("none", adwin_features.VALUES_MIN, None),
+            "adwin_errors": told("none", adwin_errors.LABELS_MIN, None),
+        }
+        assert rows == expected
+        assert set(rows) == set(monitor_settings.MONITORS)
+
+    def test_every_field_that_a_route_can_match_stands_there(self) -> None:
+        (match,) = (row[2] for row in self.TABLES["routes / key"] if row[0] == "match")
+        listed = match.partition(": ")[2].partition(".")[0].split(", ")
+        assert listed == list(sink_settings.ROUTE_KEYS)
+
+    def test_every_metric_stands_there(self) -> None:
+        rows = self.TABLES["models.NAME.metrics.METRIC / task"]
+        assert {row[0]: tuple(row[1].split(", ")) for row in rows} == monitor_settings.METRICS
+
+    @pytest.mark.parametrize(
+        "path", [*DOCUMENTS, ROOT / "examples" / "watchkeeper.yaml"], ids=lambda p: p.name
+    )
+    def test_settings_that_are_shown_are_valid(self, path: Path) -> None:
+        shown = [text_of(path)] if path.suffix == ".yaml" else list(blocks(text_of(path), "yaml"))
+        for text in shown:
+            value = yaml.safe_load(text)
+            value.setdefault("models", {"fraud": {"task": "binary", "positive_class": "fraud"}})
+            settings = Settings.model_validate(_filled(value))
+            assert settings.models
+
+
+def _filled(value: dict[str, Any]) -> dict[str, Any]:
+    """Put an address in the place of secrets, which only the loader of files expands."""
+    for sink in value.get("sinks", {}).values():
+        if "webhook_url" in sink:
+            sink["webhook_url"] = "https://hooks.example/x"
+    return value
+
+
+class TestTables:
+    def test_every_metric_of_ours_stands_there_with_its_labels(self) -> None:
+        rows = tables(text_of(ROOT / "docs" / "operations.md"))["Health and metrics / metric"]
+        assert [(row[0], row[1]) for row in rows] == [(m.name, ", ".join(m.labels)) for m in METRICS]
+
+    def test_metrics_named_elsewhere_exist(self) -> None:
+        names = {metric.name for metric in METRICS}
+        for path in DOCUMENTS:
+            for span in spans(path):
+                if found := re.match(r"watchkeeper_\w+", span):
+                    assert found[0] in names, f"{path.name} names {span}"
+
+    def test_every_script_is_explained(self) -> None:
+        rows = tables(text_of(ROOT / "ARCHITECTURE.md"))["Stores / script"]
+        named = {name for row in rows for name in row[0].split(", ")}
+        assert named == {path.stem for path in (ROOT / "consumers" / "lua").glob("*.lua")}
+
+    def test_every_reason_for_a_dead_letter_has_its_mend(self) -> None:
+        rows = tables(text_of(ROOT / "docs" / "operations.md"))["Dead letters / reason"]
+        assert [row[0] for row in rows] == [reason.value for reason in Reason]
+        assert all(len(row) == 3 and row[2] for row in rows)
+
+    def test_every_count_is_defined(self) -> None:
+        settings = ModelSettings.model_validate({"name": "m", "task": "binary", "positive_class": "yes"})
+        life = Life(counters={"7": np.zeros(len(COUNTERS), dtype=np.int64)})
+        shown = describe_lives({"m": life}, {"m": plan_model(settings, None)}, {})["m"]
+        counts = {
+            f"{name}.{part}" if part else name
+            for name, value in shown["versions"]["7"].items()
+            for part in (value if name == "duplicates" else [""])
+        }
+        rows = tables(text_of(ROOT / "docs" / "events.md"))["Counts / count"]
+        assert {row[0] for row in rows} == counts
+        assert set(shown) == {"versions", "orphan_labels"}
+
+    def test_events_that_are_shown_are_valid(self) -> None:
+        events = text_of(ROOT / "docs" / "events.md")
+        (prediction,), (truth,) = blocks(events, "json prediction"), blocks(events, "json ground-truth")
+        assert Prediction.model_validate_json(prediction).model == "fraud"
+        assert GroundTruth.model_validate_json(truth).label == "ok"
+        first, second = blocks(text_of(ROOT / "README.md"), "json")
+        ids = (
+            Prediction.model_validate_json(first).prediction_id,
+            GroundTruth.model_validate_json(second).prediction_id,
+        )
+        assert ids[0] == ids[1]

@@ -72,7 +72,11 @@ def whole(command: Sequence[str], *, events: int) -> Cost:
     """Run a command to its end; its start-up is part of the cost."""
     begun = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    peak = ended = status = 0
+    while not ended:
+        peak = max(peak, peak_bytes(process.pid))  # ru_maxrss would also know our own size at the fork
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        time.sleep(0.02)
     if status:
         sys.exit(f"{' '.join(command)} failed with status {status}")
-    return Cost(events, usage.ru_utime + usage.ru_stime, time.monotonic() - begun, usage.ru_maxrss * 1024)
+    return Cost(events, usage.ru_utime + usage.ru_stime, time.monotonic() - begun, peak)

@@ -18,6 +18,7 @@ from schemas.errors import Retry, Stop
 
 ResultT = TypeVar("ResultT")
 TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
 
 
 class RedisGate:
@@ -29,15 +30,22 @@ class RedisGate:
         `redis://`, `rediss://` or `unix://`; its password appears in no message.
     cluster
         True to follow a Redis Cluster's slots.
-    timeout_s
-        Longest a call may block.
+    timeout_s, connect_timeout_s
+        Longest a call, and the making of a connection, may block.
     """
 
-    def __init__(self, url: str, *, cluster: bool = False, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        cluster: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
         self._where = _safe(url)
         options: dict[str, Any] = {
             "socket_timeout": timeout_s,
-            "socket_connect_timeout": min(2.0, timeout_s),
+            "socket_connect_timeout": connect_timeout_s,
             "decode_responses": False,
             "retry": RedisRetry(ExponentialBackoff(cap=0.5, base=0.05), 2),
         }

@@ -54,7 +54,7 @@ class RedisSettings(BaseModel):
         default="redis://localhost:6379/0", validate_default=True
     )
     cluster: bool = False
-    connect_timeout_ms: DurationMs = Field(default=5_000, alias="connect_timeout")
+    connect_timeout_ms: DurationMs = Field(default=2_000, alias="connect_timeout")
     command_timeout_ms: DurationMs = Field(default=5_000, alias="command_timeout")
 
     @field_validator("cluster")

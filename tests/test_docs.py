@@ -316,7 +316,7 @@ class TestSettings:
             "unlabelled_when",
             "seasonality",
         }
-        fields |= {"false_alarm_budget", "loss", "connect_timeout_ms"}
+        fields |= {"false_alarm_budget", "loss"}
         assert not fields & read
         marked = {
             row[0].partition(".")[0] if row[0].partition(".")[0] != "labels" else row[0].split(".")[1]

@@ -19,7 +19,7 @@ from consumers.clocks import NEVER, TopicClock
 from consumers.times import INVALID_MS, times_ms
 from schemas.errors import Stop
 
-CHUNK: Final = 1000
+CHUNK: Final = 4000
 """Lines of either file that are taken at a time."""
 
 LINE_BYTES_MAX: Final = 16_000_000

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from consumers.plan import ModelPlan, plan_model
 from detectors.profile import ReferenceProfile, from_json
 from schemas.errors import Stop
+from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 from schemas.settings_text import parse_settings
+
+UNHEEDED: Final = ("learn", "profiles")
+UNHEEDED_LABELS: Final = ("implicit", "unlabelled_when")
+"""Settings that would change counts or alerts, and that have no effect in this release."""
+
+_log = structlog.get_logger("watchkeeper.settings")
 
 
 def load_settings(path: Path) -> Settings:
@@ -26,10 +36,19 @@ def load_settings(path: Path) -> Settings:
 
 def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
     """Work out every model of the settings; profile paths are relative to `folder`."""
+    for name, model in settings.models.items():
+        for key in _without_effect(model):
+            _log.warning("this setting has no effect yet", setting=f"models.{name}.{key}")
     return {
         name: plan_model(model, load_profile(folder / model.profile) if model.profile else None)
         for name, model in settings.models.items()
     }
+
+
+def _without_effect(model: ModelSettings) -> list[str]:
+    """Return what somebody has set for a model and nothing heeds yet, as docs/settings.md says."""
+    found = [name for name in UNHEEDED if name in model.model_fields_set]
+    return found + [f"labels.{name}" for name in UNHEEDED_LABELS if name in model.labels.model_fields_set]
 
 
 def load_profile(path: Path) -> ReferenceProfile:

@@ -133,7 +133,7 @@ class Service:
             raise self._failure
 
     def _work(self, stack: ExitStack, partitions: int) -> None:
-        gate = RedisGate(str(self._settings.redis.url), cluster=self._settings.redis.cluster)
+        gate = connect_redis(self._settings)
         stack.callback(gate.close)
         sink = EventSink(self._settings.kafka.properties)
         stack.callback(sink.close)
@@ -278,6 +278,17 @@ def _undelivered(event: AlertEvent, sink: str, reason: Any) -> None:
     _log.error("alert not delivered", alert=event.id, sink=sink, reason=str(reason))
 
 
+def connect_redis(settings: Settings) -> RedisGate:
+    """Return the connection to Redis that the settings describe."""
+    found = settings.redis
+    return RedisGate(
+        str(found.url),
+        cluster=found.cluster,
+        timeout_s=found.command_timeout_ms / 1000,
+        connect_timeout_s=found.connect_timeout_ms / 1000,
+    )
+
+
 def check_servers(settings: Settings) -> int:
     """Return the number of partitions, if both servers are fit for the work.
 
@@ -287,7 +298,7 @@ def check_servers(settings: Settings) -> int:
         With the mend, exit code 1: no answer, a missing topic, unequal partition counts, a Redis that
         throws data away.
     """
-    gate = RedisGate(str(settings.redis.url), cluster=settings.redis.cluster)
+    gate = connect_redis(settings)
     try:
         server = gate.check()
     finally:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from consumers.features import INVALID, MISSING, RawColumns
+from consumers.features import RawColumns
 from detectors.layout import MOMENT_CLIP, MOMENT_SCALE, SQUARE_SCALE, PredictionLayout
 from detectors.profile import NumericColumn
+from detectors.profile_values import INVALID, MISSING
 
 Integers = npt.NDArray[np.int64]
 

@@ -24,13 +24,14 @@ from consumers.envelope import (
     decode_label,
     decode_prediction,
 )
-from consumers.features import MISSING, FeatureReader, RawColumns
+from consumers.features import FeatureReader, RawColumns
 from consumers.interning import NO_CLASS, Interner
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
 from consumers.times import INVALID_MS, times_ms
 from detectors.layout import STATUSES
 from detectors.profile import OUTPUT_PREFIX
+from detectors.profile_values import MISSING
 from schemas.errors import Reject
 
 ID_BYTES = 12

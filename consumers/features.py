@@ -22,12 +22,8 @@ from consumers.envelope import PredictionEnvelope
 from consumers.interning import UNLISTED_MAX, Interner
 from detectors.layout import PredictionLayout
 from detectors.profile import OUTPUT_PREFIX, NumericColumn
+from detectors.profile_values import category_name
 from schemas.unicode_text import is_unicode
-
-MISSING = ""
-"""Stands for a missing category inside a batch; an empty string is a category called `(empty)`."""
-INVALID = "\x00"
-EMPTY = "(empty)"
 
 
 @dataclass(slots=True)
@@ -41,7 +37,7 @@ class RawColumns:
     invalid
         (row, numeric column) places of invalid numbers.
     categories
-        Per categorical column: n names, `MISSING` or `INVALID` among them.
+        Per categorical column: n names, `MISSING` or `INVALID` of `detectors.profile_values` among them.
     """
 
     numbers: npt.NDArray[np.float64]
@@ -131,7 +127,7 @@ class FeatureReader:
         if not self.categorical:
             return []
         return [
-            [v if type(v) is str and v else category(v) for v in column]
+            [v if type(v) is str and v else category_name(v) for v in column]
             for column in zip(*map(self._get_categories, rows), strict=True)
         ]
 
@@ -146,7 +142,7 @@ class FeatureReader:
             if math.isnan(columns.numbers[row, position]):
                 columns.invalid.append((row, position))
         for position, name in enumerate(self.categorical):
-            columns.categories[position][row] = category(features.get(name))
+            columns.categories[position][row] = category_name(features.get(name))
         new = [n for n in features if n not in self._names and n not in self._ignored and is_unicode(n)]
         if new and len(self._interner.unlisted(self._model)) < UNLISTED_MAX:
             before = len(self._interner.unlisted(self._model))
@@ -154,19 +150,6 @@ class FeatureReader:
                 self._interner.remember_unlisted(self._model, name)
             if len(self._interner.unlisted(self._model)) > before:
                 self._build()
-
-
-def category(value: object) -> str:
-    """Return the category name of a feature's JSON value, `MISSING` or `INVALID`."""
-    if value is None:
-        return MISSING
-    if isinstance(value, str):
-        return (value if is_unicode(value) else INVALID) or EMPTY
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float) and abs(value) < math.inf:
-        return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
-    return INVALID
 
 
 def _as_float(value: float) -> float:

@@ -121,7 +121,8 @@ class EventSource:
         self._labels = labels
         self._on_assign = on_assign
         self._on_revoke = on_revoke
-        self._problem: str | None = None
+        self._started: set[int] = set()
+        self._closing = False
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
         self._consumer = _made(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
@@ -131,7 +132,6 @@ class EventSource:
         )
 
     def _error(self, error: KafkaError) -> None:
-        self._problem = error.str()
         if error.code() in _FATAL:
             raise Stop(f"kafka: {error.str()}; check topics and rights", exit_code=1)
 
@@ -142,10 +142,10 @@ class EventSource:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = [p.partition for p in partitions]
         self._on_revoke(numbers)
-        held = {(tp.topic, tp.partition) for tp in consumer.assignment()}
-        consumer.incremental_unassign(
-            [tp for n in numbers for tp in self._both(n) if (tp.topic, tp.partition) in held]
-        )
+        started = [number for number in numbers if number in self._started]
+        self._started -= set(numbers)
+        if not self._closing:  # closing gives everything back by itself, and must not be asked about it
+            consumer.incremental_unassign([tp for number in started for tp in self._both(number)])
 
     def _both(
         self, partition: int, predictions: int = OFFSET_INVALID, labels: int = OFFSET_INVALID
@@ -158,6 +158,7 @@ class EventSource:
     def start(self, partition: int, predictions: int, labels: int) -> None:
         """Begin to fetch a partition's topics at these offsets."""
         self._consumer.incremental_assign(self._both(partition, predictions, labels))
+        self._started.add(partition)
 
     def rewind(self, partition: int, predictions: int, labels: int) -> None:
         """Fetch a started partition again from these offsets."""
@@ -221,11 +222,11 @@ class EventSource:
 
     def pause(self) -> None:
         """Fetch nothing until `resume`; the group is kept by calling `consume`."""
-        self._consumer.pause(self._consumer.assignment())
+        self._consumer.pause([tp for number in self._started for tp in self._both(number)])
 
     def resume(self) -> None:
         """Fetch again."""
-        self._consumer.resume(self._consumer.assignment())
+        self._consumer.resume([tp for number in self._started for tp in self._both(number)])
 
     def keep_alive(self, timeout_s: float) -> None:
         """Serve the group for a while without taking messages; meant for while we are paused."""
@@ -246,6 +247,7 @@ class EventSource:
 
     def close(self) -> None:
         """Leave the group."""
+        self._closing = True
         self._consumer.close()
 
 

@@ -15,6 +15,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from schemas.unicode_text import is_unicode
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -132,7 +134,7 @@ def category_name(value: object) -> str:
     if value is None:
         return MISSING
     if isinstance(value, str):
-        return value or EMPTY
+        return (value if is_unicode(value) else INVALID) or EMPTY
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float) and abs(value) < math.inf:

@@ -126,7 +126,7 @@ class EventSource:
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
         self._consumer = _made(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
-            self._consumer.list_topics(labels, timeout=METADATA_TIMEOUT_S)
+            partition_counts(self._consumer, [labels])
         self._consumer.subscribe(
             [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )

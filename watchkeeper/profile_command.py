@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from watchkeeper.output_files import write_text
 from watchkeeper.profile_input import Meter, open_rows, read_importances
 from watchkeeper.profile_table import NamedColumns
 from watchkeeper.profile_text import change_json, change_lines, summary, summary_json
-from watchkeeper.progress_bar import ProgressBar
+from watchkeeper.progress import Progress
 
 
 def build_profile(  # noqa: PLR0913 - one keyword per option of the command
@@ -145,8 +146,7 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
         _say([json.dumps(change_json(change))] if args.json else change_lines(change))
         return 0
     model = _model(args, settings)
-    bar = ProgressBar()
-    try:
+    with Progress("reading, percent", 100, stream=sys.stderr, clock=time.monotonic) as bar:
         profile, warnings = build_profile(
             model,
             args.input,
@@ -156,10 +156,8 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
             score=args.score,
             time=args.time,
             importances=args.importances,
-            progress=bar.show,
+            progress=bar.reach,
         )
-    finally:
-        bar.clear()
     write_text(args.out, profile.to_json())
     if args.json:
         _say([json.dumps(summary_json(profile, warnings, written=str(args.out)))])

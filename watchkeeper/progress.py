@@ -50,6 +50,10 @@ class Progress:
             self._due_s = now_s + REDRAW_S
             self._draw(now_s)
 
+    def reach(self, count: int) -> None:
+        """Set the count; draws as `advance` does."""
+        self.advance(count - self._count)
+
     def close(self) -> None:
         """Draw the end and leave the line; a second call does nothing."""
         if self._is_drawn:

@@ -36,18 +36,26 @@ _OWN_SETTINGS: Final[dict[str, Any]] = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
-    "partition.assignment.strategy": "cooperative-sticky",
     "queued.max.messages.kbytes": 32_768,
 }
+_CLASSIC: Final = {"partition.assignment.strategy": "cooperative-sticky"}
+"""The classic protocol chooses in the client; `group.protocol: consumer` (KIP-848) in the broker."""
+
 _MAKES_NO_TOPICS: Final = {"allow.auto.create.topics": False}
 _FATAL: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have a leading underscore
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+}
+_OFFSET_LOST: Final = {
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - deleted; it may come back under another id
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
+"""The partition must be claimed afresh: only the checks of a claim can tell what happened to its topic."""
 
 _log = logging.getLogger("watchkeeper.kafka")
 _log.addHandler(logging.NullHandler())
@@ -83,12 +91,15 @@ class PartitionMessages:
     ----------
     predictions_end, labels_end
         True if the end of that topic was reached.
+    lost
+        What Kafka says where it no longer has the offsets that we want, else None.
     """
 
     predictions: TopicMessages = field(default_factory=TopicMessages)
     labels: TopicMessages = field(default_factory=TopicMessages)
     predictions_end: bool = False
     labels_end: bool = False
+    lost: str | None = None
 
 
 class EventSource:
@@ -102,9 +113,12 @@ class EventSource:
         Consumer group.
     predictions, labels
         Topic names; labels is None for a member that only wants the assignment.
-    on_assign, on_revoke
-        Told the partition numbers, from inside `consume`; both must return at once. After `on_assign` the
-        caller calls `start` for each partition when it is ready.
+    app
+        Written beside the offsets that are committed as witness, and asked for when they are read back.
+    on_assign, on_revoke, on_lost
+        Told the partition numbers, from inside `consume`; all must return at once. After `on_assign` the
+        caller calls `start` for each partition when it is ready; within `on_revoke` it may still call
+        `witness`.
     """
 
     def __init__(  # noqa: PLR0913 - the two topics and the two callbacks belong together
@@ -114,21 +128,29 @@ class EventSource:
         predictions: str,
         labels: str | None,
         *,
+        app: str,
         on_assign: Callable[[list[int]], None],
         on_revoke: Callable[[list[int]], None],
+        on_lost: Callable[[list[int]], None],
     ) -> None:
         self._predictions = predictions
         self._labels = labels
+        self._app = app
         self._on_assign = on_assign
         self._on_revoke = on_revoke
+        self._on_lost = on_lost
         self._started: set[int] = set()
+        self._ends: set[tuple[str, int]] = set()
+        self._offsets_lost: dict[int, str] = {}
         self._closing = False
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
+        if str(properties.get("group.protocol", "classic")).lower() == "classic":
+            own |= _CLASSIC
         self._consumer = _made(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             partition_counts(self._consumer, [labels])
         self._consumer.subscribe(
-            [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def _error(self, error: KafkaError) -> None:
@@ -140,8 +162,14 @@ class EventSource:
         self._on_assign([p.partition for p in partitions])
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        numbers = [p.partition for p in partitions]
-        self._on_revoke(numbers)
+        self._on_revoke([p.partition for p in partitions])
+        self._let_go(consumer, [p.partition for p in partitions])
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_lost([p.partition for p in partitions])
+        self._let_go(consumer, [p.partition for p in partitions])
+
+    def _let_go(self, consumer: Consumer, numbers: list[int]) -> None:
         started = [number for number in numbers if number in self._started]
         self._started -= set(numbers)
         if not self._closing:  # closing gives everything back by itself, and must not be asked about it
@@ -157,13 +185,32 @@ class EventSource:
 
     def start(self, partition: int, predictions: int, labels: int) -> None:
         """Begin to fetch a partition's topics at these offsets."""
+        self._forget_ends(partition)
+        if partition in self._started:
+            self._rewind(partition, predictions, labels)
+            return
         self._consumer.incremental_assign(self._both(partition, predictions, labels))
         self._started.add(partition)
 
-    def rewind(self, partition: int, predictions: int, labels: int) -> None:
-        """Fetch a started partition again from these offsets."""
-        for place in self._both(partition, predictions, labels):
-            self._consumer.seek(place)
+    def _rewind(self, partition: int, predictions: int, labels: int) -> None:
+        places = self._both(partition, predictions, labels)
+        try:
+            for place in places:
+                self._consumer.seek(place)
+        except KafkaException:  # it is not being fetched any more, as after an offset that was lost
+            self._consumer.incremental_unassign(self._both(partition))
+            self._consumer.incremental_assign(places)
+
+    def halt(self, partition: int) -> None:
+        """Fetch nothing more of a partition that stays assigned to us."""
+        if partition in self._started:
+            self._started.discard(partition)
+            self._consumer.incremental_unassign(self._both(partition))
+        self._forget_ends(partition)
+
+    def _forget_ends(self, partition: int) -> None:
+        self._ends = {end for end in self._ends if end[1] != partition}
+        self._offsets_lost.pop(partition, None)
 
     def bounds(self, partition: int) -> dict[str, tuple[int, int]]:
         """Return (first offset, next offset) of each topic's partition.
@@ -181,15 +228,35 @@ class EventSource:
         except KafkaException as error:
             raise Retry(f"kafka: {error.args[0].str()}") from error
 
+    def committed(self, partition: int) -> dict[str, int]:
+        """Return what the group has committed for our application, by topic; -1 for nothing.
+
+        Raises
+        ------
+        Retry
+            If the broker does not answer.
+        """
+        try:
+            found = self._consumer.committed(self._both(partition), timeout=METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            raise Retry(f"kafka: {error.args[0].str()}") from error
+        return {tp.topic: tp.offset if tp.offset >= 0 and tp.metadata == self._app else -1 for tp in found}
+
     def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
         """Return the next messages by partition, in log order per topic; may call back.
 
         Raises
         ------
         Stop
-            If the broker no longer has the offsets that are wanted, or refuses us.
+            If the broker refuses us.
         """
         batches: dict[int, PartitionMessages] = {}
+        for topic, number in self._ends:
+            self._note_end(batches.setdefault(number, PartitionMessages()), topic)
+        for number, why in self._offsets_lost.items():
+            batches.setdefault(number, PartitionMessages()).lost = why
+        self._ends.clear()
+        self._offsets_lost.clear()
         for message in self._consumer.consume(count, timeout_s):
             error, partition = message.error(), message.partition()
             if error is None and partition is not None:
@@ -198,27 +265,22 @@ class EventSource:
             elif error is None:
                 continue
             elif error.code() == KafkaError._PARTITION_EOF and partition is not None:  # noqa: SLF001
-                batch = batches.setdefault(partition, PartitionMessages())
-                if message.topic() == self._predictions:
-                    batch.predictions_end = True
-                else:
-                    batch.labels_end = True
+                self._note_end(batches.setdefault(partition, PartitionMessages()), message.topic())
+            elif error.code() in _OFFSET_LOST and partition in self._started:
+                lost = f"kafka: {message.topic()}[{partition}]: {error.str()}"
+                batches.setdefault(partition, PartitionMessages()).lost = lost
             else:
-                self._fault(message, error)
+                self._error(error)
         return batches
+
+    def _note_end(self, batch: PartitionMessages, topic: str | None) -> None:
+        if topic == self._predictions:
+            batch.predictions_end = True
+        else:
+            batch.labels_end = True
 
     def _topic(self, batch: PartitionMessages, message: Message) -> TopicMessages:
         return batch.predictions if message.topic() == self._predictions else batch.labels
-
-    def _fault(self, message: Message, error: KafkaError) -> None:
-        where = f"kafka: {message.topic()}[{message.partition()}]"
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            raise Stop(
-                f"{where}: {error.str()}; the topic was recreated or retention has removed what was not read "
-                "yet; start with another app name, or restore the topic",
-                exit_code=1,
-            )
-        self._error(error)
 
     def pause(self) -> None:
         """Fetch nothing until `resume`; the group is kept by calling `consume`."""
@@ -231,14 +293,24 @@ class EventSource:
     def keep_alive(self, timeout_s: float) -> None:
         """Serve the group for a while without taking messages; meant for while we are paused."""
         for message in self._consumer.consume(1, timeout_s):
-            topic, partition = message.topic(), message.partition()
-            if message.error() is None and topic is not None and partition is not None:
-                # Fetched before the pause: it must come again.
+            topic, partition, error = message.topic(), message.partition(), message.error()
+            if topic is None or partition is None or partition not in self._started:
+                continue
+            if error is None:  # fetched before the pause: it must come again
                 self._consumer.seek(TopicPartition(topic, partition, offset_of(message)))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                self._ends.add((topic, partition))
+            elif error.code() in _OFFSET_LOST:
+                self._offsets_lost[partition] = f"kafka: {topic}[{partition}]: {error.str()}"
 
     def witness(self, offsets: Mapping[int, tuple[int, int]]) -> None:
-        """Commit offsets to Kafka, for tools that show lag; nothing depends on them."""
-        places = [tp for n, (p, q) in offsets.items() for tp in self._both(n, p, q) if tp.offset >= 0]
+        """Commit offsets to Kafka: for tools that show lag, and as witness of what Redis has held."""
+        places = [
+            TopicPartition(tp.topic, tp.partition, tp.offset, metadata=self._app)
+            for number, (p, q) in offsets.items()
+            for tp in self._both(number, p, q)
+            if tp.offset >= 0
+        ]
         if places:
             try:
                 self._consumer.commit(offsets=places, asynchronous=True)

@@ -51,7 +51,7 @@ TIME = StoredTime(
 )
 EVALUATION = StoredEvaluation(
     closed_ms={"predictions": 60_000},
-    sequences={"predictions": [3, 4]},
+    seen={"predictions": [("a/b", 30, 40), ("a/b", 31, 41)]},
     detectors=b"d",
     book=b"b",
     trimmed_ms={"predictions": 0},

@@ -113,7 +113,7 @@ class TestPartitionCommit:
         held = contents(partitions, 0)
         assert held.claimed == Claimed("", stored.new, b"other clocks", b"other tables", {"other": b"99"})
         assert held.entries == {key(99): entry(NOON_MS)}
-        assert held.progress == Progress(1, b"other clocks")
+        assert held.progress == Progress(1, b"other clocks", 15, 25)
         assert held.windows == [(990, "7", "", b"other")]
         assert held.letters == [b"other letter"]
 
@@ -237,7 +237,7 @@ class TestWindows:
         assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=60_000)) == [
             *(60_000, 60_000, 300_000, 300_000, 1_200_000, 1_200_000)
         ]
-        assert partitions.progress(0) == Progress(1, b"clocks")
+        assert partitions.progress(0) == Progress(1, b"clocks", 15, 25)
 
         def between(first: int, last: int | None, limit: int | None) -> list[int]:
             return starts(

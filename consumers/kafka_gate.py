@@ -1,6 +1,5 @@
-"""The gate to Kafka: one consumer for both topics, one idempotent producer.
+"""The gate to Kafka for what we read: one consumer for both topics.
 
-Nothing else in this room imports confluent_kafka.
 The group is subscribed to the predictions topic alone; the label partitions of the same numbers are assigned
 by hand beside them, because no assignor of a cooperative group promises to keep two topics together. Offsets
 come from the store, never from the group.
@@ -9,9 +8,9 @@ come from the store, never from the group.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import (
@@ -21,15 +20,12 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
-    Producer,
     TopicPartition,
 )
 
 from consumers.columns import Records
+from consumers.kafka_client import METADATA_TIMEOUT_S, client_of, partition_counts
 from schemas.errors import Retry, Stop
-
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
-METADATA_TIMEOUT_S: Final = 8.0
 
 _OWN_SETTINGS: Final[dict[str, Any]] = {
     "enable.auto.commit": False,
@@ -41,7 +37,6 @@ _OWN_SETTINGS: Final[dict[str, Any]] = {
 _CLASSIC: Final = {"partition.assignment.strategy": "cooperative-sticky"}
 """The classic protocol chooses in the client; `group.protocol: consumer` (KIP-848) in the broker."""
 
-_MAKES_NO_TOPICS: Final = {"allow.auto.create.topics": False}
 _FATAL: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -60,9 +55,6 @@ _OFFSET_LOST: Final = {
 _log = logging.getLogger("watchkeeper.kafka")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
-
-
-ClientT = TypeVar("ClientT")
 
 
 @dataclass(slots=True)
@@ -146,7 +138,7 @@ class EventSource:
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
         if str(properties.get("group.protocol", "classic")).lower() == "classic":
             own |= _CLASSIC
-        self._consumer = _made(Consumer, {**properties, **own})
+        self._consumer = client_of(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             partition_counts(self._consumer, [labels])
         self._consumer.subscribe(
@@ -323,110 +315,9 @@ class EventSource:
         self._consumer.close()
 
 
-class EventSink:
-    """An idempotent producer.
-
-    Parameters
-    ----------
-    properties
-        librdkafka's properties.
-    """
-
-    def __init__(self, properties: Mapping[str, Any]) -> None:
-        own = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "message.max.bytes": 2_000_000}
-        self._producer = _made(Producer, {**properties, **own, **_MAKES_NO_TOPICS})
-        self._partitions: dict[str, int] = {}
-
-    def partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic; raises `Retry` if the broker does not answer."""
-        if topic not in self._partitions:
-            self._partitions[topic] = partition_counts(self._producer, [topic])[topic]
-        return self._partitions[topic]
-
-    def publish(
-        self,
-        topic: str,
-        records: Sequence[tuple[bytes, bytes]],
-        *,
-        partition: int | None,
-        timeout_s: float = 10.0,
-    ) -> int:
-        """Publish (key, value) records; returns how many, from the first on, were acknowledged.
-
-        Parameters
-        ----------
-        partition
-            The partition for all of them, or None to let the key decide.
-        """
-        failed: list[int] = []
-
-        def acknowledged(place: int) -> Callable[[KafkaError | None, Message], None]:
-            return lambda error, _: None if error is None else failed.append(place)
-
-        headers: list[tuple[str, str | bytes | None]] = [("content-type", CONTENT_TYPE)]
-        where: dict[str, Any] = {} if partition is None else {"partition": partition}
-        for place, (key, value) in enumerate(records):
-            self._producer.produce(
-                topic, value, key, headers=headers, on_delivery=acknowledged(place), **where
-            )
-        waiting = self._producer.flush(timeout_s)
-        return min([len(records) - waiting, *failed])
-
-    def close(self) -> None:
-        """Send what is left."""
-        self._producer.flush(5.0)
-
-
 def offset_of(message: Message) -> int:
     """Return a fetched message's offset."""
     offset = message.offset()
     if offset is None:
         raise ValueError("a fetched message has an offset")
     return offset
-
-
-def partition_counts(client: Any, topics: Sequence[str]) -> dict[str, int]:
-    """Return the number of partitions of each topic.
-
-    Parameters
-    ----------
-    client
-        A consumer, producer or admin client.
-
-    Raises
-    ------
-    Retry
-        If no broker answers.
-    Stop
-        If a topic does not exist.
-    """
-    counts: dict[str, int] = {}
-    for topic in topics:
-        try:
-            found = client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
-        except KafkaException as error:
-            raise Retry(f"kafka: no broker answers ({error.args[0].str()})") from error
-        unknown = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001
-        if found.error is not None and found.error.code() not in unknown:
-            raise Stop(
-                f"kafka: topic {topic!r}: {found.error.str()}; check its state and our rights", exit_code=1
-            )
-        if found.error is not None or not found.partitions:
-            mend = f"create it: kafka-topics.sh --create --topic {topic} --partitions N"
-            raise Stop(f"kafka: topic {topic!r} does not exist; {mend}", exit_code=1)
-        counts[topic] = len(found.partitions)
-    return counts
-
-
-def check_topics(properties: Mapping[str, Any], topics: Sequence[str]) -> dict[str, int]:
-    """Return partition counts of topics, connecting for it; raises `Retry` and `Stop` as `partition_counts`."""
-    return partition_counts(_made(Producer, {**properties, **_MAKES_NO_TOPICS}), topics)
-
-
-def _made(kind: Callable[..., ClientT], properties: Mapping[str, Any]) -> ClientT:
-    """Return a client, or say which property it refuses."""
-    try:
-        return kind(dict(properties), logger=_log)
-    except KafkaException as error:
-        mend = "correct it under kafka in the settings"
-        raise Stop(f"kafka: {error.args[0].str()}; {mend}") from error

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from consumers.kafka_gate import EventSink
+from consumers.kafka_sink import EventSink
 from consumers.stats import WorkerStats
 from consumers.store import ModelStore, PartitionStore
 

@@ -25,7 +25,9 @@ from alerts.sink_stdout import StdoutSink
 from alerts.sinks import Sink
 from consumers.evaluate_role import Assignment, EvaluateRole
 from consumers.integrity_role import IntegrityRole
-from consumers.kafka_gate import EventSink, EventSource, check_topics
+from consumers.kafka_client import check_topics
+from consumers.kafka_gate import EventSource
+from consumers.kafka_sink import EventSink
 from consumers.kafka_topics import TopicWatch
 from consumers.outbox import Outboxes
 from consumers.plan import ModelPlan

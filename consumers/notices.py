@@ -7,10 +7,10 @@ and makes alerts of them, one per check and model however many partitions say th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from schemas.finding import JsonValue
 from schemas.integrity import ALL_MODELS, IntegrityCheck
 from schemas.keys import joined_fields, split_field
 
@@ -26,7 +26,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     since_ms
         Wall-clock time at which it was first seen, epoch milliseconds.
     detail
-        Plain values for the alert: topic, offsets, shares and the like.
+        JSON values for the alert: topic, offsets, shares and the like.
     until_predictions, until_labels
         The trouble is over once the partition has been read up to these offsets; -1 where that does not end it.
     until_ms
@@ -34,7 +34,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     since_ms: int
-    detail: dict[str, JsonValue] = {}
+    detail: dict[str, Any] = {}
     until_predictions: int = -1
     until_labels: int = -1
     until_ms: int = 0

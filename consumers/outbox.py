@@ -7,12 +7,12 @@ sends it again under the same id.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from consumers.kafka_sink import EventSink
 from consumers.stats import WorkerStats
 from consumers.store import ModelStore, PartitionStore
 
@@ -36,17 +36,29 @@ _id = msgspec.json.Decoder(_Id)
 _record = msgspec.json.Decoder(_Record)
 
 
+class Publisher(Protocol):
+    """What outboxes ask of Kafka: `consumers.kafka_sink.EventSink`. May block for its time-out."""
+
+    def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic; raises `Retry` if the broker does not answer."""
+
+    def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]], *, partition: int | None) -> int:
+        """Publish (key, value) records; returns how many, from the first on, were acknowledged."""
+
+
 class Outboxes:
     """Publishes the outboxes of partitions and models.
 
     Parameters
     ----------
+    sink
+        Where records go.
     alerts, dead_letters
         Topic names.
     """
 
     def __init__(
-        self, sink: EventSink, *, app: str, alerts: str, dead_letters: str, stats: WorkerStats
+        self, sink: Publisher, *, app: str, alerts: str, dead_letters: str, stats: WorkerStats
     ) -> None:
         self._sink = sink
         self._app = app

@@ -80,7 +80,7 @@ BROAD_EXCEPTS: Final = {
 
 GATE_USERS: Final = {
     "consumers.kafka_gate": {"consumers.worker"},
-    "consumers.kafka_sink": {"consumers.outbox"},
+    "consumers.kafka_sink": set(),
     "consumers.kafka_topics": {"consumers.ownership", "consumers.integrity_role"},
     "consumers.kafka_client": {"consumers.kafka_gate", "consumers.kafka_sink"},
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},

@@ -23,6 +23,7 @@ from consumers.store import Commit, CommitStatus, PartitionStore, Position
 from consumers.windows import WindowBlob
 from schemas.errors import Retry
 from schemas.finding import Stream
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 MESSAGES_MAX: Final = 8000
 """Messages that one round takes at most, over all partitions.
@@ -71,6 +72,8 @@ class JoinWorker:
         Monotonic seconds.
     idle_s
         A topic that is caught up and has been quiet for this long is idle: windows do not wait for it.
+    message_bytes_max
+        A longer value becomes a dead letter without being looked at.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part once
@@ -84,6 +87,7 @@ class JoinWorker:
         stats: WorkerStats,
         clock: Callable[[], float],
         idle_s: float = 10.0,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         self._plans = plans
         self._topics = topics
@@ -92,6 +96,7 @@ class JoinWorker:
         self._stats = stats
         self._clock = clock
         self._idle_s = idle_s
+        self._message_bytes_max = message_bytes_max
         self._wanted: list[int] = []
         self._letters_wait: set[int] = set()
         self.owned: dict[int, Owned] = {}
@@ -141,7 +146,9 @@ class JoinWorker:
         claimed = self._insist(lambda: self._store.claim(number))
         bounds = self._insist(lambda: self._source.bounds(number))
         start = Position(bounds[self._topics.predictions][0], bounds[self._topics.labels][0], 0)
-        state = Partition(self._plans, number, claimed, start=start)
+        state = Partition(
+            self._plans, number, claimed, start=start, message_bytes_max=self._message_bytes_max
+        )
         for model in self._plans:
             for stream in Stream:
                 since = state.time.open_from_ms(model, errors=stream is Stream.ERRORS)

@@ -28,8 +28,10 @@ ROOMS: Final = {
 PURE_ROOMS: Final = ("schemas", "detectors")
 
 GATES: Final = {
-    # The broker: read and written by the join, read by the notifier, carried by the demo.
-    "confluent_kafka": {"consumers.kafka_gate", "alerts.kafka_source", "watchkeeper.embedded"},
+    # The broker: read and written by the join and by redrive, read by the notifier, carried by the demo.
+    "confluent_kafka": {
+        *("consumers.kafka_gate", "consumers.kafka_letters", "alerts.kafka_source", "watchkeeper.embedded"),
+    },
     "redis": {"consumers.redis_gate"},
     "httpx2": {"alerts.http_gate"},
     "yaml": {"schemas.settings_yaml"},
@@ -77,6 +79,7 @@ BROAD_EXCEPTS: Final = {
 
 GATE_USERS: Final = {
     "consumers.kafka_gate": {"consumers.worker", "consumers.evaluate_role", "consumers.outbox"},
+    "consumers.kafka_letters": set[str](),
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},
 }
 """Who in the room touches the gates; everything else there is a pure step or a value."""

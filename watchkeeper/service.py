@@ -200,6 +200,7 @@ class Service:
             stats=self.stats,
             clock=time.monotonic,
             idle_s=self._pace.idle_s,
+            message_bytes_max=kafka.max_message_bytes,
         )
 
     def _source(

@@ -14,9 +14,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from schemas.errors import Retry, Stop
 
-POLL_S: Final = 1.0
-SILENT_POLLS_MAX: Final = 30
-"""After so many polls without anything the broker counts as away."""
+POLL_S: Final = 0.1
+SILENT_POLLS_MAX: Final = 300
+"""After so many polls in a row without anything the broker counts as away."""
 
 RECORDS_AT_A_TIME: Final = 50
 """A letter may have a megabyte."""

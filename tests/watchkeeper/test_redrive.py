@@ -11,10 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from consumers.rejects import KEY_BYTES_MAX, Reason, Rejected, dead_letter
 from watchkeeper.cli import main
+from watchkeeper.redrive import BUNDLE_LETTERS
 
 pytestmark = pytest.mark.servers
 
@@ -73,6 +80,20 @@ class Post:
         **place: Any,
     ) -> str:
         """Write a dead letter of a record and return its id."""
+        data = self.made(Rejected(0, reason, "why", model), key, value, **place)
+        name: str = msgspec.json.decode(data)["id"]
+        self.put("letters", data, name.encode())
+        return name
+
+    def letters(self, count: int) -> None:
+        """Write letters of one partition as the worker does: all to one partition, in their order."""
+        producer = Producer({"bootstrap.servers": self.address})
+        for offset in range(count):
+            data = self.made(Rejected(0, Reason.CONTRACT, "why"), None, b"%d" % offset, offset=offset)
+            producer.produce(self.topics["letters"], data, b"%d" % offset, 1)
+        assert producer.flush(WAIT_S) == 0
+
+    def made(self, rejected: Rejected, key: bytes | None, value: bytes | None, **place: Any) -> bytes:
         at = {
             "topic": self.topics["predictions"],
             "partition": 1,
@@ -80,12 +101,16 @@ class Post:
             "timestamp_ms": 1_000,
             **place,
         }
-        data = dead_letter(
-            Rejected(0, reason, "why", model), key=key, value=value, topic_id=at["topic"], **at
-        )
-        name: str = msgspec.json.decode(data)["id"]
-        self.put("letters", data, name.encode())
-        return name
+        return dead_letter(rejected, key=key, value=value, topic_id=at["topic"], **at)
+
+    def fails(self) -> tuple[int, str]:
+        """Run the command where it must end in an error; returns its exit code and what it says."""
+        config = self.folder / "watchkeeper.yaml"
+        config.write_text(SETTINGS.format(kafka=self.address, **self.topics))
+        code = main(["redrive", "--config", str(config)])
+        output = self.capture.readouterr()
+        assert (output.out, output.err.count("\n")) == ("", 1)
+        return code, output.err
 
     def redrive(self, *arguments: str, code: int = 0) -> Any:
         """Run the command and return its machine output."""
@@ -147,8 +172,8 @@ def test_a_letter_goes_back_as_it_was_with_a_header_that_names_it(post: Post, ke
 
 
 def test_a_second_redrive_puts_nothing_back(post: Post) -> None:
-    for offset in range(1_200):
-        post.letter(b"{}", offset=offset) if offset < 3 else None
+    for offset in range(3):
+        post.letter(b"{}", offset=offset)
     assert post.redrive()["redriven"] == 3
     assert post.redrive() == {**NOTHING, "already": 3}
     post.letter(b"{}", offset=3)
@@ -269,21 +294,48 @@ def test_what_the_broker_refuses_has_no_receipt_and_stops_no_other(
         assert "the broker refuses it" in found["problems"][0]
 
 
+def test_without_a_receipt_the_next_redrive_puts_back_again_and_the_error_says_so(post: Post) -> None:
+    post.letter(b"{}")
+    admin = AdminClient({"bootstrap.servers": post.address})
+
+    def limit(size_bytes: int) -> None:
+        entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+        wanted = ConfigResource(ResourceType.TOPIC, post.topics["letters"], incremental_configs=[entry])
+        admin.incremental_alter_configs([wanted])[wanted].result(WAIT_S)
+
+    limit(60)
+    code, error = post.fails()
+    assert code == 1
+    assert "1 events were put back, and their receipts could not be written" in error
+    limit(1_000_000)
+    assert post.redrive() == {**NOTHING, "redriven": 1}
+    assert [record.value for record in post.records("predictions")] == [b"{}", b"{}"]
+
+
+@pytest.mark.slow
+def test_what_is_not_acknowledged_has_no_receipt_and_the_error_says_how_to_go_on(
+    post: Post, topics: Callable[..., str]
+) -> None:
+    weak = topics("p", partitions=3, config={"min.insync.replicas": "2"})
+    there = Post(post.folder, post.address, {**post.topics, "predictions": weak}, post.capture)
+    there.letter(b"{}")
+    code, error = there.fails()
+    assert code == 1
+    assert "the broker did not acknowledge 1 events" in error
+    assert "start the same redrive again" in error
+    assert len(there.records("letters")) == 1
+
+
+def test_more_letters_than_one_bundle_all_go_back_once(post: Post) -> None:
+    count = BUNDLE_LETTERS * 2 + 7
+    post.letters(count)
+    assert post.redrive() == {**NOTHING, "redriven": count}
+    assert [record.value for record in post.records("predictions")] == [b"%d" % n for n in range(count)]
+    assert post.redrive() == {**NOTHING, "already": count}
+
+
 def test_an_empty_topic_is_no_failure(post: Post) -> None:
     assert post.redrive() == NOTHING
-
-
-def test_letters_of_one_partition_go_back_in_their_order(post: Post) -> None:
-    for offset in range(40):
-        name = f"{post.topics['predictions']}:1:{offset}"
-        data = dead_letter(
-            Rejected(0, Reason.CONTRACT, "why"), topic=post.topics["predictions"],
-            topic_id=post.topics["predictions"], partition=1, offset=offset, timestamp_ms=None, key=None,
-            value=b"%d" % offset,
-        )  # fmt: skip
-        post.put("letters", data, name.encode(), partition=1)
-    assert post.redrive()["redriven"] == 40
-    assert [record.value for record in post.records("predictions")] == [b"%d" % n for n in range(40)]
 
 
 def test_the_summary_for_people_says_each_kind_once(post: Post) -> None:

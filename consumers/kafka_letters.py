@@ -39,7 +39,6 @@ _WRITES: Final[dict[str, Any]] = {
     "linger.ms": 5,
     "message.max.bytes": MESSAGE_BYTES_MAX,
     "queue.buffering.max.kbytes": 1_048_576,
-    "message.timeout.ms": 30_000,
     "allow.auto.create.topics": False,
 }
 _NO_ANSWER: Final = {
@@ -192,10 +191,17 @@ class RecordReader:
 
 
 class RecordWriter:
-    """An idempotent producer that says of each record what came of it."""
+    """An idempotent producer that says of each record what came of it.
 
-    def __init__(self, properties: Mapping[str, Any]) -> None:
-        self._producer = _made(Producer, {**properties, **_WRITES})
+    Parameters
+    ----------
+    timeout_s
+        Longest wait for an acknowledgement.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], *, timeout_s: float = 30.0) -> None:
+        own = {**_WRITES, "message.timeout.ms": round(timeout_s * 1000)}
+        self._producer = _made(Producer, {**properties, **own})
 
     def write(self, records: Sequence[Record]) -> list[Answer]:
         """Write records to their partitions and wait; returns one answer for each, in their order."""

@@ -66,7 +66,12 @@ def wait_until_published(site: Site, workers: list[Any]) -> None:
 
 
 def produce_big(site: Site) -> None:
-    event = {"prediction_id": BIG_ID, "model": "fraud", "version": "7", "time": "2025-01-06T00:10:00Z"}
+    event: dict[str, object] = {
+        "prediction_id": BIG_ID,
+        "model": "fraud",
+        "version": "7",
+        "time": "2025-01-06T00:10:00Z",
+    }
     event |= {"output": {"label": "fraud", "score": 0.9}, "error": "x" * 1_500_000}
     producer = Producer({"bootstrap.servers": site.kafka, "message.max.bytes": 2_000_000})
     producer.produce(site.topics["predictions"], json.dumps(event), BIG_ID)
@@ -86,7 +91,7 @@ def test_redriven_events_count_as_if_they_had_been_accepted_at_once(
     site = Site(tmp_path, kafka_server.address, redis_url, named)
     models = (ModelStream(), ModelStream("fraud2"))
     events = generate(traffic(PREDICTIONS, models=models, conflicts=0.2, duplicate_predictions=0.1))
-    expected = recount(
+    expected: Any = recount(
         [value for _, value in events.predictions], [value for _, value in events.labels], RULES
     )
     total = len(events.predictions) + len(events.labels) + 1

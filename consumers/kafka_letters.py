@@ -204,7 +204,17 @@ class RecordWriter:
         self._producer = _made(Producer, {**properties, **own})
 
     def write(self, records: Sequence[Record]) -> list[Answer]:
-        """Write records to their partitions and wait; returns one answer for each, in their order."""
+        """Write records to their partitions and wait; returns one answer for each, in their order.
+
+        Brokers refuse whole batches of records, so what was refused is tried once more, alone.
+        """
+        answers = self._written(records)
+        for place, answer in enumerate(answers):
+            if answer.error is not None and answer.is_final:
+                (answers[place],) = self._written([records[place]])
+        return answers
+
+    def _written(self, records: Sequence[Record]) -> list[Answer]:
         answers = [Answer("no answer", is_final=False)] * len(records)
 
         def note(place: int) -> Callable[[KafkaError | None, Message], None]:

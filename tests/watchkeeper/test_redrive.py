@@ -283,9 +283,9 @@ def test_what_the_broker_refuses_has_no_receipt_and_stops_no_other(
 ) -> None:
     small = topics("p", partitions=3, config={"max.message.bytes": "2000"})
     narrow = Post(post.folder, post.address, {**post.topics, "predictions": small}, post.capture)
-    narrow.letter(bytes(range(256)) * 20, offset=1)
-    narrow.letter(b"{}", offset=2, partition=0)
-    for redriven, already in ((1, 0), (0, 1)):
+    for offset, value in enumerate((b"0", b"1", bytes(range(256)) * 20, b"3")):
+        narrow.letter(value, offset=offset)
+    for redriven, already in ((3, 0), (0, 3)):
         found = narrow.redrive(code=1)
         assert found["not_redrivable"] == {"total": 1, "reasons": {"refused": 1}}
         assert (found["redriven"], found["already"]) == (redriven, already)

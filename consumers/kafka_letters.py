@@ -31,6 +31,7 @@ _READS: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
     "allow.auto.create.topics": False,
     "queued.max.messages.kbytes": 16_384,
+    "fetch.queue.backoff.ms": 10,  # by default a full queue is left alone for a second
     "receive.message.max.bytes": MESSAGE_BYTES_MAX,
 }
 _WRITES: Final[dict[str, Any]] = {

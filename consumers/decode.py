@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from consumers.columns import (
     Records,
 )
 from consumers.envelope import (
+    EnvelopeT,
     LabelEnvelope,
     Output,
     PredictionEnvelope,
@@ -27,18 +28,18 @@ from consumers.envelope import (
 from consumers.features import FeatureReader, RawColumns
 from consumers.interning import NO_CLASS, Interner
 from consumers.plan import ModelPlan
-from consumers.rejects import Reason, Rejected
+from consumers.rejects import Reason, Rejected, clean_model
 from consumers.times import INVALID_MS, times_ms
 from detectors.layout import STATUSES
 from detectors.profile import OUTPUT_PREFIX
 from detectors.profile_values import MISSING
 from schemas.errors import Reject
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 ID_BYTES = 12
 """Length of an id's digest; two of ten million live ids meet with a probability of 6e-16."""
 
 _STATUS = {name: code for code, name in enumerate(STATUSES)}
-EnvelopeT = TypeVar("EnvelopeT", PredictionEnvelope, LabelEnvelope)
 
 
 def id_digest(model: str, prediction_id: str) -> bytes:
@@ -55,11 +56,20 @@ class BatchDecoder:
         The models of the settings.
     interner
         The partition's tables; new versions, segments and classes are added to it.
+    message_bytes_max
+        A longer value is refused without being looked at.
     """
 
-    def __init__(self, plans: Mapping[str, ModelPlan], interner: Interner) -> None:
+    def __init__(
+        self,
+        plans: Mapping[str, ModelPlan],
+        interner: Interner,
+        *,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+    ) -> None:
         self._plans = plans
         self._interner = interner
+        self._message_bytes_max = message_bytes_max
         self._readers = {
             name: FeatureReader(name, plan.predictions, _ignored(plan), interner)
             for name, plan in plans.items()
@@ -85,15 +95,19 @@ class BatchDecoder:
         self, records: Records, decode: Callable[[bytes | None], EnvelopeT], rejects: list[Rejected]
     ) -> dict[str, list[tuple[int, EnvelopeT]]]:
         groups: dict[str, list[tuple[int, EnvelopeT]]] = {name: [] for name in self._plans}
+        bytes_max = self._message_bytes_max
         for index, value in enumerate(records.values):
             try:
+                if value is not None and len(value) > bytes_max:
+                    raise _oversize(len(value), bytes_max)
                 event = decode(value)
                 groups[event.model].append((index, event))
             except KeyError:
                 message = f"model {event.model[:128]!r} is not in the settings; add it under models or route it away"
-                rejects.append(Rejected(index, Reason.UNKNOWN_MODEL, message))
+                rejects.append(Rejected(index, Reason.UNKNOWN_MODEL, message, clean_model(event.model)))
             except Reject as error:
-                rejects.append(Rejected(index, Reason(error.reason), str(error)))
+                model = error.model if error.model in self._plans else None
+                rejects.append(Rejected(index, Reason(error.reason), str(error), model))
         return {model: rows for model, rows in groups.items() if rows}
 
     def _predictions(
@@ -116,7 +130,7 @@ class BatchDecoder:
                 answers.append(codes(event))
                 kept.append(place)
             except Reject as error:
-                rejects.append(Rejected(index, Reason(error.reason), str(error)))
+                rejects.append(Rejected(index, Reason(error.reason), str(error), plan.name))
         events = [rows[place][1] for place in kept]
         index_column = np.array([rows[place][0] for place in kept], dtype=np.int64)
         return self._columns(plan, events, index_column, times[kept], answers)
@@ -201,7 +215,7 @@ class BatchDecoder:
                 truths.append(self._truth(plan, event))
                 kept.append(place)
             except Reject as error:
-                rejects.append(Rejected(index, Reason(error.reason), str(error)))
+                rejects.append(Rejected(index, Reason(error.reason), str(error), plan.name))
         prefix = f"{plan.name}\x00".encode()
         ids = [rows[place][1].prediction_id.encode() for place in kept]
         return LabelColumns(
@@ -222,6 +236,13 @@ class BatchDecoder:
         if event.label is None:
             raise Reject(Reason.CONTRACT, f"model {plan.name} classifies: expected a class in label")
         return self._interner.add_class(plan.name, plan.classes(event.label))
+
+
+def _oversize(size_bytes: int, bytes_max: int) -> Reject:
+    return Reject(
+        Reason.OVERSIZE,
+        f"expected at most {bytes_max} bytes, found {size_bytes}; send less, or raise kafka.max_message_bytes",
+    )
 
 
 def _class_answer(plan: ModelPlan, event: PredictionEnvelope) -> tuple[str | None, float]:

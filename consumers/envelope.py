@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -19,7 +20,6 @@ from consumers.rejects import Reason
 from schemas.errors import Reject
 
 DEPTH_MAX: Final = 64
-EVENT_BYTES_MAX: Final = 1_000_000
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -68,6 +68,8 @@ class LabelEnvelope(msgspec.Struct, gc=False):
     prediction_time: str | int | None = None
 
 
+EnvelopeT = TypeVar("EnvelopeT", PredictionEnvelope, LabelEnvelope)
+
 _prediction = msgspec.json.Decoder(PredictionEnvelope)
 _label = msgspec.json.Decoder(LabelEnvelope)
 
@@ -78,14 +80,14 @@ def decode_prediction(data: bytes | None) -> PredictionEnvelope:
     Raises
     ------
     Reject
-        Reasons `empty`, `decode` or `contract`.
+        Reasons `empty`, `decode` or `contract`; with the model's name where one could be read.
     """
     try:
         event = _prediction.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
-        return _slow_prediction(_object(data))
+        return _naming(_slow_prediction, _object(data))
     if bytes(event.features)[:1] not in (b"{", b"n"):  # n as in null
-        raise Reject(Reason.CONTRACT, "features: expected an object of name to value")
+        raise Reject(Reason.CONTRACT, "features: expected an object of name to value", model=event.model)
     return event
 
 
@@ -94,14 +96,12 @@ def decode_label(data: bytes | None) -> LabelEnvelope:
     try:
         return _label.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
-        return _slow_label(_object(data))
+        return _naming(_slow_label, _object(data))
 
 
 def _object(data: bytes | None) -> dict[str, Any]:
     if not data:
         raise Reject(Reason.EMPTY, "expected a JSON object, found no bytes")
-    if len(data) > EVENT_BYTES_MAX:
-        raise Reject(Reason.DECODE, f"expected at most {EVENT_BYTES_MAX} bytes, found {len(data)}")
     try:
         value = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -109,6 +109,16 @@ def _object(data: bytes | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Reject(Reason.DECODE, f"expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _naming(slow: Callable[[dict[str, Any]], EnvelopeT], value: dict[str, Any]) -> EnvelopeT:
+    """Check an event the slow way; a refusal says which model the event names."""
+    model = value.get("model")
+    try:
+        return slow(value)
+    except Reject as error:
+        error.model = model if isinstance(model, str) else None
+        raise
 
 
 def _slow_prediction(value: dict[str, Any]) -> PredictionEnvelope:

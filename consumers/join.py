@@ -188,7 +188,7 @@ class Join:
         try:
             after = before.with_prediction(prediction)
         except Reject as error:
-            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error))
+            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error), self._plan.name)
             self._result.prediction_rejects.append(rejected)
             return
         self._result.accepted[row] = True
@@ -263,7 +263,7 @@ class Join:
         try:
             after = before.with_label(label)
         except Reject as error:
-            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error))
+            rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error), self._plan.name)
             self._result.label_rejects.append(rejected)
             return
         self._change(key, before, after)

@@ -67,12 +67,16 @@ class Outboxes:
         self._stats = stats
 
     def publish_dead_letters(self, store: PartitionStore, partition: int, token: str) -> int:
-        """Publish a partition's waiting dead letters; returns how many went out."""
+        """Publish a partition's waiting dead letters; returns how many went out.
+
+        All to one partition, so that they stay in the order of their source.
+        """
         waiting = store.dead_letters(partition, BATCH_MAX)
         if not waiting:
             return 0
         records = [(_id.decode(data).id.encode(), data) for data in waiting]
-        sent = self._sink.publish(self._dead_letters, records, partition=None)
+        place = partition % self._sink.partitions(self._dead_letters)
+        sent = self._sink.publish(self._dead_letters, records, partition=place)
         store.drop_dead_letters(partition, token, sent)
         self._stats.published[self._dead_letters] += sent
         return sent

@@ -135,6 +135,8 @@ class Ownership:
     ----------
     predictions, labels
         Topic names.
+    message_bytes_max
+        A longer value becomes a dead letter without being looked at.
     clock, wall_ms
         Monotonic seconds, and epoch milliseconds.
     """
@@ -147,6 +149,7 @@ class Ownership:
         labels: str,
         store: PartitionStore,
         topics: Topics,
+        message_bytes_max: int,
         stats: WorkerStats,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
@@ -155,6 +158,7 @@ class Ownership:
         self._names = (predictions, labels)
         self._store = store
         self._topics = topics
+        self._message_bytes_max = message_bytes_max
         self._stats = stats
         self._clock = clock
         self._wall_ms = wall_ms
@@ -228,7 +232,7 @@ class Ownership:
             _log.error("partition is not read", partition=number, why=_detail(notices))
             return
         at = judgement.start
-        state = Partition(self._plans, number, claimed, start=at)
+        state = Partition(self._plans, number, claimed, start=at, message_bytes_max=self._message_bytes_max)
         for model in self._plans:
             for stream in Stream:
                 since = state.time.open_from_ms(model, errors=stream is Stream.ERRORS)

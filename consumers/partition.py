@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -23,11 +24,14 @@ from consumers.rejects import Reason, Rejected
 from consumers.store import Claimed, Commit, Position
 from consumers.totals import Totals
 from consumers.windows import ModelWindows, WindowBlob
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 _TOO_OLD = (
     "the prediction is older than label_horizon, late_memory and allowed_lateness together; whether its id "
     "came before is no longer known, so it is not counted"
 )
+
+_index = attrgetter("index")
 
 
 @dataclass(slots=True)
@@ -64,9 +68,11 @@ class Partition:
         Position to use when the store held none.
     guarded
         True where records carry no time of their own (files).
+    message_bytes_max
+        A longer value is refused without being looked at.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whoever owns a partition names each part once
         self,
         plans: Mapping[str, ModelPlan],
         number: int,
@@ -74,6 +80,7 @@ class Partition:
         *,
         start: Position,
         guarded: bool = False,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         self.number = number
         self.token = claimed.token
@@ -82,7 +89,7 @@ class Partition:
         tables = msgspec.msgpack.decode(claimed.tables, type=Tables) if claimed.tables else Tables()
         self._interner = Interner(tables)
         self._codes = {name: self._interner.model(name) for name in plans}
-        self._decoder = BatchDecoder(plans, self._interner)
+        self._decoder = BatchDecoder(plans, self._interner, message_bytes_max=message_bytes_max)
         self._windows = {name: ModelWindows(plan, tables) for name, plan in plans.items()}
         self._totals = Totals(self._interner, claimed.totals, self._windows, plans)
         self.time = PartitionTime(plans, claimed.clocks, guarded=guarded)
@@ -133,15 +140,17 @@ class Partition:
             commit,
             predictions=sum(len(c) for c in batch.predictions.values()),
             labels=sum(len(c) for c in batch.labels.values()),
-            prediction_rejects=batch.prediction_rejects,
-            label_rejects=batch.label_rejects,
+            # In log order, so that what a redrive puts back comes in the order in which it first came.
+            prediction_rejects=sorted(batch.prediction_rejects, key=_index),
+            label_rejects=sorted(batch.label_rejects, key=_index),
         )
 
     def _refuse_too_old(self, batch: DecodedBatch) -> None:
         for model, columns in list(batch.predictions.items()):
             old = columns.time_ms < self.time.cutoff_ms(self._plans[model])
             if old.any():
-                refused = [Rejected(i, Reason.TOO_OLD, _TOO_OLD) for i in columns.index[old].tolist()]
+                index = columns.index[old].tolist()
+                refused = [Rejected(i, Reason.TOO_OLD, _TOO_OLD, model) for i in index]
                 batch.prediction_rejects += refused
                 batch.predictions[model] = columns.take(~old)
 

@@ -12,6 +12,13 @@ import msgspec
 
 DEAD_LETTER_BYTES_MAX: Final = 900_000
 KEPT_BYTES: Final = 64 * 1024
+KEY_BYTES_MAX: Final = 64 * 1024
+"""A longer key is cut; with the longest key and value a letter still fits Kafka's usual limit."""
+
+KEY_BYTES_FORMER: Final = 1024
+"""Where release 0.1.0 cut keys without saying so."""
+
+MODEL_CHARS_MAX: Final = 128
 
 
 class Reason(StrEnum):
@@ -19,6 +26,8 @@ class Reason(StrEnum):
 
     EMPTY = "empty"
     """No bytes: a tombstone or an empty line."""
+    OVERSIZE = "oversize"
+    """A value longer than `kafka.max_message_bytes`; nobody has looked into it."""
     DECODE = "decode"
     """Not a JSON object in UTF-8."""
     CONTRACT = "contract"
@@ -45,6 +54,9 @@ class Rejected:
         Its place in the batch it came in.
     reason, message
         For the metric and for the reader.
+    model
+        The model that the input is about, None where that could not be read or the settings do not name
+        it. For the reason `unknown_model` the unknown name, as `clean_model` returns it.
     """
 
     index: int
@@ -53,15 +65,34 @@ class Rejected:
     model: str | None = None
 
 
+def clean_model(name: str) -> str:
+    """Return a stranger's model name fit to be shown and counted: printable, at most 128 characters.
+
+    Examples
+    --------
+    >>> len(clean_model("fraud" * 1000))
+    128
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in name[:MODEL_CHARS_MAX])
+
+
 class DeadLetter(msgspec.Struct, kw_only=True):
     """What goes to the dead-letter topic: the original bytes, where they were, and why.
 
     Parameters
     ----------
+    key
+        The original key in base64, None where the record had none; a longer one than `KEY_BYTES_MAX` is
+        cut, then `key_truncated` is true.
     value
         The original bytes in base64; the first 64 kB of an oversized one, then `truncated` is true.
     sha256
         Of the original bytes, hex.
+    model
+        As in `Rejected`.
+
+    `key_truncated` and `model` are None in letters of release 0.1.0, which cut keys at `KEY_BYTES_FORMER`
+    and told no model.
     """
 
     id: str
@@ -76,6 +107,8 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     sha256: str
     size_bytes: int
     truncated: bool
+    key_truncated: bool | None = None
+    model: str | None = None
 
 
 def dead_letter(  # noqa: PLR0913 - one argument per coordinate of a Kafka record
@@ -101,9 +134,11 @@ def dead_letter(  # noqa: PLR0913 - one argument per coordinate of a Kafka recor
         reason=rejected.reason.value,
         message=rejected.message,
         value=base64.b64encode(kept).decode(),
-        key=None if key is None else base64.b64encode(key[:1024]).decode(),
+        key=None if key is None else base64.b64encode(key[:KEY_BYTES_MAX]).decode(),
         sha256=hashlib.sha256(original).hexdigest(),
         size_bytes=len(original),
         truncated=len(kept) < len(original),
+        key_truncated=key is not None and len(key) > KEY_BYTES_MAX,
+        model=rejected.model,
     )
     return msgspec.json.encode(letter)

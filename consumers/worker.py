@@ -25,6 +25,7 @@ from consumers.store import Commit, CommitStatus, PartitionStore
 from consumers.stray_search import StraySearch
 from schemas.errors import Stop
 from schemas.integrity import IntegrityCheck
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 MESSAGES_MAX: Final = 8000
 """Messages that one round takes at most, over all partitions.
@@ -85,6 +86,8 @@ class JoinWorker:
         Monotonic seconds, and epoch milliseconds (for notices alone).
     idle_s
         A topic that is caught up and has been quiet for this long is idle: windows do not wait for it.
+    message_bytes_max
+        A longer value becomes a dead letter without being looked at.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part once
@@ -100,6 +103,7 @@ class JoinWorker:
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
         idle_s: float = 10.0,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         self._plans = plans
         self._names = names
@@ -119,6 +123,7 @@ class JoinWorker:
             labels=names.labels,
             store=store,
             topics=watch,
+            message_bytes_max=message_bytes_max,
             stats=stats,
             clock=clock,
             wall_ms=wall_ms,

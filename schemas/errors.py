@@ -19,11 +19,14 @@ class Reject(WatchkeeperError):  # noqa: N818 - the three kinds are verbs: what 
         A word from a closed set (see `consumers.rejects`); it becomes a metric label.
     message
         What was expected and what came, for the person who reads the dead letter.
+    model
+        The model that the input names, as far as it could be read.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, model: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.model = model
 
 
 class Retry(WatchkeeperError):  # noqa: N818

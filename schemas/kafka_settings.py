@@ -25,8 +25,11 @@ from schemas.setting_types import FROZEN, ExpectedError, Text, unknown_key
 Property: TypeAlias = str | int | bool | float
 """A value that librdkafka takes."""
 
+MESSAGE_BYTES_MAX: Final = 1_000_000
+"""What `max_message_bytes` is unless somebody sets it; Kafka's own limit is a little above."""
+
 TOPIC_KEYS: Final = ("predictions", "ground_truth", "alerts", "dead_letters")
-_KAFKA_KEYS: Final = (*TOPIC_KEYS, "group")
+_KAFKA_KEYS: Final = (*TOPIC_KEYS, "group", "max_message_bytes")
 _DOTLESS_PROPERTIES: Final = frozenset({"acks", "debug", "partitioner", "retries"})
 _OFFSETS_ARE_OURS: Final = "offsets are stored in Redis together with the state"
 _OWNED_PROPERTIES: Final = {
@@ -93,6 +96,8 @@ class KafkaSettings(BaseModel):
 
     Attributes
     ----------
+    max_message_bytes
+        A record of an input topic whose value is longer is not decoded: it becomes a dead letter.
     properties
         Ready to hand to a client. Values of keys that look secret are `SecretText`: a repr and a dump
         show a mask, `str()` the value.
@@ -105,6 +110,7 @@ class KafkaSettings(BaseModel):
     alerts: Topic = "alerts"
     dead_letters: Topic = "watchkeeper-dead-letters"
     group: Text = "watchkeeper"
+    max_message_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = MESSAGE_BYTES_MAX
     properties: dict[PropertyKey, PropertyValue] = Field(default_factory=dict)
 
     @model_validator(mode="before")

@@ -28,10 +28,10 @@ ROOMS: Final = {
 PURE_ROOMS: Final = ("schemas", "detectors")
 
 GATES: Final = {
-    # The broker: read and written by the join, read by the notifier, carried by the demo.
+    # The broker: read and written by the join and by redrive, read by the notifier, carried by the demo.
     "confluent_kafka": {
         *("consumers.kafka_client", "consumers.kafka_gate", "consumers.kafka_sink", "consumers.kafka_topics"),
-        *("alerts.kafka_source", "watchkeeper.embedded"),
+        *("consumers.kafka_letters", "alerts.kafka_source", "watchkeeper.embedded"),
     },
     "redis": {"consumers.redis_gate"},
     "httpx2": {"alerts.http_gate"},
@@ -83,6 +83,7 @@ GATE_USERS: Final = {
     "consumers.kafka_sink": set(),
     "consumers.kafka_topics": {"consumers.ownership", "consumers.integrity_role"},
     "consumers.kafka_client": {"consumers.kafka_gate", "consumers.kafka_sink"},
+    "consumers.kafka_letters": set[str](),
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},
 }
 """Who in the room touches the gates; everything else there is a pure step or a value."""

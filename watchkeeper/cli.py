@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _profile(commands)
     _check(commands)
     _status(commands)
+    _redrive(commands)
     _schema(commands)
     return parser
 
@@ -162,6 +163,23 @@ def _run_status(parsed: argparse.Namespace) -> int:
     from watchkeeper.status_command import run_status
 
     return run_status(parsed.config, json_output=parsed.json)
+
+
+def _redrive(commands: Any) -> None:
+    parser = commands.add_parser("redrive", help="put dead letters back into their topics after a fix")
+    _config(parser)
+    parser.add_argument("--reason", metavar="R[,R]", help="only letters with one of these reasons")
+    parser.add_argument("--model", metavar="M", help="only letters of this model, known or not")
+    parser.add_argument("--topic", metavar="T", help="only letters from this input topic")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing, say what would be done")
+    parser.add_argument("--json", action="store_true", help="machine output")
+    parser.set_defaults(command=_run_redrive)
+
+
+def _run_redrive(parsed: argparse.Namespace) -> int:
+    from watchkeeper.redrive_command import run_redrive
+
+    return run_redrive(parsed)
 
 
 def _schema(commands: Any) -> None:

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from consumers.clocks import NEVER, TopicClock
 from consumers.times import INVALID_MS, times_ms
 from schemas.errors import Stop
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 CHUNK: Final = 4000
 """Lines of either file that are taken at a time."""
 
-LINE_BYTES_MAX: Final = 16_000_000
+SKIP_BYTES: Final = 1_000_000
 
 _FAR: Final = 1 << 62
 
@@ -73,10 +74,11 @@ class _Lines:
 class _Input:
     """One file, read ahead by a chunk, with the watermark after each line."""
 
-    def __init__(self, stream: BinaryIO, name: str, partitions: int) -> None:
+    def __init__(self, stream: BinaryIO, name: str, partitions: int, message_bytes_max: int) -> None:
         self._stream = stream
         self._name = name
         self._partitions = partitions
+        self._message_bytes_max = message_bytes_max
         self._clock = TopicClock()
         self._count = 0
         self.ended = False
@@ -88,7 +90,7 @@ class _Input:
             return
         lines: list[bytes] = []
         try:
-            while len(lines) < CHUNK and (line := self._stream.readline(LINE_BYTES_MAX)):
+            while len(lines) < CHUNK and (line := self._line()):
                 self._count += 1
                 lines.append(line.rstrip(b"\r\n"))
         except (OSError, EOFError, zlib.error) as error:
@@ -98,8 +100,18 @@ class _Input:
         self.ended = len(lines) < CHUNK
         self.lines = self._mark(lines)
 
+    def _line(self) -> bytes:
+        """Return the next line, of one that is too long so much that the decoder sees that it is."""
+        line_bytes_max = self._message_bytes_max + len(b"\r\n")
+        line = self._stream.readline(line_bytes_max)
+        if len(line) == line_bytes_max and not line.endswith(b"\n"):
+            while (rest := self._stream.readline(SKIP_BYTES)) and not rest.endswith(b"\n"):
+                pass
+        return line
+
     def _mark(self, lines: list[bytes]) -> _Lines:
-        peeks = [_peek_at(line) for line in lines]
+        bytes_max = self._message_bytes_max
+        peeks = [_peek_at(line) if len(line) <= bytes_max else _Peek() for line in lines]
         times = times_ms([peek.time for peek in peeks]) if peeks else np.zeros(0, dtype=np.int64)
         places = np.flatnonzero(times != INVALID_MS)
         marks = np.full(len(lines), self._mark_now(), dtype=np.int64)
@@ -127,7 +139,9 @@ class _Input:
         return head
 
 
-def read_events(predictions: str, labels: str | None, *, partitions: int) -> Iterator[EventBatch]:
+def read_events(
+    predictions: str, labels: str | None, *, partitions: int, message_bytes_max: int = MESSAGE_BYTES_MAX
+) -> Iterator[EventBatch]:
     """Yield both inputs interleaved by event time, each one's own order kept.
 
     Parameters
@@ -136,6 +150,8 @@ def read_events(predictions: str, labels: str | None, *, partitions: int) -> Ite
         Paths of JSONL files, `.gz` or not; `-` is standard input; labels may be None.
     partitions
         Number of partitions; an id's lines all go to crc32(id) mod partitions.
+    message_bytes_max
+        A longer line is not looked into, and comes cut to just above that length.
 
     Raises
     ------
@@ -144,7 +160,7 @@ def read_events(predictions: str, labels: str | None, *, partitions: int) -> Ite
     """
     with ExitStack() as stack:
         sides = [
-            _Input(stack.enter_context(_open(name)), name, partitions)
+            _Input(stack.enter_context(_open(name)), name, partitions, message_bytes_max)
             for name in (predictions, labels)
             if name is not None
         ]

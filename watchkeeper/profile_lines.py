@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
-from consumers.envelope import EVENT_BYTES_MAX
 from schemas.errors import Stop
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
 UNREADABLE_SHARE_MAX: Final = 0.1
 BATCH_ROWS: Final = 8192
@@ -75,9 +75,9 @@ def batches_of_lines(opened: OpenInput) -> Iterator[list[tuple[int, bytes]]]:
     batch: list[tuple[int, bytes]] = []
     size_bytes = 0
     number = 0
-    while line := opened.stream.readline(EVENT_BYTES_MAX + 1):
+    while line := opened.stream.readline(MESSAGE_BYTES_MAX + 1):
         number += 1
-        if len(line) > EVENT_BYTES_MAX:
+        if len(line) > MESSAGE_BYTES_MAX:
             _skip_line(opened.stream)
         if line.strip():
             batch.append((number, line))
@@ -90,7 +90,7 @@ def batches_of_lines(opened: OpenInput) -> Iterator[list[tuple[int, bytes]]]:
 
 
 def _skip_line(stream: IO[bytes]) -> None:
-    while (rest := stream.readline(EVENT_BYTES_MAX)) and not rest.endswith(b"\n"):
+    while (rest := stream.readline(MESSAGE_BYTES_MAX)) and not rest.endswith(b"\n"):
         pass
 
 

@@ -21,6 +21,7 @@ from consumers.plan import ModelPlan
 from consumers.store import Position
 from consumers.totals import Life, read_totals
 from schemas.clock import format_time
+from schemas.kafka_settings import MESSAGE_BYTES_MAX
 from watchkeeper.event_files import EventBatch
 from watchkeeper.lives import Waiting, count_waiting, describe_lives
 
@@ -52,16 +53,30 @@ class Replay:
         Number of partitions to deal the ids out to; the counts do not depend on it.
     policies
         Per model: what findings come to.
+    message_bytes_max
+        A longer line is refused without being looked at, as a longer record is.
     """
 
     def __init__(
-        self, plans: Mapping[str, ModelPlan], *, partitions: int, policies: Mapping[str, Policy[Any]]
+        self,
+        plans: Mapping[str, ModelPlan],
+        *,
+        partitions: int,
+        policies: Mapping[str, Policy[Any]],
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         self._plans = plans
         self._store = MemoryPartitions()
         models = MemoryModels()
         self._partitions = [
-            Partition(plans, number, self._store.claim(number), start=Position(0, 0, 0), guarded=True)
+            Partition(
+                plans,
+                number,
+                self._store.claim(number),
+                start=Position(0, 0, 0),
+                guarded=True,
+                message_bytes_max=message_bytes_max,
+            )
             for number in range(partitions)
         ]
         self._evaluators = [

@@ -28,9 +28,17 @@ def run_replay(parsed: argparse.Namespace) -> int:
         raise Stop("--predictions and --labels cannot both be stdin; give one of them a file")
     settings = load_settings(parsed.config)
     plans = load_plans(settings, parsed.config.parent)
-    replay = Replay(plans, partitions=parsed.partitions, policies=policies(settings, plans))
+    bytes_max = settings.kafka.max_message_bytes
+    replay = Replay(
+        plans,
+        partitions=parsed.partitions,
+        policies=policies(settings, plans),
+        message_bytes_max=bytes_max,
+    )
     progress = Progress("replay", stream=sys.stderr, clock=time.monotonic)
-    batches = read_events(parsed.predictions, parsed.labels, partitions=parsed.partitions)
+    batches = read_events(
+        parsed.predictions, parsed.labels, partitions=parsed.partitions, message_bytes_max=bytes_max
+    )
     result = replay.run(batches, progress=progress.advance)
     progress.close()
     write_text(Path(parsed.alerts), "".join(line + "\n" for line in alert_lines(result.events)))

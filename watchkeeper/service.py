@@ -230,6 +230,7 @@ class Service:
             clock=time.monotonic,
             wall_ms=wall_ms,
             idle_s=self._pace.idle_s,
+            message_bytes_max=kafka.max_message_bytes,
         )
 
     def _source(self, suffix: str, *, labels: bool) -> Callbacks:

@@ -192,3 +192,48 @@ def test_unknown_roles_are_refused(tmp_path: Path, arguments: tuple[str, ...], e
     code, line = fails("run", "--config", str(write_settings(tmp_path)), *arguments)
     assert code == 2
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ("--reason", "unknwn_model"),
+            '--reason: unknown reason "unknwn_model"; did you mean "unknown_model"?',
+        ),
+        (("--reason", "decode,"), '--reason: unknown reason ""'),
+        (("--topic", "q"), '--topic: expected an input topic of the settings, got "q"; known here: l, p'),
+    ],
+)
+def test_unknown_filters_of_a_redrive_are_refused(
+    tmp_path: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    code, line = fails("redrive", "--config", str(write_settings(tmp_path)), *arguments)
+    assert code == 2
+    assert expected in line
+
+
+def test_a_redrive_with_no_broker_to_ask_says_which_key_is_missing(tmp_path: Path) -> None:
+    config = tmp_path / "watchkeeper.yaml"
+    config.write_text("models: {fraud: {task: binary, positive_class: fraud}}")
+    code, line = fails("redrive", "--config", str(config))
+    assert code == 2
+    assert "kafka.bootstrap.servers: expected" in line
+
+
+def test_a_redrive_without_its_broker_is_one_line(tmp_path: Path) -> None:
+    code, line = fails("redrive", "--config", str(write_settings(tmp_path)))
+    assert code == 1
+    assert "kafka: no broker answers" in line
+    assert "bootstrap.servers" in line
+
+
+@pytest.mark.servers
+def test_a_redrive_without_its_topic_names_it(
+    tmp_path: Path, kafka_server: Any, topics: Callable[..., str]
+) -> None:
+    inputs = {name: topics(name) for name in ("predictions", "labels")}
+    config = write_settings(tmp_path, kafka=kafka_server.address, letters="nowhere", **inputs)
+    code, line = fails("redrive", "--config", str(config))
+    assert code == 1
+    assert "topic 'nowhere' does not exist" in line

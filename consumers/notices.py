@@ -7,12 +7,15 @@ and makes alerts of them, one per check and model however many partitions say th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from schemas.integrity import ALL_MODELS, IntegrityCheck
 from schemas.keys import joined_fields, split_field
+
+TOLD_MS: Final = 20_000
+"""A notice stands at least this long, so that the integrity role sees also what heals at once."""
 
 Subject = tuple[IntegrityCheck, str]
 """A check, and the model it is about (`ALL_MODELS` where it is every model's)."""
@@ -40,7 +43,12 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int = 0
 
     def healed(self, predictions: int, labels: int, *, now_ms: int) -> bool:
-        """Return whether the partition's offsets, or the clock, have passed the end that the notice names."""
+        """Return whether the partition's offsets, or the clock, have passed the end that the notice names.
+
+        Never before somebody had the time to see it.
+        """
+        if now_ms < self.since_ms + TOLD_MS:
+            return False
         read = self.until_predictions >= 0 or self.until_labels >= 0
         caught_up = read and predictions >= self.until_predictions and labels >= self.until_labels
         return caught_up or 0 < self.until_ms <= now_ms

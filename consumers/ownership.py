@@ -72,10 +72,7 @@ class Topics(Protocol):
     """What is known of the two topics."""
 
     def look(self) -> TopicsSeen | None:
-        """Return partitions and leaders, None if no broker answers."""
-
-    def ids(self) -> str:
-        """Return the ids of both topics, empty where the broker does not tell."""
+        """Return ids, partitions and leaders, None if no broker answers."""
 
 
 @dataclass(slots=True)
@@ -207,7 +204,8 @@ class Ownership:
         due = sorted(number for number, at in self.wanted.items() if at <= now)
         if not due:
             return
-        seen, ids = self._topics.look(), self._topics.ids()
+        seen = self._topics.look()
+        ids = "" if seen is None else seen.ids
         for number in due:
             if seen is not None and number >= min(seen.predictions, seen.labels):
                 self.wanted[number] = now + 1.0  # its twin does not exist: see PARTITION_COUNTS

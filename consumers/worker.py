@@ -303,7 +303,9 @@ class JoinWorker:
             led = seen is not None and number in seen.led
             owned.predictions.look(passed_s, led=led)
             owned.labels.look(passed_s, led=led)
-            if seen is not None and seen.ids and owned.topics and seen.ids != owned.topics:
+            if seen is not None and number >= min(seen.predictions, seen.labels):
+                self._ownership.drop(number, "a topic, or its partition, is gone")
+            elif seen is not None and seen.ids and owned.topics and seen.ids != owned.topics:
                 self._ownership.drop(number, "a topic has another id than the one that was read")
         self._ownership.verify(self._patience)
         for owned in list(self.owned.values()):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.claim_checks import LOSS_TOLD_MS, TopicState, judge_claim
+from consumers.notices import TOLD_MS
 from consumers.store import Claimed, Position
 from schemas.integrity import IntegrityCheck
 
@@ -91,12 +92,14 @@ def test_a_roll_back_is_over_once_everything_has_been_read_again() -> None:
     found = judge_claim(STORED, predictions, LABELS, topics=IDS, known=Position(120, 240, 9), now_ms=NOW_MS)
     notice = found.notices[IntegrityCheck.REDIS_ROLLED_BACK]
     assert notice.detail["records"] == 30 + 40
-    assert not notice.healed(129, 240, now_ms=NOW_MS)
-    assert not notice.healed(130, 239, now_ms=NOW_MS)
-    assert notice.healed(130, 240, now_ms=NOW_MS)
+    later_ms = NOW_MS + TOLD_MS
+    assert not notice.healed(129, 240, now_ms=later_ms)
+    assert not notice.healed(130, 239, now_ms=later_ms)
+    assert notice.healed(130, 240, now_ms=later_ms)
+    assert not notice.healed(130, 240, now_ms=later_ms - 1), "nobody could have seen it"
 
 
 def test_healing_never_waits_for_records_that_kafka_does_not_have() -> None:
     predictions = replace(PREDICTIONS, end=110, committed=130)
     found = judge_claim(STORED, predictions, LABELS, topics=IDS, known=None, now_ms=NOW_MS)
-    assert found.notices[IntegrityCheck.REDIS_ROLLED_BACK].healed(110, 200, now_ms=NOW_MS)
+    assert found.notices[IntegrityCheck.REDIS_ROLLED_BACK].healed(110, 200, now_ms=NOW_MS + TOLD_MS)

@@ -97,6 +97,16 @@ class Running:
         self.process = self.site.start_worker()
         return self
 
+    def ready(self) -> None:
+        """Wait until every partition is claimed."""
+        deadline = time.monotonic() + WITHIN_S
+        with redis.Redis.from_url(self.site.redis, decode_responses=True) as client:
+            while time.monotonic() < deadline:
+                if sum(1 for _ in client.scan_iter("{e2e:*}m")) == PARTITIONS:
+                    return
+                PAUSE.wait(0.2)
+        pytest.fail("not all partitions were claimed")
+
     def read(self, messages: int) -> None:
         wait_until_read(self.site, [self.process], messages=messages)
 
@@ -162,8 +172,10 @@ def test_a_topic_that_was_recreated_is_not_read_and_the_alert_says_so(site: Site
                 break
             except Exception:  # noqa: BLE001 - the deletion is still under way
                 PAUSE.wait(0.5)
-        site.produce(generate(traffic(3_000, seed=7)))  # more than before, so that no offset looks wrong
         told = wait_for(site, "topic_recreated")
+        site.produce(generate(traffic(3_000, seed=7)))  # more than before, so that no offset looks wrong
+        PAUSE.wait(3.0)
+        assert worker.process.poll() is None
         after = site.status()["models"]["fraud"]["versions"]
     assert "give the application a new name" in told["suggested_action"]
     counted = {v: row["predictions"] for v, row in after.items() if "predictions" in row}
@@ -215,6 +227,7 @@ def test_an_eviction_policy_set_while_running_is_told(site: Site, own_redis: Loc
 
 def test_partitions_added_to_one_topic_are_told_and_to_both_are_read(site: Site, admin: AdminClient) -> None:
     with Running(site) as worker:
+        worker.ready()
         for topic in ("predictions", "labels"):
             name = site.topics[topic]
             admin.create_partitions([NewPartitions(name, PARTITIONS + 2)])[name].result(30)
@@ -278,7 +291,7 @@ def test_event_times_in_the_future_are_told(site: Site) -> None:
 
 
 def test_a_model_whose_messages_are_mostly_refused_is_held_until_they_are_not(site: Site) -> None:
-    broken = _rewritten(some(4_000, poison=0.0), lambda _, e: {**e, "output": "none"})
+    broken = _rewritten(some(4_000, poison=0.0), lambda _, e: {**e, "time": "noon"})
     site.produce(Stream(broken.predictions, [], broken.prediction_arrivals_ms, []))
     with Running(site) as worker:
         told = wait_for(site, "quarantined", model="fraud")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 
 import numpy as np
@@ -81,7 +81,7 @@ class MemoryPartitions:
             return CommitStatus.FENCED
         if state.position == commit.new:
             return CommitStatus.ALREADY
-        if (state.position or commit.old) != commit.old:
+        if commit.old != (state.position or replace(commit.old, sequence=0)):
             return CommitStatus.MISMATCH
         for key, value in commit.entries.items():
             state.buckets[_bucket(key)][key] = value

@@ -7,7 +7,8 @@
 local meta, prefix, call, sub = KEYS[1], string.sub(KEYS[1], 1, -2), redis.call, string.sub
 local state = call('HMGET', meta, 'token', 'po', 'lo', 'seq', 'buckets')
 if state[1] ~= ARGV[1] then return 'fenced' end
-local po, lo, seq = state[2] or ARGV[2], state[3] or ARGV[3], state[4] or ARGV[4]
+-- With no position stored, the first commit begins where it likes; any later one was built on what is lost.
+local po, lo, seq = state[2] or ARGV[2], state[3] or ARGV[3], state[4] or '0'
 if po == ARGV[5] and lo == ARGV[6] and seq == ARGV[7] then return 'already' end
 if po ~= ARGV[2] or lo ~= ARGV[3] or seq ~= ARGV[4] then return 'mismatch' end
 local buckets = tonumber(state[5])

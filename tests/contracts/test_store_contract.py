@@ -138,6 +138,15 @@ class TestPartitionCommit:
             CommitStatus.MISMATCH
         )
 
+    def test_a_partition_that_lost_even_its_first_commit_takes_only_a_first_one(
+        self, partitions: PartitionStore
+    ) -> None:
+        # What Redis holds when it goes back to between a claim and the first commit: the token and no position.
+        token = partitions.claim(0).token
+        for old in (Position(60, 70, 10), Position(10, 20, 1)):
+            assert refused(partitions, everything(token, old)) is CommitStatus.MISMATCH
+        assert partitions.commit(everything(token)) is CommitStatus.COMMITTED
+
     def test_a_commit_without_new_tables_keeps_the_old_ones(self, partitions: PartitionStore) -> None:
         token = partitions.claim(0).token
         first = commit(token, tables=b"tables")

@@ -66,9 +66,12 @@ class RedisGate:
         """
         script = self._scripts.get(name)
         if script is None:
-            text = resources.files("consumers").joinpath("lua", f"{name}.lua").read_text("utf-8")
-            script = self._scripts[name] = self._client.register_script(text)
+            script = self._scripts[name] = self._client.register_script(self.source(name))
         return self._guard(lambda: script(keys=list(keys), args=list(arguments)))
+
+    def source(self, name: str) -> str:
+        """Return the text of a script of `consumers/lua`."""
+        return resources.files("consumers").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
     def call(self, *command: Any) -> Any:
         """Run one command; raises `Retry` as `script` does."""

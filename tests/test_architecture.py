@@ -30,7 +30,7 @@ PURE_ROOMS: Final = ("schemas", "detectors")
 GATES: Final = {
     # The broker: read and written by the join, read by the notifier, carried by the demo.
     "confluent_kafka": {"consumers.kafka_gate", "alerts.kafka_source", "watchkeeper.embedded"},
-    "redis": {"consumers.redis_gate"},
+    "redis": {"consumers.redis_gate", "consumers.redis_errors"},
     "httpx2": {"alerts.http_gate"},
     "yaml": {"schemas.settings_yaml"},
     "pyarrow": {"watchkeeper.profile_parquet"},
@@ -78,6 +78,7 @@ BROAD_EXCEPTS: Final = {
 GATE_USERS: Final = {
     "consumers.kafka_gate": {"consumers.worker", "consumers.evaluate_role", "consumers.outbox"},
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},
+    "consumers.redis_errors": {"consumers.redis_gate"},
 }
 """Who in the room touches the gates; everything else there is a pure step or a value."""
 

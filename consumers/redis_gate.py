@@ -6,6 +6,7 @@ Works with Redis 7 and Valkey, standalone and as a cluster; every script touches
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha1
 from importlib import resources
 from pathlib import Path
@@ -98,12 +99,12 @@ class RedisGate:
         rest = (len(keys), *keys, *arguments)
 
         def run() -> Any:
-            try:
+            with suppress(NoScriptError):
                 return self._client.execute_command("EVALSHA", digest, *rest)
-            except NoScriptError:  # of the node that was asked; the others are none of this call's business
-                return self._client.execute_command("EVAL", text, *rest)
+            # The node that was asked does not know it; the others are none of this call's business.
+            return self._client.execute_command("EVAL", text, *rest)
 
-        return self._guard(run)
+        return self._guard(run, script=text)
 
     def source(self, name: str) -> str:
         """Return the text of a script of `consumers/lua`."""
@@ -176,11 +177,11 @@ class RedisGate:
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         return self._guard(lambda: getattr(self._client, method)(*arguments, **options))
 
-    def _guard(self, call: Callable[[], ResultT]) -> ResultT:
+    def _guard(self, call: Callable[[], ResultT], *, script: str = "") -> ResultT:
         try:
             return call()
         except CLIENT_ERRORS as error:
-            raise translated(error, self._where, cluster=self._cluster) from error
+            raise translated(error, self._where, cluster=self._cluster, script=script) from error
 
 
 def _demand_certificates(url: str) -> None:

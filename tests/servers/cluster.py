@@ -25,7 +25,13 @@ NODE_TIMEOUT_MS = 2000
 
 
 class LocalCluster:
-    """Three masters without replicas; parameters as `LocalRedis`. Ports and data outlive kills and restarts."""
+    """Three masters without replicas; parameters as `LocalRedis`. Ports and data outlive kills and restarts.
+
+    Parameters
+    ----------
+    tls
+        Settings that let each node listen on TLS too, at a port of its own (`tls_url`).
+    """
 
     def __init__(
         self,
@@ -34,9 +40,11 @@ class LocalCluster:
         directory: Path,
         settings: Mapping[str, str] | None = None,
         appendonly: bool = True,
+        tls: Mapping[str, str] | None = None,
     ) -> None:
         self.nodes: list[LocalRedis] = []
         self._buses: list[int] = []
+        self._tls_ports: list[int] = []
         for number in range(MASTERS):
             folder = directory / f"node-{number}"
             folder.mkdir()
@@ -52,6 +60,9 @@ class LocalCluster:
                 "appendfsync": "always",
                 **(settings or {}),
             }
+            if tls is not None:
+                self._tls_ports.append(_free_port_but([*self._buses, *self._tls_ports]))
+                options |= {**tls, "tls-port": str(self._tls_ports[-1]), "tls-cluster": "yes"}
             self.nodes.append(
                 LocalRedis(binary=binary, directory=folder, appendonly=appendonly, settings=options)
             )
@@ -59,6 +70,10 @@ class LocalCluster:
     @property
     def url(self) -> str:
         return self.nodes[0].url
+
+    @property
+    def tls_url(self) -> str:
+        return f"rediss://127.0.0.1:{self._tls_ports[0]}/0"
 
     @property
     def taken(self) -> str:
@@ -86,8 +101,9 @@ class LocalCluster:
 
     def _introduce(self) -> None:
         with redis.Redis.from_url(self.url) as client:
-            for node, bus in zip(self.nodes[1:], self._buses[1:], strict=True):
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", _port(node), bus)
+            ports = self._tls_ports or [_port(node) for node in self.nodes]
+            for port, bus in zip(ports[1:], self._buses[1:], strict=True):
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
 
     def wait_until_whole(self) -> None:
         """Return when every node sees every slot served and knows the other nodes."""

@@ -16,7 +16,7 @@ if po ~= ARGV[2] or lo ~= ARGV[3] or seq ~= ARGV[4] then return 'mismatch' end
 local sweep, ttl, load, life = cmsgpack.unpack(ARGV[12]), ARGV[13], tonumber(ARGV[17]), ARGV[18]
 
 -- Linear hashing: of `base` buckets (a power of two) the first `split` are parted already, each in two.
-local base, split, count = tonumber(state[5]), tonumber(state[6] or '0'), tonumber(state[7])
+local base, split, count = tonumber(state[5]), tonumber(state[6] or '0'), tonumber(state[7] or '0')
 local width, entries, at, before = tonumber(ARGV[10]), ARGV[11], 1, count
 while at <= #entries do
   local id = sub(entries, at, at + width - 1)

@@ -1,11 +1,11 @@
 """How a partition's pending entries lie in Redis: small hashes whose number grows with the entries.
 
-Redis keeps a small hash as one compact list (up to 128 fields by default), in a third of the memory of a
-large one. So the buckets grow by linear hashing [1]_, inside the commit script: with `base` buckets, a power
+Redis keeps a small hash (512 fields by default, 128 in many set-ups) as one compact list, in a third of the
+memory of a large one, and looks through it from end to end. So the buckets grow by linear hashing [1]_, inside the commit script: with `base` buckets, a power
 of two, of which the first `split` are parted, an id of hash h is in bucket h % base, and if that is parted, in
 bucket h % (2 base). Whenever there are more than `LOAD` entries per bucket the next one is parted; when all
 are, `base` doubles. The fullest buckets are those about to be parted: twice `LOAD`, give or take three
-times the root of that, still fit the compact form.
+times the root of that, which fits the compact form where 128 fields do.
 
 References
 ----------

@@ -20,7 +20,7 @@ import redis
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks import measure, workload
+from benchmarks import measure, pending, workload
 from benchmarks.measure import Cost
 from benchmarks.workload import Message, Workload
 
@@ -63,7 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--predictions", type=int, default=200_000, help="per row (default 200,000)")
     parser.add_argument("--window", default="1h", help="detection window (default 1h)")
+    parser.add_argument("--pending", type=int, metavar="N", help="measure N pending predictions instead")
     parsed = parser.parse_args()
+    if parsed.pending:
+        pending.main(parsed.pending)
+        return
     n = parsed.predictions
     loads = [
         Workload("uuid7", n),

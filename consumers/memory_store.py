@@ -88,7 +88,7 @@ class MemoryPartitions:
             return CommitStatus.FENCED
         if state.position == commit.new:
             return CommitStatus.ALREADY
-        if (state.position or commit.old) != commit.old:
+        if commit.old != (state.position or replace(commit.old, sequence=0)):
             return CommitStatus.MISMATCH
         for key, value in commit.entries.items():
             state.buckets[_bucket(key)][key] = value

@@ -7,27 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
-
 from consumers.decode import ID_BYTES
-from consumers.partition_time import SWEEP_WHOLE
+from consumers.redis_buckets import BUCKETS, ENTRY_TTL_MS, LOAD, packed_sweep
 from consumers.redis_gate import RedisGate
 from consumers.store import Claimed, Commit, CommitStatus, Position, Progress, WentBack
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 from schemas.keys import joined_fields, partition_prefix, split_field
 
-BUCKETS: Final = 8192
-"""Small hashes over which a new partition spreads its pending entries."""
-
 BUCKETS_PER_CALL: Final = 256
 """Buckets that are read at a time by somebody who wants all entries."""
 
 WINDOW_TTL_MS: Final = 14 * 86_400_000
 """A stored window that no evaluator has come for leaves after this."""
-
-ENTRY_TTL_MS: Final = 400 * 86_400_000
-"""Pending entries of an application that runs no more leave after this."""
 
 _lengths = [size.to_bytes(2, "little") for size in range(1024)]
 
@@ -41,11 +33,15 @@ class RedisPartitions:
         The connection.
     app
         The application's name: the first part of every key.
+    buckets, load
+        Buckets of a new partition (a power of two), and entries per bucket beyond which they grow.
     """
 
-    def __init__(self, gate: RedisGate, app: str) -> None:
+    def __init__(self, gate: RedisGate, app: str, *, buckets: int = BUCKETS, load: int = LOAD) -> None:
         self._gate = gate
         self._app = app
+        self._buckets = buckets
+        self._load = load
 
     def _prefix(self, partition: int) -> str:
         return partition_prefix(self._app, partition)
@@ -56,7 +52,7 @@ class RedisPartitions:
     def claim(self, partition: int) -> Claimed:
         """See `PartitionStore.claim`."""
         token = secrets.token_hex(16)
-        found = self._gate.script("partition_claim", self._meta(partition), [token, BUCKETS])
+        found = self._gate.script("partition_claim", self._meta(partition), [token, self._buckets])
         state, totals, notices = found
         return Claimed(
             token, _position(state), *_texts(state), _pairs(totals), _topics(state), _pairs(notices)
@@ -96,9 +92,10 @@ class RedisPartitions:
             commit.tables or b"",
             ID_BYTES,
             _packed(commit),
-            msgspec.msgpack.encode(_sweep(commit)),
+            packed_sweep(commit.sweep),
             WINDOW_TTL_MS,
             *(len(commit.windows), len(commit.totals), len(commit.dead_letters)),
+            *(self._load, ENTRY_TTL_MS),
             *windows,
             *(part for total in commit.totals for part in total),
             *commit.dead_letters,
@@ -176,11 +173,10 @@ class RedisPartitions:
 
     def entries(self, partition: int) -> Iterator[bytes]:
         """See `PartitionStore.entries`."""
-        prefix = self._prefix(partition)
-        buckets = int(self._gate.call("HGET", prefix + "m", "buckets") or 0)
-        for first in range(0, buckets, BUCKETS_PER_CALL):
-            last = min(first + BUCKETS_PER_CALL, buckets) - 1
-            yield from self._gate.script("partition_entries", self._meta(partition), [first, last])
+        classes = int(self._gate.call("HGET", *self._meta(partition), "buckets") or 0)
+        for first in range(0, classes, BUCKETS_PER_CALL):
+            last = min(first + BUCKETS_PER_CALL, classes) - 1
+            yield from self._gate.script("partition_entries", self._meta(partition), [first, last, classes])
 
     def totals(self, partition: int) -> dict[str, bytes]:
         """See `PartitionStore.totals`."""
@@ -221,13 +217,6 @@ def _packed(commit: Commit) -> bytes:
     for key, value in commit.entries.items():
         pieces += (key, _lengths[len(value)], value)
     return b"".join(pieces)
-
-
-def _sweep(commit: Commit) -> list[Any]:
-    if commit.sweep is None:
-        return []
-    sweep = commit.sweep
-    return [sweep.first, sweep.count, SWEEP_WHOLE, ENTRY_TTL_MS, list(sweep.cutoff_ms.items())]
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:

@@ -139,6 +139,11 @@ class JoinWorker:
         """The partitions that are ours and claimed."""
         return self._ownership.owned
 
+    @property
+    def assigned(self) -> set[int]:
+        """The partitions that the group has given us, claimed or not, halted ones too."""
+        return {*self._ownership.owned, *self._ownership.wanted}
+
     def _revoked(self, numbers: list[int]) -> None:
         self._source.witness(self._ownership.gone(numbers))
 

@@ -6,7 +6,7 @@ of a Redis Cluster and one script can write it as a whole.
 ========================  ======  ===================================================================
 key                       type    holds
 ========================  ======  ===================================================================
-`{app:p}m`                hash    owner token, offsets, sequence, topic ids, clocks, tables, number of buckets
+`{app:p}m`                hash    owner token, offsets, sequence, topic ids, clocks, tables, layout of buckets
 `{app:p}e:<bucket>`       hash    pending predictions and labels: id digest to entry
 `{app:p}i:<model>:<s>`    zset    starts of the windows of stream `s` that are stored
 `{app:p}w:<model>:<s>:t`  hash    one window: version and segment to summary

@@ -33,7 +33,7 @@ GATES: Final = {
         *("consumers.kafka_client", "consumers.kafka_gate", "consumers.kafka_sink", "consumers.kafka_topics"),
         *("consumers.kafka_letters", "alerts.kafka_source", "watchkeeper.embedded"),
     },
-    "redis": {"consumers.redis_gate"},
+    "redis": {"consumers.redis_gate", "consumers.redis_errors"},
     "httpx2": {"alerts.http_gate"},
     "yaml": {"schemas.settings_yaml"},
     "pyarrow": {"watchkeeper.profile_parquet"},
@@ -85,6 +85,7 @@ GATE_USERS: Final = {
     "consumers.kafka_client": {"consumers.kafka_gate", "consumers.kafka_sink"},
     "consumers.kafka_letters": set[str](),
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},
+    "consumers.redis_errors": {"consumers.redis_gate"},
 }
 """Who in the room touches the gates; everything else there is a pure step or a value."""
 

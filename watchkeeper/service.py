@@ -38,6 +38,7 @@ from consumers.stats import WorkerStats
 from consumers.worker import Callbacks, JoinWorker, TopicNames
 from schemas.alert import AlertEvent
 from schemas.errors import Retry, Stop
+from schemas.finding import JsonValue
 from schemas.settings import Settings
 from schemas.sink_settings import SlackSink as SlackSettings
 from watchkeeper.policy import integrity_policy, policies
@@ -183,7 +184,7 @@ class Service:
             policy=integrity_policy(self._settings, self._plans),
             outboxes=outboxes,
             watch=self._watch(),
-            eviction=gate.eviction,
+            eviction=partial(evicting, gate),
             resized=evaluate.resize,
             clock=time.monotonic,
             wall_ms=wall_ms,
@@ -198,7 +199,7 @@ class Service:
             owned: set[int] = set()
             if worker is not None:
                 worker.step(self._pace.poll_s)
-                owned = set(worker.owned)
+                owned = worker.assigned
             elif assignment is not None:
                 assignment.step(self._pace.poll_s)
                 owned = assignment.partitions
@@ -312,6 +313,18 @@ def _undelivered(event: AlertEvent, sink: str, reason: Any) -> None:
 def wall_ms() -> int:
     """Return the wall clock, epoch milliseconds: for alerts about now, never for a window."""
     return time.time_ns() // 1_000_000
+
+
+def evicting(gate: RedisGate) -> dict[str, JsonValue] | None:
+    """Return the facts of nodes that may throw away what is counted, None if every one keeps it."""
+    found = {node: e for node, e in gate.policies().items() if e.policy != "noeviction"}
+    if not found:
+        return None
+    return {
+        "policy": ", ".join(sorted({e.policy for e in found.values()})),
+        "nodes": ", ".join(sorted(found)),
+        "evicted_keys": sum(e.evicted_keys for e in found.values()),
+    }
 
 
 def connect_redis(settings: Settings) -> RedisGate:

@@ -1,8 +1,11 @@
-"""One suite for both pairs of stores: the ones in memory and the ones on a real Redis."""
+"""One suite for both pairs of stores: the ones in memory, and the ones on a real Redis and a real cluster."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -30,27 +33,36 @@ from schemas.finding import Stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BOTH: Final = ["memory", pytest.param("redis", marks=pytest.mark.servers)]
+REAL: Final = [pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster")]
+fresh_names = count()
 
 
-@pytest.fixture(params=BOTH)
+@contextlib.contextmanager
+def gate_of(request: pytest.FixtureRequest) -> Iterator[tuple[RedisGate, str]]:
+    """Connect to the server that the parameter names; with an application's name that nobody else has."""
+    cluster = request.param == "cluster"
+    url = request.getfixturevalue("redis_cluster_url" if cluster else "redis_url")
+    gate = RedisGate(url, cluster=cluster)
+    yield gate, f"contract-{os.getpid()}-{next(fresh_names)}"
+    gate.close()
+
+
+@pytest.fixture(params=["memory", *REAL])
 def partitions(request: pytest.FixtureRequest) -> Iterator[PartitionStore]:
     if request.param == "memory":
         yield MemoryPartitions()
         return
-    gate = RedisGate(request.getfixturevalue("redis_url"))
-    yield RedisPartitions(gate, "contract")
-    gate.close()
+    with gate_of(request) as (gate, app):
+        yield RedisPartitions(gate, app)
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=["memory", *REAL])
 def models(request: pytest.FixtureRequest) -> Iterator[ModelStore]:
     if request.param == "memory":
         yield MemoryModels()
         return
-    gate = RedisGate(request.getfixturevalue("redis_url"))
-    yield RedisModels(gate, "contract")
-    gate.close()
+    with gate_of(request) as (gate, app):
+        yield RedisModels(gate, app)
 
 
 def refused(store: PartitionStore, attempt: Commit) -> CommitStatus:
@@ -193,6 +205,15 @@ class TestPartitionCommit:
         assert refused(partitions, replace(everything(token, old), new=Position(99, 99, 9))) is (
             CommitStatus.MISMATCH
         )
+
+    def test_a_partition_that_lost_even_its_first_commit_takes_only_a_first_one(
+        self, partitions: PartitionStore
+    ) -> None:
+        # What Redis holds when it goes back to between a claim and the first commit: the token and no position.
+        token = partitions.claim(0).token
+        for old in (Position(60, 70, 10), Position(10, 20, 1)):
+            assert refused(partitions, everything(token, old)) is CommitStatus.MISMATCH
+        assert partitions.commit(everything(token)) is CommitStatus.COMMITTED
 
     def test_a_commit_without_new_tables_keeps_the_old_ones(self, partitions: PartitionStore) -> None:
         token = partitions.claim(0).token

@@ -1,9 +1,10 @@
-"""Fixtures with real servers: `kafka_server`, `redis_server`, `topics` and `redis_url`.
+"""Fixtures with real servers: `kafka_server`, `redis_server`, `topics`, `redis_url` and `redis_cluster_url`.
 
 The servers live as long as the run and are shared by all tests, also by the workers of pytest-xdist: a test
 that stops or kills a server starts one of its own (`servers.kafka.LocalKafka`, `servers.redis.LocalRedis`).
 Each worker has a Redis database of its own, which `redis_url` empties before and after each test, so a Redis
-named in WATCHKEEPER_TEST_REDIS must be one whose databases may be emptied.
+named in WATCHKEEPER_TEST_REDIS must be one whose databases may be emptied. A cluster has one database only: a
+test that uses `redis_cluster_url` takes keys that no other takes, and flushes nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import redis
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from servers.cluster import local_cluster
 from servers.containers import docker_kafka, docker_redis
 from servers.kafka import given_kafka, local_kafka
-from servers.redis import given_redis, local_redis
+from servers.redis import given_redis, local_redis, store_binary
 from servers.selection import Misnamed, Server, Unavailable, Way, do_without, first_that_works
 from servers.sharing import shared
 
@@ -75,6 +77,19 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
         "WATCHKEEPER_TEST_REDIS", environment, given=given_redis, local=local, in_docker=docker_redis
     )
     yield from _session_server("Redis", order, tmp_path_factory, pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
+    """The URL of one of three masters, which start when the first test asks for them."""
+
+    def local() -> Server:
+        return local_cluster(store_binary(), tmp_path_factory.mktemp("redis-cluster"))
+
+    for server in _session_server(
+        "Redis Cluster", [Way("on this machine", local)], tmp_path_factory, pytestconfig
+    ):
+        yield server.url
 
 
 @pytest.fixture

@@ -12,20 +12,24 @@ from typing import Final
 
 from chaos.driver import Outcome, Run
 from chaos.results import add_row, begin_table, one_line
-from chaos.schedule import Plan, draw_plan, plan
+from chaos.schedule import Plan, Protocol, draw_plan, plan
+from chaos.traffic import prepare
 from servers.kafka import QUICK_START, LocalKafka
 from servers.kafka_jars import cache_directory, kafka_jars
 
 DURATION_S: Final = 24.0
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("classic",)
+"""Group protocols to draw from."""
+
 TABLE: Final = Path("chaos-results.md")
 
 
 def main() -> int:
     parsed = _parser().parse_args()
     home = Path(tempfile.mkdtemp(prefix="watchkeeper-chaos-"))
-    profiles, broker = home / "profiles", home / "kafka"
-    profiles.mkdir()
+    broker = home / "kafka"
     broker.mkdir()
+    (home / "replay").mkdir()
     kafka = LocalKafka(jars=kafka_jars(cache=cache_directory()), directory=broker, jvm_options=QUICK_START)
     kafka.start()
     begin_table(TABLE)
@@ -48,7 +52,7 @@ def _planned(parsed: argparse.Namespace, seed: int) -> Plan:
             parsed.faults.split(","), seed=seed, duration_s=parsed.duration, workers=2,
             protocol=parsed.protocol or "classic", order=parsed.order,
         )  # fmt: skip
-    protocols = [parsed.protocol] if parsed.protocol else ["classic"]
+    protocols: tuple[Protocol, ...] = (parsed.protocol,) if parsed.protocol else PROTOCOLS
     return draw_plan(seed, duration_s=parsed.duration, protocols=protocols)
 
 
@@ -56,11 +60,8 @@ def _one(planned: Plan, parsed: argparse.Namespace, kafka: LocalKafka, home: Pat
     folder = home / f"seed-{planned.seed}"
     folder.mkdir()
     begun = time.monotonic()
-    run = Run(
-        planned, parsed.predictions, kafka=kafka, folder=folder, profiles=home / "profiles",
-        module=parsed.module,
-    )  # fmt: skip
-    outcome = run.run()
+    traffic = prepare(home / "replay", parsed.predictions, seed=planned.seed)
+    outcome = Run(planned, traffic, kafka=kafka, folder=folder, module=parsed.module).run()
     print(one_line(outcome, time.monotonic() - begun), flush=True)
     for line in outcome.notes:
         print(f"    note: {line}")
@@ -82,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--predictions", type=int, default=60_000)
     parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds of sending")
-    parser.add_argument("--protocol", choices=["classic", "consumer"], help="of the group, instead of a drawn one")
+    parser.add_argument(
+        "--protocol", choices=["classic", "consumer"], help="of the group, instead of a drawn one"
+    )
     parser.add_argument("--faults", help="these, with commas between, instead of drawn ones")
     parser.add_argument("--order", default="together", help="with --faults: how the topics lie to each other")
     parser.add_argument("--module", default="watchkeeper", help="what the workers run")

@@ -120,7 +120,9 @@ class Crew:
             if code is None:
                 continue
             if code != 1 or not self._began_in_outage(worker):
-                raise WorkerDied(f"{worker.name} ended by itself with {code}; its log ends:\n{worker.last_lines()}")
+                raise WorkerDied(
+                    f"{worker.name} ended by itself with {code}; its log ends:\n{worker.last_lines()}"
+                )
             self.working.remove(worker)
             self.restarted += 1
             self.add()

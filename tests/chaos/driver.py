@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from builders.site import PARTITIONS, Site, compare_counts, recount_topics
+from builders.site import compare_counts, recount_topics
 from chaos.crew import FENCED, FENCED_EVALUATION, Crew
 from chaos.producer import PacedProducer
 from chaos.scene import set_scene
 from chaos.schedule import Plan
 from chaos.stage import Stage
 from chaos.store import ChaosStore
-from chaos.traffic import closing_targets_ms, incident_traffic, timetable
+from chaos.traffic import Traffic, closing_targets_ms, timetable
 from chaos.verifier import (
     Published,
     check_alerts,
@@ -28,7 +26,6 @@ from chaos.verifier import (
     summarized,
 )
 from independent.recount import read_topics
-from independent.stream import Stream, write_jsonl
 from servers.kafka import LocalKafka
 
 SETTLE_S: Final = 120.0
@@ -54,14 +51,6 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a replay of the same events in files came to."""
-
-    alerts: dict[str, Any]
-    windows: dict[tuple[str, str], int]
-
-
 class Run:
     """One run in a folder of its own.
 
@@ -72,18 +61,17 @@ class Run:
     """
 
     def __init__(
-        self, plan: Plan, predictions: int, *, kafka: LocalKafka, folder: Path, profiles: Path,
-        module: str = "watchkeeper",
-    ) -> None:  # fmt: skip
+        self, plan: Plan, traffic: Traffic, *, kafka: LocalKafka, folder: Path, module: str = "watchkeeper"
+    ) -> None:
         self._plan = plan
-        self._kafka = kafka
         self._pause = threading.Event()
         self.outcome = Outcome(plan, folder)
-        self._events = incident_traffic(predictions, seed=plan.seed)
+        self._events = traffic.events
+        self._traffic = traffic
         self._store = ChaosStore(folder / "store")
         self._store.start()
         self._site = set_scene(
-            folder, kafka.address, self._store.url, profiles=profiles, protocol=plan.protocol
+            folder, kafka.address, self._store.url, profile=traffic.profile, protocol=plan.protocol
         )
         self._crew = Crew(self._site.config, draw=random.Random(plan.seed), module=module)
         self._stage = Stage(self._crew, self._store, kafka)
@@ -92,14 +80,12 @@ class Run:
     def run(self) -> Outcome:
         """Play the run; a worker that dies, or a wait without end, is a fault like a wrong count."""
         try:
-            replay = start_replay(self._site, self._events)
             for _ in range(self._plan.workers):
                 self._crew.add()
-            expected = read_replay(self._site, replay)
             self._harm()
             self._settle()
             self._crew.dismiss_all()
-            self._verify(expected)
+            self._verify()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next run goes on
             self.outcome.faults.insert(0, f"{type(error).__name__}: {error}")
         finally:
@@ -159,7 +145,7 @@ class Run:
                 return f"windows of {stream} are closed until {_spelled(target_ms)} (they are until {until})"
         return ""
 
-    def _verify(self, expected: Expected) -> None:
+    def _verify(self) -> None:
         site, topics, outcome = self._site, self._site.topics, self.outcome
         raw = {
             (topic, partition, offset): value
@@ -178,8 +164,8 @@ class Run:
         letters = check_dead_letters(raw, topics["labels"], read_topics(site.kafka, [topics["letters"]]))
         for faults in (
             [f"count {line}" for line in counts],
-            check_alerts(expected.alerts, published),
-            check_windows(expected.windows, published),
+            check_alerts(self._traffic.alerts, published),
+            check_windows(self._traffic.windows, published),
             letters,
             published.changed,
         ):
@@ -191,34 +177,10 @@ class Run:
             for e in published.alerts.values()
             if e["data"]["kind"].startswith("monitor_")
         )
-        restarted = [f"{self._crew.restarted} workers could not start at once"] if self._crew.restarted else []
+        restarted = (
+            [f"{self._crew.restarted} workers could not start at once"] if self._crew.restarted else []
+        )
         return kinds + restarted
-
-
-def start_replay(site: Site, events: Stream) -> subprocess.Popen[bytes]:
-    """Begin to replay the same events from files; it runs while the workers start."""
-    predictions, labels = site.folder / "p.jsonl", site.folder / "l.jsonl"
-    write_jsonl(events, predictions, labels)
-    command = site.command(
-        "replay", "--config", str(site.config), "--predictions", str(predictions), "--labels", str(labels),
-        "--alerts", str(site.folder / "replay.alerts.jsonl"), "--report", str(site.folder / "replay.json"),
-        "--partitions", str(PARTITIONS),
-    )  # fmt: skip
-    with (site.folder / "replay.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
-
-
-def read_replay(site: Site, replay: subprocess.Popen[bytes]) -> Expected:
-    """Wait for a replay and read what it found."""
-    if replay.wait(timeout=240):
-        raise RuntimeError(f"the replay failed: {(site.folder / 'replay.log').read_text(encoding='utf-8')}")
-    lines = (site.folder / "replay.alerts.jsonl").read_bytes().splitlines()
-    report = json.loads((site.folder / "replay.json").read_bytes())
-    events = [event for event in map(json.loads, lines) if event["type"].startswith("io.watchkeeper.alert.")]
-    return Expected(
-        {event["id"]: event for event in events},
-        {(window["stream"], window["start"]): window["n"] for window in report["windows"]},
-    )
 
 
 def _spelled(epoch_ms: float) -> str:

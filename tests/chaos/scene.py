@@ -1,4 +1,4 @@
-"""Where a run plays: topics and a group of its own on the given Kafka, a profile and settings made by the product."""
+"""Where a run plays: topics and a group of its own on the given Kafka, and settings that name them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-from builders.site import PARTITIONS, Site, traffic
+from builders.site import PARTITIONS, Site
 from chaos.schedule import SESSION_TIMEOUT_S, Protocol
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from independent.stream import generate, write_jsonl
 
-CALM_EVENTS: Final = 8_000
 TOPIC_READY_S: Final = 30.0
 TOPICS: Final = {"predictions": PARTITIONS, "labels": PARTITIONS, "alerts": 3, "letters": 2}
 _SETTINGS: Final = """\
@@ -36,42 +34,26 @@ _MEMBERSHIP: Final[dict[Protocol, str]] = {
 }
 
 
-def set_scene(folder: Path, kafka: str, redis_url: str, *, profiles: Path, protocol: Protocol) -> Site:
-    """Create topics and settings in a folder.
-
-    Parameters
-    ----------
-    profiles
-        A folder in which the profile is built once, for all runs of one invocation.
-    """
+def set_scene(folder: Path, kafka: str, redis_url: str, *, profile: Path, protocol: Protocol) -> Site:
+    """Create topics and settings in a folder."""
     mark = uuid.uuid4().hex[:8]
     topics = {name: f"{name}-{mark}" for name in TOPICS}
     _create(kafka, {topics[name]: partitions for name, partitions in TOPICS.items()})
-    profile = _profile(profiles, Site(profiles, kafka, redis_url, topics))
-    text = _settings(kafka, redis_url, topics, profile=profile, membership=_MEMBERSHIP[protocol])
-    (folder / "watchkeeper.yaml").write_text(text, encoding="utf-8")
-    return Site(folder, kafka, redis_url, topics)
+    site = Site(folder, kafka, redis_url, topics)
+    write_settings(site, profile=profile, protocol=protocol)
+    return site
 
 
-def _settings(kafka: str, redis_url: str, topics: dict[str, str], *, profile: Path, membership: str) -> str:
-    names = {**topics, "group": topics["predictions"], "profile": profile, "membership": membership}
-    return _SETTINGS.format(kafka=kafka, redis=redis_url, **names)
-
-
-def _profile(folder: Path, site: Site) -> Path:
-    profile = folder / "fraud.json"
-    if not profile.exists():
-        text = _settings(
-            site.kafka, site.redis, site.topics, profile=profile, membership=_MEMBERSHIP["classic"]
-        )
-        (folder / "watchkeeper.yaml").write_text(text, encoding="utf-8")
-        calm, labels = folder / "calm.jsonl", folder / "calm-labels.jsonl"
-        write_jsonl(generate(traffic(CALM_EVENTS, seed=99, poison=0.0, unknown_models=0.0)), calm, labels)
-        site.run(
-            "profile", "--config", str(site.config), "--model", "fraud", "--input", str(calm),
-            "--labels", str(labels), "--out", str(profile),
-        )  # fmt: skip
-    return profile
+def write_settings(site: Site, *, profile: Path, protocol: Protocol = "classic") -> None:
+    text = _SETTINGS.format(
+        **site.topics,
+        kafka=site.kafka,
+        redis=site.redis,
+        group=site.topics["predictions"],
+        profile=profile,
+        membership=_MEMBERSHIP[protocol],
+    )
+    site.config.write_text(text, encoding="utf-8")
 
 
 def _create(kafka: str, partitions: dict[str, int]) -> None:
@@ -82,10 +64,14 @@ def _create(kafka: str, partitions: dict[str, int]) -> None:
     deadline = time.monotonic() + TOPIC_READY_S
     while time.monotonic() < deadline:
         found = admin.list_topics(timeout=TOPIC_READY_S).topics
-        if all(
-            len(found[name].partitions) == n and all(p.leader >= 0 for p in found[name].partitions.values())
-            for name, n in partitions.items()
-            if name in found
-        ) and partitions.keys() <= found.keys():
+        if (
+            all(
+                len(found[name].partitions) == n
+                and all(p.leader >= 0 for p in found[name].partitions.values())
+                for name, n in partitions.items()
+                if name in found
+            )
+            and partitions.keys() <= found.keys()
+        ):
             return
     raise TimeoutError(f"expected leaders for {sorted(partitions)} within {TOPIC_READY_S:g} s")

@@ -112,7 +112,7 @@ RUN_FAULTS: Final = (3, 6)
 
 def server_of(fault: str) -> str:
     """Return whose timeline a fault is on; what happens to different servers may overlap."""
-    first = fault.split()[0]
+    first = fault.split(maxsplit=1)[0]
     return first if first in ("redis", "kafka") else "workers"
 
 
@@ -120,7 +120,7 @@ def draw_plan(seed: int, *, duration_s: float, protocols: Sequence[Protocol] = (
     """Draw one run. Consecutive seeds begin with different faults, so that nine of them have had each."""
     draw = random.Random(seed)
     names = list(FAULTS)
-    faults = [names[seed % len(names)]] + draw.choices(names, k=draw.randint(*RUN_FAULTS) - 1)
+    faults = [names[seed % len(names)], *draw.choices(names, k=draw.randint(*RUN_FAULTS) - 1)]
     orders: list[Order] = ["together", "labels far ahead", "labels far behind"]
     return plan(
         faults,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,13 @@ class ChaosStore:
         return self._server.url
 
     def start(self) -> None:
+        """Start it and return when it has read its data back."""
         self._server.start()
+        deadline = time.monotonic() + SAVE_S
+        with redis.Redis.from_url(self.url, socket_timeout=SAVE_S) as client:
+            while client.info("persistence")["loading"]:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.url} was still reading its data after {SAVE_S:g} s")
 
     def mark(self) -> None:
         """Remember how much of the file is taken to be on the disk."""

@@ -1,18 +1,24 @@
-"""The traffic of a run: every kind of disorder, two incidents with a beginning and an end, and when each event is due."""
+"""The traffic of a run: every kind of disorder, two incidents, when each event is due, and what must come of it."""
 
 from __future__ import annotations
 
 import heapq
+import json
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from builders.site import PARTITIONS, TRAFFIC_S, traffic
+from builders.site import PARTITIONS, Site, traffic
+from chaos.scene import TOPICS, write_settings
 from chaos.schedule import Order
-from independent.stream import NEGATIVE_CLASS, POSITIVE_CLASS, Stream, generate
+from independent.stream import NEGATIVE_CLASS, POSITIVE_CLASS, Stream, generate, write_jsonl
+
+CALM_EVENTS: Final = 8_000
+"""Events that the profile is built from."""
 
 BROKEN_FEATURE: Final = "n0"
 UNIT_CHANGE_S: Final = (600, 1500)
@@ -26,6 +32,26 @@ _LABEL = re.compile(rb'"label":"(%s|%s)"' % (POSITIVE_CLASS.encode(), NEGATIVE_C
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """Events, and what a replay of them in files comes to.
+
+    Parameters
+    ----------
+    profile
+        The model's profile, of calm traffic before.
+    alerts
+        Alert events by id.
+    windows
+        Stream and start to number of events.
+    """
+
+    events: Stream
+    profile: Path
+    alerts: dict[str, Any]
+    windows: dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """An event and when it is sent, in seconds after the first."""
 
@@ -34,6 +60,43 @@ class Due:
     partition: int
     key: bytes
     value: bytes
+
+
+def prepare(folder: Path, predictions: int, *, seed: int) -> Traffic:
+    """Make a seed's traffic and let the product replay it; the profile is built once per folder."""
+    site = Site(folder, "127.0.0.1:1", "redis://127.0.0.1:1/0", {name: name for name in TOPICS})
+    profile = folder / "fraud.json"
+    write_settings(site, profile=profile)
+    if not profile.exists():
+        _build_profile(site, profile)
+    events = incident_traffic(predictions, seed=seed)
+    alerts, report = _replay(site, events)
+    return Traffic(
+        events,
+        profile,
+        {event["id"]: event for event in alerts},
+        {(window["stream"], window["start"]): window["n"] for window in report["windows"]},
+    )
+
+
+def _build_profile(site: Site, profile: Path) -> None:
+    calm, labels = site.folder / "calm.jsonl", site.folder / "calm-labels.jsonl"
+    write_jsonl(generate(traffic(CALM_EVENTS, seed=99, poison=0.0, unknown_models=0.0)), calm, labels)
+    site.run(
+        "profile", "--config", str(site.config), "--model", "fraud", "--input", str(calm),
+        "--labels", str(labels), "--out", str(profile),
+    )  # fmt: skip
+
+
+def _replay(site: Site, events: Stream) -> tuple[list[Any], Any]:
+    names = ("predictions.jsonl", "labels.jsonl", "alerts.jsonl", "report.json")
+    predictions, labels, alerts, report = (site.folder / name for name in names)
+    write_jsonl(events, predictions, labels)
+    site.run(
+        "replay", "--config", str(site.config), "--predictions", str(predictions), "--labels", str(labels),
+        "--alerts", str(alerts), "--report", str(report), "--partitions", str(PARTITIONS),
+    )  # fmt: skip
+    return [json.loads(line) for line in alerts.read_bytes().splitlines()], json.loads(report.read_bytes())
 
 
 def incident_traffic(predictions: int, *, seed: int) -> Stream:
@@ -63,7 +126,10 @@ def _other_unit(value: bytes) -> bytes:
 
 
 def _swapped(value: bytes) -> bytes:
-    other = {POSITIVE_CLASS.encode(): NEGATIVE_CLASS.encode(), NEGATIVE_CLASS.encode(): POSITIVE_CLASS.encode()}
+    other = {
+        POSITIVE_CLASS.encode(): NEGATIVE_CLASS.encode(),
+        NEGATIVE_CLASS.encode(): POSITIVE_CLASS.encode(),
+    }
     return _LABEL.sub(lambda m: b'"label":"%s"' % other[m[1]], value)
 
 
@@ -96,6 +162,3 @@ def _entries(
     log: list[tuple[bytes, bytes]], arrivals_ms: list[float], *, is_label: bool
 ) -> list[tuple[float, bool, bytes, bytes]]:
     return [(at_ms, is_label, key, value) for (key, value), at_ms in zip(log, arrivals_ms, strict=True)]
-
-
-assert UNIT_CHANGE_S[1] < TRAFFIC_S > SWAPPED_LABELS_S[1]

@@ -89,7 +89,9 @@ def check_alerts(expected: Mapping[str, Any], published: Published) -> list[str]
     due = {name: event for name, event in expected.items() if _is_due(event, closed)}
     seen = {n: e for n, e in published.alerts.items() if e["data"]["kind"] not in MAY_COME}
     faults = [f"alert missing: {_named(due[name])}" for name in due.keys() - seen.keys()]
-    faults += [f"alert that nothing calls for: {_named(seen[name])}" for name in seen.keys() - expected.keys()]
+    faults += [
+        f"alert that nothing calls for: {_named(seen[name])}" for name in seen.keys() - expected.keys()
+    ]
     for name in seen.keys() & expected.keys():
         if found := differences(expected[name]["data"], seen[name]["data"]):
             faults.append(f"alert {_named(seen[name])} differs: {'; '.join(found)}")

@@ -14,6 +14,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 LEAVE_S: Final = 60.0
+STARTED: Final = "servers are fit"
+CLAIMED: Final = "partition claimed"
 FENCED: Final = "state thrown away"
 FENCED_EVALUATION: Final = "evaluation thrown away"
 
@@ -29,6 +31,9 @@ class Worker:
     log: Path
     started_s: float
     frozen: bool = False
+
+    def has_logged(self, words: str) -> bool:
+        return words in self.log.read_text(encoding="utf-8", errors="replace")
 
     def last_lines(self, count: int = 6) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
@@ -119,7 +124,7 @@ class Crew:
             code = worker.process.poll()
             if code is None:
                 continue
-            if code != 1 or not self._began_in_outage(worker):
+            if code != 1 or not self._gave_up_starting(worker):
                 raise WorkerDied(
                     f"{worker.name} ended by itself with {code}; its log ends:\n{worker.last_lines()}"
                 )
@@ -170,14 +175,15 @@ class Crew:
 
     def _see_off(self, worker: Worker) -> None:
         self.leaving.remove(worker)
-        # One that is told to go before it can listen goes at once.
-        young = -signal.SIGTERM if not worker.log.stat().st_size else 0
-        if worker.process.returncode not in (0, young) and not self._began_in_outage(worker):
+        code = worker.process.returncode
+        # One that is told to go before it listens to signals goes at once.
+        too_young = code == -signal.SIGTERM and not worker.has_logged(STARTED)
+        if code != 0 and not too_young and not self._gave_up_starting(worker):
             raise WorkerDied(
-                f"{worker.name} was asked to stop and ended with {worker.process.returncode}; "
-                f"its log ends:\n{worker.last_lines()}"
+                f"{worker.name} was asked to stop and ended with {code}; its log ends:\n{worker.last_lines()}"
             )
 
-    def _began_in_outage(self, worker: Worker) -> bool:
-        """Tell whether a server was away while the worker started, which a start may give up for."""
-        return any(begin - 4.0 <= worker.started_s <= end for begin, end in self.outages)
+    def _gave_up_starting(self, worker: Worker) -> bool:
+        """Tell whether it ended because a server was away while it started, as it is meant to."""
+        was_away = any(back_s >= worker.started_s for _, back_s in self.outages)
+        return was_away and not worker.has_logged(STARTED)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from alerts.integrity_words import facts_of
 from alerts.plain_text import plain, short
 from alerts.sizes import figure, number_in, size_of, text_in
 from alerts.wording import duration
 from schemas.alert import AlertStatus
-from schemas.finding import Severity
+from schemas.finding import Kind, Severity
+from schemas.integrity import ALL_MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +139,8 @@ def _length(start: datetime, end: datetime) -> str:
 
 def _how_bad(data: AlertData) -> tuple[str, ...]:
     evidence = data.evidence
+    if data.kind is Kind.MONITOR_INTEGRITY:
+        return *facts_of(evidence), f"severity {data.severity}"
     lines = [size_of(evidence), _against_threshold(data), _effect(data), _peak(data)]
     lines.append(f"{data.window.n:,} events in the window, severity {data.severity}")
     return tuple(line for line in lines if line is not None)
@@ -167,7 +171,7 @@ def _peak(data: AlertData) -> str | None:
 
 def _where(data: AlertData) -> tuple[str, ...]:
     named = (
-        ("model", data.model),
+        ("model", data.model if data.model != ALL_MODELS else "all"),
         ("version", data.version),
         ("feature", data.feature),
         ("segment", data.segment),

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from alerts.integrity_words import INTEGRITY, size_of_trouble
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
 from alerts.sizes import direction_of, size_of, text_in
 from schemas.finding import Kind
+from schemas.integrity import ALL_MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,18 +78,31 @@ class Words:
 
 def words_for(case: Case) -> Words:
     """Return the texts for a transition."""
-    phrases = PHRASES[case.subject.kind]
+    phrases = _phrases(case.subject)
     if case.reason is Reason.RECOVERED:
         return _recovered(case, phrases)
     if case.reason is Reason.VERSION_RETIRED:
         return _retired(case, phrases)
     fields = _fields(case, phrases)
     return Words(
-        title=_title(case, _happened(case, phrases).format_map(fields), size_of(case.evidence)),
+        title=_title(case, _happened(case, phrases).format_map(fields), _size(case)),
         impact=_impact(case, phrases.impact.format_map(fields)),
         likely_causes=tuple(cause.format_map(fields) for cause in phrases.causes),
         suggested_action=_action(case, phrases, fields),
     )
+
+
+def _phrases(subject: Subject) -> Phrases:
+    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else None
+    return PHRASES[subject.kind] if own is None else own
+
+
+def _about_ourselves(subject: Subject) -> bool:
+    return subject.kind is Kind.MONITOR_INTEGRITY
+
+
+def _size(case: Case) -> str | None:
+    return size_of_trouble(case.evidence) if _about_ourselves(case.subject) else size_of(case.evidence)
 
 
 def duration(length_ms: int) -> str:
@@ -159,10 +174,14 @@ def _metric(case: Case) -> str:
 
 def _model(subject: Subject) -> str:
     version = "" if subject.version is None else f" version {short(subject.version, 12)}"
+    if subject.model == ALL_MODELS:
+        return "all models"
     return f"{short(subject.model, 24)}{version}"
 
 
 def _impact(case: Case, text: str) -> str:
+    if _about_ourselves(case.subject):
+        return text
     part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
     version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
     return f"{text} Concerns {part}{version}; the window held {case.events:,} events."

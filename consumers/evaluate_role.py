@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
 from consumers.evaluator import ModelEvaluator, Policy
-from consumers.kafka_gate import EventSource
 from consumers.outbox import Outboxes
 from consumers.plan import ModelPlan
 from consumers.stats import WorkerStats
 from consumers.store import CommitStatus, ModelStore, PartitionStore
+from consumers.worker import Callbacks
 from schemas.errors import Retry
 
-ROUNDS_MAX: Final = 20
-"""Evaluations of one model in a row before the others get their turn."""
+TURN_S: Final = 1.0
+"""A model with a backlog of windows is evaluated for this long before the others, and the join, get their turn."""
+
+VERIFY_S: Final = 1.0
+"""Time between two looks whether what is stored of our models is still what we have in memory."""
 
 _log = structlog.get_logger("watchkeeper.evaluate")
 
@@ -33,12 +36,9 @@ class Assignment:
     Used by processes that evaluate without joining: they have a group of their own.
     """
 
-    def __init__(
-        self,
-        make_source: Callable[[Callable[[list[int]], None], Callable[[list[int]], None]], EventSource],
-    ) -> None:
+    def __init__(self, make_source: Callbacks) -> None:
         self.partitions: set[int] = set()
-        self._source = make_source(self._assigned, self._revoked)
+        self._source = make_source(on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, partitions: list[int]) -> None:
         self.partitions |= set(partitions)
@@ -91,19 +91,56 @@ class EvaluateRole:
         self._stats = stats
         self._clock = clock
         self._evaluators: dict[str, ModelEvaluator[Any]] = {}
+        self._verified_s = clock()
 
-    def step(self, owned: Collection[int]) -> int:
-        """Evaluate every model that is ours now; returns the number of windows closed."""
+    def resize(self, partitions: int) -> None:
+        """Take note that both topics have another number of partitions now."""
+        if partitions != self._partitions:
+            self._partitions = partitions
+            self._evaluators.clear()
+
+    def step(self, owned: Collection[int], *, held: Collection[str] = ()) -> int:
+        """Evaluate every model that is ours now; returns the number of windows closed.
+
+        Parameters
+        ----------
+        owned
+            Our partitions.
+        held
+            Models in quarantine: their windows wait, and nothing is judged or lost.
+        """
         ours = [m for m in self._plans if home_partition(m, self._partitions) in owned]
         for model in [m for m in self._evaluators if m not in ours]:
             del self._evaluators[model]
-        return sum(self._evaluate(model) for model in ours)
+        if self._clock() - self._verified_s >= VERIFY_S:
+            self._verified_s = self._clock()
+            self._verify()
+        return sum(self._evaluate(model, held=model in held) for model in ours)
 
-    def _evaluate(self, model: str) -> int:
-        closed = 0
+    def _verify(self) -> None:
+        places = [(name, e.token, e.sequence) for name, e in self._evaluators.items()]
+        for model in self._asked(lambda: self._states.verify(places), default=[]):
+            _log.warning("evaluation thrown away", model=model, reason="the store holds another state")
+            self._stats.healed += 1
+            del self._evaluators[model]
+
+    def _asked(self, call: Callable[[], Sequence[str]], *, default: Sequence[str]) -> Sequence[str]:
+        try:
+            return call()
+        except Retry as error:
+            self._note_wait(error)
+            return default
+
+    def _note_wait(self, error: Retry, model: str = "") -> None:
+        self._stats.retries += 1
+        self._stats.last_error = str(error)
+        _log.warning("waiting for a server", model=model, error=str(error))
+
+    def _evaluate(self, model: str, *, held: bool) -> int:
+        closed, until = 0, self._clock() + TURN_S
         try:
             evaluator = self._evaluators.get(model) or self._start(model)
-            for _ in range(ROUNDS_MAX):
+            while not held and self._clock() < until:
                 done = evaluator.evaluate()
                 if done.status not in (CommitStatus.COMMITTED, CommitStatus.ALREADY):
                     _log.warning("evaluation thrown away", model=model, reason=done.status.value)
@@ -118,9 +155,7 @@ class EvaluateRole:
             if model in self._evaluators:
                 self._outboxes.publish_alerts(self._states, model, evaluator.token)
         except Retry as error:
-            self._stats.retries += 1
-            self._stats.last_error = str(error)
-            _log.warning("waiting for a server", model=model, error=str(error))
+            self._note_wait(error, model)
             self._evaluators.pop(model, None)
         return closed
 

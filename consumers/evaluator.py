@@ -15,7 +15,7 @@ import msgspec
 from consumers.clocks import NEVER
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
-from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress
+from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
 from consumers.windows import FALLBACK_SUFFIX, WindowBlob
 from detectors.codec import decode_summary
 from detectors.detector import ClosedWindow, Detector
@@ -71,13 +71,13 @@ class StoredEvaluation(msgspec.Struct):
     ----------
     closed_ms
         Per stream: start of the last closed window.
-    sequences
-        Per stream and partition: the commit count behind the last view; one that goes back means that the
-        store lost something, and closing waits until it has healed.
+    seen
+        Per stream and partition: topic ids and both offsets of the last view. Offsets that go back mean that
+        the store lost commits; closing waits until they have been read again.
     """
 
     closed_ms: dict[str, int] = {}
-    sequences: dict[str, list[int]] = {}
+    seen: dict[str, list[tuple[str, int, int]]] = {}
     detectors: bytes = b""
     book: bytes | None = None
     trimmed_ms: dict[str, int] = {}
@@ -125,6 +125,11 @@ class ModelEvaluator(Generic[BookT]):
         self.claim()
 
     @property
+    def sequence(self) -> int:
+        """The number of commits that the store has acknowledged, ours and those before."""
+        return self._sequence
+
+    @property
     def name(self) -> str:
         """The model's name."""
         return self._plan.name
@@ -153,8 +158,11 @@ class ModelEvaluator(Generic[BookT]):
             On a status other than committed the state has been thrown away; `claim` before going on.
         """
         done = Evaluation()
-        for stream in Stream:
-            self._evaluate_stream(stream, done, final=final)
+        try:
+            for stream in Stream:
+                self._evaluate_stream(stream, done, final=final)
+        except WentBack as error:  # while we read; what was closed before that is whole
+            done.waiting_for = str(error)
         if not done.closed:
             return done
         self._state.detectors = states_to_bytes(self._detectors)
@@ -176,15 +184,16 @@ class ModelEvaluator(Generic[BookT]):
 
     def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
         progress = [self._windows.progress(p) for p in range(self._partitions)]
-        seen = self._state.sequences.get(stream, [])
-        if any(now.sequence < before for now, before in zip(progress, seen, strict=False)):
+        seen = self._state.seen.get(stream, [])
+        if any(_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
             done.waiting_for = "a partition went back: the store lost commits, and they are being read again"
             return
         passed_ms = _FAR if final else self._passed_ms(progress, stream)
-        for start, blobs in self._closable(stream, passed_ms).items():
+        closable = self._closable(stream, passed_ms, progress)
+        for start, blobs in closable.items():
             self._close(stream, start, blobs, done)
             self._state.closed_ms[stream] = start
-            self._state.sequences[stream] = [now.sequence for now in progress]
+            self._state.seen[stream] = [(now.topics, now.predictions, now.labels) for now in progress]
 
     def _passed_ms(self, progress: Sequence[Progress], stream: Stream) -> int:
         """Return the event time that every partition has passed, as far as anybody has to be waited for."""
@@ -201,7 +210,9 @@ class ModelEvaluator(Generic[BookT]):
                 marks.append(mark)
         return min(marks) if marks else latest
 
-    def _closable(self, stream: Stream, passed_ms: int) -> dict[int, list[WindowBlob]]:
+    def _closable(
+        self, stream: Stream, passed_ms: int, progress: Sequence[Progress]
+    ) -> dict[int, list[WindowBlob]]:
         """Return the next windows that can be closed, in order, with their parts in order of partition."""
         after_ms = self._state.closed_ms.get(stream, -1)
         until_ms = passed_ms - self._plan.window_ms - self._plan.lateness_ms
@@ -211,7 +222,13 @@ class ModelEvaluator(Generic[BookT]):
         for partition in range(self._partitions):
             starts: set[int] = set()
             for blob in self._windows.windows(
-                partition, self._plan.name, stream, from_ms=after_ms + 1, until_ms=until_ms, limit=WINDOWS_MAX
+                partition,
+                self._plan.name,
+                stream,
+                from_ms=after_ms + 1,
+                until_ms=until_ms,
+                limit=WINDOWS_MAX,
+                at_least=progress[partition],
             ):
                 starts.add(blob.start_ms)
                 found.setdefault(blob.start_ms, []).append(blob)
@@ -240,6 +257,11 @@ class ModelEvaluator(Generic[BookT]):
             self._state.trimmed_ms[stream] = until
             for partition in range(self._partitions):
                 self._windows.trim(partition, self._plan.name, Stream(stream), until)
+
+
+def _behind(now: Progress, topics: str, predictions: int, labels: int) -> bool:
+    """Return whether a partition of the same topics is not as far as it has been seen."""
+    return now.topics == topics and (now.predictions < predictions or now.labels < labels)
 
 
 def _merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:

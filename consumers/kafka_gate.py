@@ -1,6 +1,5 @@
-"""The gate to Kafka: one consumer for both topics, one idempotent producer.
+"""The gate to Kafka for what we read: one consumer for both topics.
 
-Nothing else in this room imports confluent_kafka.
 The group is subscribed to the predictions topic alone; the label partitions of the same numbers are assigned
 by hand beside them, because no assignor of a cooperative group promises to keep two topics together. Offsets
 come from the store, never from the group.
@@ -9,9 +8,9 @@ come from the store, never from the group.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import (
@@ -21,40 +20,41 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
-    Producer,
     TopicPartition,
 )
 
 from consumers.columns import Records
+from consumers.kafka_client import METADATA_TIMEOUT_S, client_of, partition_counts
 from schemas.errors import Retry, Stop
-
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
-METADATA_TIMEOUT_S: Final = 8.0
 
 _OWN_SETTINGS: Final[dict[str, Any]] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
-    "partition.assignment.strategy": "cooperative-sticky",
     "queued.max.messages.kbytes": 32_768,
 }
-_MAKES_NO_TOPICS: Final = {"allow.auto.create.topics": False}
+_CLASSIC: Final = {"partition.assignment.strategy": "cooperative-sticky"}
+"""The classic protocol chooses in the client; `group.protocol: consumer` (KIP-848) in the broker."""
+
 _FATAL: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have a leading underscore
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+}
+_OFFSET_LOST: Final = {
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - deleted; it may come back under another id
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
+"""The partition must be claimed afresh: only the checks of a claim can tell what happened to its topic."""
 
 _log = logging.getLogger("watchkeeper.kafka")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
-
-
-ClientT = TypeVar("ClientT")
 
 
 @dataclass(slots=True)
@@ -83,12 +83,15 @@ class PartitionMessages:
     ----------
     predictions_end, labels_end
         True if the end of that topic was reached.
+    lost
+        What Kafka says where it no longer has the offsets that we want, else None.
     """
 
     predictions: TopicMessages = field(default_factory=TopicMessages)
     labels: TopicMessages = field(default_factory=TopicMessages)
     predictions_end: bool = False
     labels_end: bool = False
+    lost: str | None = None
 
 
 class EventSource:
@@ -102,9 +105,12 @@ class EventSource:
         Consumer group.
     predictions, labels
         Topic names; labels is None for a member that only wants the assignment.
-    on_assign, on_revoke
-        Told the partition numbers, from inside `consume`; both must return at once. After `on_assign` the
-        caller calls `start` for each partition when it is ready.
+    app
+        Written beside the offsets that are committed as witness, and asked for when they are read back.
+    on_assign, on_revoke, on_lost
+        Told the partition numbers, from inside `consume`; all must return at once. After `on_assign` the
+        caller calls `start` for each partition when it is ready; within `on_revoke` it may still call
+        `witness`.
     """
 
     def __init__(  # noqa: PLR0913 - the two topics and the two callbacks belong together
@@ -114,21 +120,29 @@ class EventSource:
         predictions: str,
         labels: str | None,
         *,
+        app: str,
         on_assign: Callable[[list[int]], None],
         on_revoke: Callable[[list[int]], None],
+        on_lost: Callable[[list[int]], None],
     ) -> None:
         self._predictions = predictions
         self._labels = labels
+        self._app = app
         self._on_assign = on_assign
         self._on_revoke = on_revoke
+        self._on_lost = on_lost
         self._started: set[int] = set()
+        self._ends: set[tuple[str, int]] = set()
+        self._offsets_lost: dict[int, str] = {}
         self._closing = False
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
-        self._consumer = _made(Consumer, {**properties, **own})
+        if str(properties.get("group.protocol", "classic")).lower() == "classic":
+            own |= _CLASSIC
+        self._consumer = client_of(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             partition_counts(self._consumer, [labels])
         self._consumer.subscribe(
-            [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            [predictions], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def _error(self, error: KafkaError) -> None:
@@ -140,8 +154,14 @@ class EventSource:
         self._on_assign([p.partition for p in partitions])
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        numbers = [p.partition for p in partitions]
-        self._on_revoke(numbers)
+        self._on_revoke([p.partition for p in partitions])
+        self._let_go(consumer, [p.partition for p in partitions])
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_lost([p.partition for p in partitions])
+        self._let_go(consumer, [p.partition for p in partitions])
+
+    def _let_go(self, consumer: Consumer, numbers: list[int]) -> None:
         started = [number for number in numbers if number in self._started]
         self._started -= set(numbers)
         if not self._closing:  # closing gives everything back by itself, and must not be asked about it
@@ -157,13 +177,32 @@ class EventSource:
 
     def start(self, partition: int, predictions: int, labels: int) -> None:
         """Begin to fetch a partition's topics at these offsets."""
+        self._forget_ends(partition)
+        if partition in self._started:
+            self._rewind(partition, predictions, labels)
+            return
         self._consumer.incremental_assign(self._both(partition, predictions, labels))
         self._started.add(partition)
 
-    def rewind(self, partition: int, predictions: int, labels: int) -> None:
-        """Fetch a started partition again from these offsets."""
-        for place in self._both(partition, predictions, labels):
-            self._consumer.seek(place)
+    def _rewind(self, partition: int, predictions: int, labels: int) -> None:
+        places = self._both(partition, predictions, labels)
+        try:
+            for place in places:
+                self._consumer.seek(place)
+        except KafkaException:  # it is not being fetched any more, as after an offset that was lost
+            self._consumer.incremental_unassign(self._both(partition))
+            self._consumer.incremental_assign(places)
+
+    def halt(self, partition: int) -> None:
+        """Fetch nothing more of a partition that stays assigned to us."""
+        if partition in self._started:
+            self._started.discard(partition)
+            self._consumer.incremental_unassign(self._both(partition))
+        self._forget_ends(partition)
+
+    def _forget_ends(self, partition: int) -> None:
+        self._ends = {end for end in self._ends if end[1] != partition}
+        self._offsets_lost.pop(partition, None)
 
     def bounds(self, partition: int) -> dict[str, tuple[int, int]]:
         """Return (first offset, next offset) of each topic's partition.
@@ -181,15 +220,35 @@ class EventSource:
         except KafkaException as error:
             raise Retry(f"kafka: {error.args[0].str()}") from error
 
+    def committed(self, partition: int) -> dict[str, int]:
+        """Return what the group has committed for our application, by topic; -1 for nothing.
+
+        Raises
+        ------
+        Retry
+            If the broker does not answer.
+        """
+        try:
+            found = self._consumer.committed(self._both(partition), timeout=METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            raise Retry(f"kafka: {error.args[0].str()}") from error
+        return {tp.topic: tp.offset if tp.offset >= 0 and tp.metadata == self._app else -1 for tp in found}
+
     def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
         """Return the next messages by partition, in log order per topic; may call back.
 
         Raises
         ------
         Stop
-            If the broker no longer has the offsets that are wanted, or refuses us.
+            If the broker refuses us.
         """
         batches: dict[int, PartitionMessages] = {}
+        for topic, number in self._ends:
+            self._note_end(batches.setdefault(number, PartitionMessages()), topic)
+        for number, why in self._offsets_lost.items():
+            batches.setdefault(number, PartitionMessages()).lost = why
+        self._ends.clear()
+        self._offsets_lost.clear()
         for message in self._consumer.consume(count, timeout_s):
             error, partition = message.error(), message.partition()
             if error is None and partition is not None:
@@ -198,27 +257,22 @@ class EventSource:
             elif error is None:
                 continue
             elif error.code() == KafkaError._PARTITION_EOF and partition is not None:  # noqa: SLF001
-                batch = batches.setdefault(partition, PartitionMessages())
-                if message.topic() == self._predictions:
-                    batch.predictions_end = True
-                else:
-                    batch.labels_end = True
+                self._note_end(batches.setdefault(partition, PartitionMessages()), message.topic())
+            elif error.code() in _OFFSET_LOST and partition in self._started:
+                lost = f"kafka: {message.topic()}[{partition}]: {error.str()}"
+                batches.setdefault(partition, PartitionMessages()).lost = lost
             else:
-                self._fault(message, error)
+                self._error(error)
         return batches
+
+    def _note_end(self, batch: PartitionMessages, topic: str | None) -> None:
+        if topic == self._predictions:
+            batch.predictions_end = True
+        else:
+            batch.labels_end = True
 
     def _topic(self, batch: PartitionMessages, message: Message) -> TopicMessages:
         return batch.predictions if message.topic() == self._predictions else batch.labels
-
-    def _fault(self, message: Message, error: KafkaError) -> None:
-        where = f"kafka: {message.topic()}[{message.partition()}]"
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            raise Stop(
-                f"{where}: {error.str()}; the topic was recreated or retention has removed what was not read "
-                "yet; start with another app name, or restore the topic",
-                exit_code=1,
-            )
-        self._error(error)
 
     def pause(self) -> None:
         """Fetch nothing until `resume`; the group is kept by calling `consume`."""
@@ -231,14 +285,24 @@ class EventSource:
     def keep_alive(self, timeout_s: float) -> None:
         """Serve the group for a while without taking messages; meant for while we are paused."""
         for message in self._consumer.consume(1, timeout_s):
-            topic, partition = message.topic(), message.partition()
-            if message.error() is None and topic is not None and partition is not None:
-                # Fetched before the pause: it must come again.
+            topic, partition, error = message.topic(), message.partition(), message.error()
+            if topic is None or partition is None or partition not in self._started:
+                continue
+            if error is None:  # fetched before the pause: it must come again
                 self._consumer.seek(TopicPartition(topic, partition, offset_of(message)))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                self._ends.add((topic, partition))
+            elif error.code() in _OFFSET_LOST:
+                self._offsets_lost[partition] = f"kafka: {topic}[{partition}]: {error.str()}"
 
     def witness(self, offsets: Mapping[int, tuple[int, int]]) -> None:
-        """Commit offsets to Kafka, for tools that show lag; nothing depends on them."""
-        places = [tp for n, (p, q) in offsets.items() for tp in self._both(n, p, q) if tp.offset >= 0]
+        """Commit offsets to Kafka: for tools that show lag, and as witness of what Redis has held."""
+        places = [
+            TopicPartition(tp.topic, tp.partition, tp.offset, metadata=self._app)
+            for number, (p, q) in offsets.items()
+            for tp in self._both(number, p, q)
+            if tp.offset >= 0
+        ]
         if places:
             try:
                 self._consumer.commit(offsets=places, asynchronous=True)
@@ -251,110 +315,9 @@ class EventSource:
         self._consumer.close()
 
 
-class EventSink:
-    """An idempotent producer.
-
-    Parameters
-    ----------
-    properties
-        librdkafka's properties.
-    """
-
-    def __init__(self, properties: Mapping[str, Any]) -> None:
-        own = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "message.max.bytes": 2_000_000}
-        self._producer = _made(Producer, {**properties, **own, **_MAKES_NO_TOPICS})
-        self._partitions: dict[str, int] = {}
-
-    def partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic; raises `Retry` if the broker does not answer."""
-        if topic not in self._partitions:
-            self._partitions[topic] = partition_counts(self._producer, [topic])[topic]
-        return self._partitions[topic]
-
-    def publish(
-        self,
-        topic: str,
-        records: Sequence[tuple[bytes, bytes]],
-        *,
-        partition: int | None,
-        timeout_s: float = 10.0,
-    ) -> int:
-        """Publish (key, value) records; returns how many, from the first on, were acknowledged.
-
-        Parameters
-        ----------
-        partition
-            The partition for all of them, or None to let the key decide.
-        """
-        failed: list[int] = []
-
-        def acknowledged(place: int) -> Callable[[KafkaError | None, Message], None]:
-            return lambda error, _: None if error is None else failed.append(place)
-
-        headers: list[tuple[str, str | bytes | None]] = [("content-type", CONTENT_TYPE)]
-        where: dict[str, Any] = {} if partition is None else {"partition": partition}
-        for place, (key, value) in enumerate(records):
-            self._producer.produce(
-                topic, value, key, headers=headers, on_delivery=acknowledged(place), **where
-            )
-        waiting = self._producer.flush(timeout_s)
-        return min([len(records) - waiting, *failed])
-
-    def close(self) -> None:
-        """Send what is left."""
-        self._producer.flush(5.0)
-
-
 def offset_of(message: Message) -> int:
     """Return a fetched message's offset."""
     offset = message.offset()
     if offset is None:
         raise ValueError("a fetched message has an offset")
     return offset
-
-
-def partition_counts(client: Any, topics: Sequence[str]) -> dict[str, int]:
-    """Return the number of partitions of each topic.
-
-    Parameters
-    ----------
-    client
-        A consumer, producer or admin client.
-
-    Raises
-    ------
-    Retry
-        If no broker answers.
-    Stop
-        If a topic does not exist.
-    """
-    counts: dict[str, int] = {}
-    for topic in topics:
-        try:
-            found = client.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
-        except KafkaException as error:
-            raise Retry(f"kafka: no broker answers ({error.args[0].str()})") from error
-        unknown = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001
-        if found.error is not None and found.error.code() not in unknown:
-            raise Stop(
-                f"kafka: topic {topic!r}: {found.error.str()}; check its state and our rights", exit_code=1
-            )
-        if found.error is not None or not found.partitions:
-            mend = f"create it: kafka-topics.sh --create --topic {topic} --partitions N"
-            raise Stop(f"kafka: topic {topic!r} does not exist; {mend}", exit_code=1)
-        counts[topic] = len(found.partitions)
-    return counts
-
-
-def check_topics(properties: Mapping[str, Any], topics: Sequence[str]) -> dict[str, int]:
-    """Return partition counts of topics, connecting for it; raises `Retry` and `Stop` as `partition_counts`."""
-    return partition_counts(_made(Producer, {**properties, **_MAKES_NO_TOPICS}), topics)
-
-
-def _made(kind: Callable[..., ClientT], properties: Mapping[str, Any]) -> ClientT:
-    """Return a client, or say which property it refuses."""
-    try:
-        return kind(dict(properties), logger=_log)
-    except KafkaException as error:
-        mend = "correct it under kafka in the settings"
-        raise Stop(f"kafka: {error.args[0].str()}; {mend}") from error

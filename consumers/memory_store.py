@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 
 import numpy as np
@@ -18,6 +18,7 @@ from consumers.store import (
     ModelCommit,
     Position,
     Progress,
+    WentBack,
 )
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
@@ -38,6 +39,8 @@ class _PartitionState:
     buckets: list[dict[bytes, bytes]] = field(default_factory=lambda: [{} for _ in range(BUCKETS)])
     windows: dict[WindowPlace, dict[int, dict[tuple[str, str], bytes]]] = field(default_factory=dict)
     dead_letters: deque[bytes] = field(default_factory=deque)
+    topics: str = ""
+    notices: dict[str, bytes] = field(default_factory=dict)
 
 
 class MemoryPartitions:
@@ -57,12 +60,16 @@ class MemoryPartitions:
         """See `PartitionStore.claim`."""
         state = self._state(partition)
         state.token = str(next(self._tokens))
-        return Claimed(state.token, state.position, state.clocks, state.tables, dict(state.totals))
+        return self._found(state, state.token)
 
     def peek(self, partition: int) -> Claimed:
         """See `PartitionStore.peek`."""
-        state = self._partitions.get(partition) or _PartitionState(buckets=[])
-        return Claimed("", state.position, state.clocks, state.tables, dict(state.totals))
+        return self._found(self._partitions.get(partition) or _PartitionState(buckets=[]), "")
+
+    @staticmethod
+    def _found(state: _PartitionState, token: str) -> Claimed:
+        totals, notices = dict(state.totals), dict(state.notices)
+        return Claimed(token, state.position, state.clocks, state.tables, totals, state.topics, notices)
 
     def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """See `PartitionStore.fetch`."""
@@ -99,10 +106,45 @@ class MemoryPartitions:
         state.position = commit.new
         return CommitStatus.COMMITTED
 
+    def verify(self, places: Sequence[tuple[int, str, Position]]) -> list[int]:
+        """See `PartitionStore.verify`."""
+        wrong = []
+        for number, token, position in places:
+            state = self._state(number)
+            if state.token != token or (state.position or replace(position, sequence=0)) != position:
+                wrong.append(number)
+        return wrong
+
+    def note(
+        self,
+        partition: int,
+        token: str,
+        *,
+        topics: str | None = None,
+        raised: Mapping[str, bytes] | None = None,
+        cleared: Sequence[str] = (),
+    ) -> bool:
+        """See `PartitionStore.note`."""
+        state = self._state(partition)
+        if state.token != token:
+            return False
+        state.topics = state.topics if topics is None else topics
+        state.notices.update(raised or {})
+        for name in cleared:
+            state.notices.pop(name, None)
+        return True
+
+    def notices(self, partitions: Sequence[int]) -> list[dict[str, bytes]]:
+        """See `PartitionStore.notices`."""
+        return [dict(self._state(partition).notices) for partition in partitions]
+
     def progress(self, partition: int) -> Progress:
         """See `PartitionStore.progress`."""
         state = self._state(partition)
-        return Progress(-1 if state.position is None else state.position.sequence, state.clocks)
+        if state.position is None:
+            return Progress(-1, state.clocks, topics=state.topics)
+        at = state.position
+        return Progress(at.sequence, state.clocks, at.predictions, at.labels, state.topics)
 
     def windows(  # noqa: PLR0913 - a place and a range
         self,
@@ -113,8 +155,12 @@ class MemoryPartitions:
         from_ms: int,
         until_ms: int | None = None,
         limit: int | None = None,
+        at_least: Progress | None = None,
     ) -> list[WindowBlob]:
         """See `PartitionStore.windows`."""
+        now = self.progress(partition)
+        if at_least is not None and (now.predictions < at_least.predictions or now.labels < at_least.labels):
+            raise WentBack(f"partition {partition} went back: the store lost commits")
         starts = self._state(partition).windows.get((model, stream), {})
         return [
             WindowBlob(model, stream, start, version, segment, data)
@@ -190,6 +236,14 @@ class MemoryModels:
         state.history.extendleft(commit.history)
         state.state, state.sequence = commit.state, commit.sequence + 1
         return CommitStatus.COMMITTED
+
+    def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
+        """See `ModelStore.verify`."""
+        return [
+            model
+            for model, token, sequence in places
+            if (self._state(model).token, self._state(model).sequence) != (token, sequence)
+        ]
 
     def events(self, model: str, limit: int) -> list[bytes]:
         """See `ModelStore.events`."""

@@ -7,11 +7,12 @@ sends it again under the same id.
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final, Protocol
 
 import msgspec
 
-from consumers.kafka_gate import EventSink
 from consumers.stats import WorkerStats
 from consumers.store import ModelStore, PartitionStore
 
@@ -22,7 +23,27 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _About(msgspec.Struct):
+    model: str
+
+
+class _Record(msgspec.Struct):
+    id: str
+    data: _About
+
+
 _id = msgspec.json.Decoder(_Id)
+_record = msgspec.json.Decoder(_Record)
+
+
+class Publisher(Protocol):
+    """What outboxes ask of Kafka: `consumers.kafka_sink.EventSink`. May block for its time-out."""
+
+    def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic; raises `Retry` if the broker does not answer."""
+
+    def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]], *, partition: int | None) -> int:
+        """Publish (key, value) records; returns how many, from the first on, were acknowledged."""
 
 
 class Outboxes:
@@ -30,12 +51,14 @@ class Outboxes:
 
     Parameters
     ----------
+    sink
+        Where records go.
     alerts, dead_letters
         Topic names.
     """
 
     def __init__(
-        self, sink: EventSink, *, app: str, alerts: str, dead_letters: str, stats: WorkerStats
+        self, sink: Publisher, *, app: str, alerts: str, dead_letters: str, stats: WorkerStats
     ) -> None:
         self._sink = sink
         self._app = app
@@ -55,19 +78,30 @@ class Outboxes:
         return sent
 
     def publish_alerts(self, store: ModelStore, model: str, token: str) -> int:
-        """Publish a model's waiting events, all to the model's own partition; returns how many went out."""
+        """Publish an evaluator's waiting events, in order; returns how many went out.
+
+        Each goes to the partition of the model that it is about, so that a model's alerts keep their order.
+        """
         waiting = store.events(model, BATCH_MAX)
         if not waiting:
             return 0
-        records = [(_alert_key(data), data) for data in waiting]
         count = self._sink.partitions(self._alerts)
-        partition = zlib.crc32(f"{self._app}\x1f{model}".encode()) % count
-        sent = self._sink.publish(self._alerts, records, partition=partition)
+        sent = 0
+        for partition, records in groupby(map(_keyed, waiting), key=lambda r: self._place(r[0]) % count):
+            batch = [(key, data) for _, key, data in records]
+            done = self._sink.publish(self._alerts, batch, partition=partition)
+            sent += done
+            if done < len(batch):
+                break
         store.drop_events(model, token, sent)
         self._stats.published[self._alerts] += sent
         return sent
 
+    def _place(self, model: str) -> int:
+        return zlib.crc32(f"{self._app}\x1f{model}".encode())
 
-def _alert_key(data: bytes) -> bytes:
-    """Return an event's record key: the alert's id, that is the event's id without its revision."""
-    return _id.decode(data).id.rpartition(":")[0].encode()
+
+def _keyed(data: bytes) -> tuple[str, bytes, bytes]:
+    """Return an event's model, its record key (the alert's id: the event's id without its revision), itself."""
+    record = _record.decode(data)
+    return record.data.model, record.id.rpartition(":")[0].encode(), data

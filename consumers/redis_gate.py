@@ -15,6 +15,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry as RedisRetry
 
 from schemas.errors import Retry, Stop
+from schemas.finding import JsonValue
 
 ResultT = TypeVar("ResultT")
 TIMEOUT_S = 5.0
@@ -74,6 +75,19 @@ class RedisGate:
         """Run one command; raises `Retry` as `script` does."""
         return self._guard(lambda: self._client.execute_command(*command))
 
+    def pipeline(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run independent commands in one round trip per node; raises `Retry` as `script` does."""
+        if not commands:
+            return []
+
+        def send() -> list[Any]:
+            pipe = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(pipe.execute())
+
+        return self._guard(send)
+
     def check(self) -> str:
         """Return the server's name and version, if it answers and keeps what it is given.
 
@@ -95,6 +109,14 @@ class RedisGate:
                 exit_code=1,
             )
         return _server_name(info)
+
+    def eviction(self) -> dict[str, JsonValue] | None:
+        """Return the policy of a server that may throw data away, and what it has thrown; None if none may."""
+        info = self._guard(self._client.info)
+        policy = _text(_one_node(info).get("maxmemory_policy", "noeviction"))
+        if policy == "noeviction":
+            return None
+        return {"policy": policy, "evicted_keys": int(_one_node(info).get("evicted_keys", 0))}
 
     def used_memory_bytes(self) -> int:
         """Return the bytes that the server's data takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from consumers.redis_gate import RedisGate
@@ -42,6 +43,16 @@ class RedisModels:
         ]
         answer = self._gate.script("model_commit", self._keys(commit.model, "m", "o", "h"), arguments)
         return CommitStatus(answer.decode())
+
+    def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
+        """See `ModelStore.verify`."""
+        commands = [("HMGET", *self._keys(model, "m"), "token", "seq") for model, _, _ in places]
+        stored = self._gate.pipeline(commands)
+        return [
+            model
+            for (model, token, sequence), (held, counted) in zip(places, stored, strict=True)
+            if (held or b"").decode() != token or int(counted or 0) != sequence
+        ]
 
     def events(self, model: str, limit: int) -> list[bytes]:
         """See `ModelStore.events`."""

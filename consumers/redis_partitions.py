@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from consumers.decode import ID_BYTES
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.redis_gate import RedisGate
-from consumers.store import Claimed, Commit, CommitStatus, Position, Progress
+from consumers.store import Claimed, Commit, CommitStatus, Position, Progress, WentBack
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 from schemas.keys import joined_fields, partition_prefix, split_field
@@ -55,16 +56,18 @@ class RedisPartitions:
     def claim(self, partition: int) -> Claimed:
         """See `PartitionStore.claim`."""
         token = secrets.token_hex(16)
-        state, totals = self._gate.script("partition_claim", self._meta(partition), [token, BUCKETS])
-        position = None if state[0] is None else Position(int(state[0]), int(state[1]), int(state[2]))
-        return Claimed(token, position, state[3], state[4], _pairs(totals))
+        found = self._gate.script("partition_claim", self._meta(partition), [token, BUCKETS])
+        state, totals, notices = found
+        return Claimed(
+            token, _position(state), *_texts(state), _pairs(totals), _topics(state), _pairs(notices)
+        )
 
     def peek(self, partition: int) -> Claimed:
         """See `PartitionStore.peek`."""
-        fields = ("po", "lo", "seq", "clocks", "tables")
+        fields = ("po", "lo", "seq", "clocks", "tables", "topics")
         state = self._gate.call("HMGET", *self._meta(partition), *fields)
-        position = None if state[0] is None else Position(int(state[0]), int(state[1]), int(state[2]))
-        return Claimed("", position, state[3], state[4], self.totals(partition))
+        totals, (notices,) = self.totals(partition), self.notices([partition])
+        return Claimed("", _position(state), *_texts(state), totals, _topics(state), notices)
 
     def fetch(self, partition: int, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """See `PartitionStore.fetch`."""
@@ -103,10 +106,44 @@ class RedisPartitions:
         answer = self._gate.script("partition_commit", self._meta(commit.partition), arguments)
         return CommitStatus(answer.decode())
 
+    def verify(self, places: Sequence[tuple[int, str, Position]]) -> list[int]:
+        """See `PartitionStore.verify`."""
+        fields = ("po", "lo", "seq", "token")
+        stored = self._gate.pipeline([("HMGET", *self._meta(number), *fields) for number, _, _ in places])
+        return [
+            number
+            for (number, token, position), state in zip(places, stored, strict=True)
+            if (state[3] or b"").decode() != token
+            or (_position(state) or replace(position, sequence=0)) != position
+        ]
+
+    def note(
+        self,
+        partition: int,
+        token: str,
+        *,
+        topics: str | None = None,
+        raised: Mapping[str, bytes] | None = None,
+        cleared: Sequence[str] = (),
+    ) -> bool:
+        """See `PartitionStore.note`."""
+        kept = [part for notice in (raised or {}).items() for part in notice]
+        arguments = [token, "" if topics is None else topics, len(kept), *kept, *cleared]
+        return bool(self._gate.script("partition_note", self._meta(partition), arguments))
+
+    def notices(self, partitions: Sequence[int]) -> list[dict[str, bytes]]:
+        """See `PartitionStore.notices`."""
+        return [
+            _named(stored)
+            for stored in self._gate.pipeline([("HGETALL", self._prefix(p) + "n") for p in partitions])
+        ]
+
     def progress(self, partition: int) -> Progress:
         """See `PartitionStore.progress`."""
-        sequence, clocks = self._gate.call("HMGET", self._prefix(partition) + "m", "seq", "clocks")
-        return Progress(-1 if sequence is None else int(sequence), clocks)
+        fields = ("po", "lo", "seq", "clocks", "tables", "topics")
+        state = self._gate.call("HMGET", self._prefix(partition) + "m", *fields)
+        at = _position(state) or Position(-1, -1, -1)
+        return Progress(at.sequence, state[3], at.predictions, at.labels, _topics(state))
 
     def windows(  # noqa: PLR0913 - a place and a range
         self,
@@ -117,12 +154,17 @@ class RedisPartitions:
         from_ms: int,
         until_ms: int | None = None,
         limit: int | None = None,
+        at_least: Progress | None = None,
     ) -> list[WindowBlob]:
         """See `PartitionStore.windows`."""
         until = "+inf" if until_ms is None else until_ms
-        arguments = [f"{model}:{stream.value}", from_ms, until, -1 if limit is None else limit]
+        seen = (-1, -1) if at_least is None else (at_least.predictions, at_least.labels)
+        arguments = [f"{model}:{stream.value}", from_ms, until, -1 if limit is None else limit, *seen]
+        found = self._gate.script("partition_windows", self._meta(partition), arguments)
+        if found is None:
+            raise WentBack(f"partition {partition} went back: redis lost commits")
         blobs = []
-        for start, fields in self._gate.script("partition_windows", self._meta(partition), arguments):
+        for start, fields in found:
             for name, data in _pairs(fields).items():
                 version, segment = split_field(name)
                 blobs.append(WindowBlob(model, stream, int(start), version, segment, data))
@@ -142,9 +184,7 @@ class RedisPartitions:
 
     def totals(self, partition: int) -> dict[str, bytes]:
         """See `PartitionStore.totals`."""
-        stored = self._gate.call("HGETALL", self._prefix(partition) + "t")
-        fields = stored.items() if isinstance(stored, dict) else _pairs(stored).items()
-        return {name.decode() if isinstance(name, bytes) else name: data for name, data in fields}
+        return _named(self._gate.call("HGETALL", self._prefix(partition) + "t"))
 
     def dead_letters(self, partition: int, limit: int) -> list[bytes]:
         """See `PartitionStore.dead_letters`."""
@@ -154,6 +194,26 @@ class RedisPartitions:
         """See `PartitionStore.drop_dead_letters`."""
         keys = [self._prefix(partition) + "m", self._prefix(partition) + "o"]
         return bool(self._gate.script("outbox_drop", keys, [token, count]))
+
+
+def _named(stored: Any) -> dict[str, bytes]:
+    """Return a hash as redis-py gives it (a mapping or a flat list, by protocol) with text for its fields."""
+    pairs = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
+    return {name.decode() if isinstance(name, bytes) else name: data for name, data in pairs.items()}
+
+
+def _position(state: Sequence[bytes | None]) -> Position | None:
+    """Return the position of a reply that begins with both offsets and the sequence."""
+    po, lo, sequence = state[:3]
+    return None if po is None or lo is None or sequence is None else Position(int(po), int(lo), int(sequence))
+
+
+def _texts(state: Sequence[bytes | None]) -> tuple[bytes | None, bytes | None]:
+    return state[3], state[4]
+
+
+def _topics(state: Sequence[bytes | None]) -> str:
+    return (state[5] or b"").decode()
 
 
 def _packed(commit: Commit) -> bytes:

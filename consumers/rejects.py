@@ -50,6 +50,7 @@ class Rejected:
     index: int
     reason: Reason
     message: str
+    model: str | None = None
 
 
 class DeadLetter(msgspec.Struct, kw_only=True):

@@ -18,6 +18,16 @@ class WorkerStats:
         Monotonic time of the last commit, evaluation or confirmed end of a topic.
     behind
         Partitions that have more to read.
+    halted
+        Partitions of ours that are not read because something is wrong with their topics.
+    waiting_for
+        The server that is waited for and what it last said, empty if none is.
+    notices
+        Per integrity check: partitions of ours that it is true of.
+    healed
+        Partitions whose state was read again from the store because it was no longer the one in memory.
+    lost
+        Records that Kafka no longer had when we came to read them.
     """
 
     predictions: int = 0
@@ -33,3 +43,8 @@ class WorkerStats:
     behind: int = 0
     progress_s: float = 0.0
     last_error: str = ""
+    halted: int = 0
+    waiting_for: str = ""
+    notices: Counter[str] = field(default_factory=Counter)
+    healed: int = 0
+    lost: int = 0

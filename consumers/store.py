@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import Protocol
 
 from consumers.windows import WindowBlob
+from schemas.errors import Retry
 from schemas.finding import Stream
+
+
+class WentBack(Retry):
+    """A partition's stored offsets lie before those that somebody has seen: the store lost commits.
+
+    Its owner reads them again from Kafka; until then what is stored must not be taken for the whole.
+    """
 
 
 class CommitStatus(StrEnum):
@@ -48,6 +56,10 @@ class Claimed:
         Encoded, None if nothing was ever stored.
     totals
         "model" or "model US version" to encoded counters and figures.
+    topics
+        Ids of the two topics that the offsets belong to, empty if they were never known.
+    notices
+        What is known to be wrong (`consumers.notices`), by field.
     """
 
     token: str
@@ -55,6 +67,8 @@ class Claimed:
     clocks: bytes | None = None
     tables: bytes | None = None
     totals: Mapping[str, bytes] = field(default_factory=dict)
+    topics: str = ""
+    notices: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +115,17 @@ class Progress:
         Number of commits behind this view; -1 if the partition was never claimed.
     clocks
         Encoded clocks, None if the partition was never claimed.
+    predictions, labels
+        Next offset of either topic; -1 if nothing was ever stored.
+    topics
+        Ids of the two topics that the offsets belong to, empty if they were never known.
     """
 
     sequence: int
     clocks: bytes | None
+    predictions: int = -1
+    labels: int = -1
+    topics: str = ""
 
 
 class PartitionStore(Protocol):
@@ -125,6 +146,37 @@ class PartitionStore(Protocol):
     def commit(self, commit: Commit) -> CommitStatus:
         """Apply a commit if its token and old position still hold."""
 
+    def verify(self, places: Sequence[tuple[int, str, Position]]) -> list[int]:
+        """Return which partitions are no longer stored as their owner has them in memory.
+
+        Parameters
+        ----------
+        places
+            Partition, token and position of what somebody owns; all are read in one round trip.
+        """
+
+    def note(
+        self,
+        partition: int,
+        token: str,
+        *,
+        topics: str | None = None,
+        raised: Mapping[str, bytes] | None = None,
+        cleared: Sequence[str] = (),
+    ) -> bool:
+        """Write down the ids of the topics and what is wrong, or no longer; False if fenced.
+
+        Parameters
+        ----------
+        topics
+            None to leave them as they are.
+        raised, cleared
+            Notices to keep and fields of those to let go.
+        """
+
+    def notices(self, partitions: Sequence[int]) -> list[dict[str, bytes]]:
+        """Return what is known to be wrong with each of these partitions, by field; one round trip."""
+
     def progress(self, partition: int) -> Progress:
         """Return how far a partition has come."""
 
@@ -137,10 +189,22 @@ class PartitionStore(Protocol):
         from_ms: int,
         until_ms: int | None = None,
         limit: int | None = None,
+        at_least: Progress | None = None,
     ) -> list[WindowBlob]:
         """Return the stored windows with from_ms <= start <= until_ms, the first `limit` starts of them.
 
-        A window that its partition's clocks have passed never changes again, so it may be read after them.
+        A window that its partition's clocks have passed never changes again, so it may be read after them,
+        unless the store has lost commits since.
+
+        Parameters
+        ----------
+        at_least
+            Offsets that must be stored at the moment the windows are read.
+
+        Raises
+        ------
+        WentBack
+            If they are not.
         """
 
     def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
@@ -188,6 +252,9 @@ class ModelStore(Protocol):
 
     def commit(self, commit: ModelCommit) -> CommitStatus:
         """Apply a commit if its token and sequence still hold; the sequence goes up by one."""
+
+    def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
+        """Return which models (name, token, sequence) are no longer stored as their owner has them."""
 
     def events(self, model: str, limit: int) -> list[bytes]:
         """Return the oldest events that wait to be published."""

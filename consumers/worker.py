@@ -1,6 +1,6 @@
 """The join role: own partitions, take batches, commit them, and never lose or double one.
 
-Everything runs on one thread. The group's callbacks come from inside `EventSource.consume` and only note
+Everything runs on one thread. The group's callbacks come from inside `consume` and `keep_alive` and only note
 what changed, so a batch is never cut in half by a rebalance.
 """
 
@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-import structlog
-
-from consumers.columns import DecodedBatch
-from consumers.kafka_gate import EventSource, PartitionMessages, TopicMessages, offset_of
+from consumers.columns import DecodedBatch, Records
+from consumers.kafka_gate import PartitionMessages, TopicMessages, offset_of
+from consumers.notices import Notice, of_all
 from consumers.outbox import Outboxes
-from consumers.partition import Applied, Partition
+from consumers.ownership import Owned, Ownership, PartitionSource, Topics
+from consumers.partition import Applied
+from consumers.patience import GivenUp, Patience, Pausable
 from consumers.plan import ModelPlan
-from consumers.rejects import Rejected, dead_letter
+from consumers.reject_rates import mostly_undecodable
+from consumers.rejects import Reason, Rejected, dead_letter
 from consumers.stats import WorkerStats
-from consumers.store import Commit, CommitStatus, PartitionStore, Position
-from consumers.windows import WindowBlob
-from schemas.errors import Retry
-from schemas.finding import Stream
+from consumers.store import Commit, CommitStatus, PartitionStore
+from consumers.stray_search import StraySearch
+from schemas.errors import Stop
+from schemas.integrity import IntegrityCheck
 
 MESSAGES_MAX: Final = 8000
 """Messages that one round takes at most, over all partitions.
@@ -31,29 +33,39 @@ A commit writes every window that its batch touches as a whole, so that a backlo
 large rounds; a round still ends within a fraction of a second, before any revoke has to wait for it.
 """
 
-RETRY_S: Final = 0.5
 
-_log = structlog.get_logger("watchkeeper.worker")
 ResultT = TypeVar("ResultT")
 
 
-@dataclass(slots=True)
-class Owned:
-    """A partition of ours, and when its topics were last heard of (monotonic seconds)."""
+class Source(PartitionSource, Pausable, Protocol):
+    """What the worker asks of Kafka: `consumers.kafka_gate.EventSource`."""
 
-    state: Partition
-    predictions_heard_s: float
-    labels_heard_s: float
-    predictions_end: bool = False
-    labels_end: bool = False
+    def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
+        """Return the next messages by partition; may call back."""
+
+    def close(self) -> None:
+        """Leave the group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
+class TopicNames:
     """Names of the topics that a worker reads."""
 
     predictions: str
     labels: str
+
+
+class Callbacks(Protocol):
+    """What a source is made with; see `consumers.kafka_gate.EventSource`."""
+
+    def __call__(
+        self,
+        *,
+        on_assign: Callable[[list[int]], None],
+        on_revoke: Callable[[list[int]], None],
+        on_lost: Callable[[list[int]], None],
+    ) -> Source:
+        """Return a member of the group."""
 
 
 class JoinWorker:
@@ -63,12 +75,14 @@ class JoinWorker:
     ----------
     plans
         The models.
-    source
-        Made by `make_source(on_assign, on_revoke)`.
+    make_source
+        Joins the group.
+    watch
+        Looks at the two topics.
     store
         Where partitions are kept.
-    clock
-        Monotonic seconds.
+    clock, wall_ms
+        Monotonic seconds, and epoch milliseconds (for notices alone).
     idle_s
         A topic that is caught up and has been quiet for this long is idle: windows do not wait for it.
     """
@@ -76,36 +90,60 @@ class JoinWorker:
     def __init__(  # noqa: PLR0913 - the composition root names each part once
         self,
         plans: Mapping[str, ModelPlan],
-        topics: Topics,
+        names: TopicNames,
         *,
-        make_source: Callable[[Callable[[list[int]], None], Callable[[list[int]], None]], EventSource],
+        make_source: Callbacks,
+        watch: Topics,
         store: PartitionStore,
         outboxes: Outboxes,
         stats: WorkerStats,
         clock: Callable[[], float],
+        wall_ms: Callable[[], int],
         idle_s: float = 10.0,
     ) -> None:
         self._plans = plans
-        self._topics = topics
+        self._names = names
+        self._watch = watch
         self._store = store
         self._outboxes = outboxes
         self._stats = stats
         self._clock = clock
+        self._wall_ms = wall_ms
         self._idle_s = idle_s
-        self._wanted: list[int] = []
         self._letters_wait: set[int] = set()
-        self.owned: dict[int, Owned] = {}
-        self._source = make_source(self._assigned, self._revoked)
+        self._tended_s = clock()
+        self._witnessed: dict[int, tuple[int, int]] = {}
+        self._ownership = Ownership(
+            plans,
+            predictions=names.predictions,
+            labels=names.labels,
+            store=store,
+            topics=watch,
+            stats=stats,
+            clock=clock,
+            wall_ms=wall_ms,
+        )
+        self._strays = StraySearch(store, clock=clock, wall_ms=wall_ms)
+        self._source = make_source(
+            on_assign=self._ownership.assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+        self._patience = Patience(self._source, stats, resumed=self._resumed)
 
-    def _assigned(self, partitions: list[int]) -> None:
-        self._wanted += partitions
-        _log.info("partitions assigned", partitions=partitions)
+    @property
+    def owned(self) -> dict[int, Owned]:
+        """The partitions that are ours and claimed."""
+        return self._ownership.owned
 
-    def _revoked(self, partitions: list[int]) -> None:
-        for number in partitions:
-            self.owned.pop(number, None)
-        self._wanted = [n for n in self._wanted if n not in partitions]
-        _log.info("partitions revoked", partitions=partitions)
+    def _revoked(self, numbers: list[int]) -> None:
+        self._source.witness(self._ownership.gone(numbers))
+
+    def _lost(self, numbers: list[int]) -> None:
+        self._ownership.gone(numbers)
+
+    def _resumed(self) -> None:
+        for owned in self.owned.values():
+            owned.predictions.reset()
+            owned.labels.reset()
 
     def step(self, timeout_s: float = 0.2) -> int:
         """Take one round of messages in; returns how many. Blocks for `timeout_s`, longer while Redis is away.
@@ -115,71 +153,52 @@ class JoinWorker:
         Stop
             If going on would be wrong (see `schemas.errors`).
         """
-        for number in list(self._wanted):
-            self._claim(number)
+        self._ownership.claim_due(self._source, self._patience)
         taken = 0
         for number, messages in self._source.consume(MESSAGES_MAX, timeout_s).items():
             owned = self.owned.get(number)
-            if owned is not None:
+            if owned is None:  # not ours, or not claimed yet: it comes again from the stored offset
+                continue
+            if messages.lost is not None:
+                self._ownership.drop(number, messages.lost)
+                continue
+            try:
                 taken += self._take(owned, messages)
-        self._stats.owned = len(self.owned)
-        self._stats.behind = sum(not (o.predictions_end and o.labels_end) for o in self.owned.values())
-        if not self._stats.behind:
-            self._stats.progress_s = self._clock()
+            except GivenUp:  # revoked while Redis did not answer: its next owner reads the batch again
+                continue
+        self._count()
+        self._refuse_to_drown()
         return taken
 
-    def _claim(self, number: int) -> None:
-        state = self._load(number)
-        if number not in self._wanted:  # revoked while we waited
-            return
-        self._wanted.remove(number)
-        self._own(state)
-        self._source.start(number, state.position.predictions, state.position.labels)
-
-    def _load(self, number: int) -> Partition:
-        """Take a partition over in the store and build its state from what is there."""
-        claimed = self._insist(lambda: self._store.claim(number))
-        bounds = self._insist(lambda: self._source.bounds(number))
-        start = Position(bounds[self._topics.predictions][0], bounds[self._topics.labels][0], 0)
-        state = Partition(self._plans, number, claimed, start=start)
-        for model in self._plans:
-            for stream in Stream:
-                since = state.time.open_from_ms(model, errors=stream is Stream.ERRORS)
-                state.load(self._insist(_windows(self._store, number, model, stream, since)))
-        return state
-
-    def _own(self, state: Partition) -> None:
-        now = self._clock()
-        self.owned[state.number] = Owned(state, now, now)
-        self._letters_wait.add(state.number)
-        _log.info("partition claimed", partition=state.number, **_offsets(state.position))
+    def _count(self) -> None:
+        stats = self._stats
+        stats.owned, stats.halted = len(self.owned), len(self._ownership.halted)
+        stats.behind = sum(not (o.predictions.ended and o.labels.ended) for o in self.owned.values())
+        if not stats.behind:
+            stats.progress_s = self._clock()
 
     def _take(self, owned: Owned, messages: PartitionMessages) -> int:
-        now = self._clock()
         position = owned.state.position
-        for batch, expected in (
-            (messages.predictions, position.predictions),
-            (messages.labels, position.labels),
+        for batch, expected, quiet, ended in (
+            (messages.predictions, position.predictions, owned.predictions, messages.predictions_end),
+            (messages.labels, position.labels, owned.labels, messages.labels_end),
         ):
             batch.messages = [m for m in batch.messages if offset_of(m) >= expected]
-        if messages.predictions.messages:
-            owned.predictions_heard_s, owned.predictions_end = now, False
-        if messages.labels.messages:
-            owned.labels_heard_s, owned.labels_end = now, False
-        owned.predictions_end |= messages.predictions_end
-        owned.labels_end |= messages.labels_end
+            if batch.messages:
+                quiet.heard()
+            quiet.ended |= ended
         if not messages.predictions.messages and not messages.labels.messages:
             return 0
-        owned.state.time.set_idle(
-            predictions=False, labels=self._quiet(owned.labels_end, owned.labels_heard_s)
-        )
+        owned.state.time.set_idle(predictions=False, labels=owned.labels.idle(self._idle_s))
         self._join(owned, messages)
         return len(messages.predictions.messages) + len(messages.labels.messages)
 
     def _join(self, owned: Owned, messages: PartitionMessages) -> None:
         state = owned.state
-        decoded = state.decode(messages.predictions.records(), messages.labels.records())
-        found = self._insist(lambda: self._store.fetch(state.number, decoded.ids()))
+        predictions, labels = messages.predictions.records(), messages.labels.records()
+        decoded = state.decode(predictions, labels)
+        found = self._insist(owned, lambda: self._store.fetch(state.number, decoded.ids()))
+        self._sample(owned, messages, decoded, found)
         to = (
             messages.predictions.next_offset(state.position.predictions),
             messages.labels.next_offset(state.position.labels),
@@ -189,14 +208,63 @@ class JoinWorker:
         if self._commit(owned, replace(applied.commit, dead_letters=letters)):
             self._stats.predictions += applied.predictions
             self._stats.labels += applied.labels
+            self._rate(owned, decoded, predictions, labels)
+
+    def _sample(
+        self, owned: Owned, messages: PartitionMessages, decoded: DecodedBatch, found: Mapping[bytes, bytes]
+    ) -> None:
+        for model, columns in decoded.labels.items():
+            predicted = decoded.predictions.get(model)
+            owned.strays.take_ids(columns.ids, found, set() if predicted is None else set(predicted.ids))
+        keys = [[m.key() for m in b.messages[:4]] for b in (messages.predictions, messages.labels)]
+        owned.strays.take_keys(*keys)
+
+    def _rate(self, owned: Owned, decoded: DecodedBatch, *records: Records) -> None:
+        """Count what was refused, and tell where it is too much."""
+        accepted: dict[str, int] = {}
+        for columns in (decoded.predictions, decoded.labels):
+            for model, rows in columns.items():
+                accepted[model] = accepted.get(model, 0) + len(rows)
+        rejects = (decoded.prediction_rejects, decoded.label_rejects)
+        owned.rates.take(accepted, [r for both in rejects for r in both])
+        for batch, refused in zip(records, rejects, strict=True):
+            bad = [r.index for r in refused if r.reason is Reason.DECODE]
+            owned.rates.take_bytes(
+                sum(len(value or b"") for value in batch.values),
+                sum(len(batch.values[index] or b"") for index in bad),
+            )
+        for model, recent in owned.rates.models.items():
+            limit = self._plans[model].settings.quarantine_above
+            shares = {"share": round(recent.share, 3), "limit": limit}
+            owned.judge((IntegrityCheck.QUARANTINED, model), recent.above(limit), shares, self._wall_ms)
+            ahead = {"records": int(recent.future)}
+            owned.judge((IntegrityCheck.EVENTS_IN_FUTURE, model), recent.ahead(), ahead, self._wall_ms)
+
+    def _refuse_to_drown(self) -> None:
+        share = mostly_undecodable(o.rates for o in self.owned.values())
+        if share is None:
+            return
+        notice = Notice(
+            since_ms=self._wall_ms(), detail={"share": round(share, 3)}, until_ms=self._wall_ms() + 600_000
+        )
+        for owned in self.owned.values():
+            owned.tell(of_all(IntegrityCheck.UNDECODABLE), notice)
+        self._ownership.write_notices(self._patience)
+        raise Stop(
+            f"kafka: {share:.0%} of the bytes that came lately cannot be decoded, so nothing sensible can be "
+            f"counted; see what producers write to {self._names.predictions} and {self._names.labels}, then "
+            "start again: what was read is in the dead letters",
+            exit_code=1,
+        )
 
     def _letters(self, number: int, applied: Applied, messages: PartitionMessages) -> list[bytes]:
         letters: list[bytes] = []
-        for topic, batch, rejects in (
-            (self._topics.predictions, messages.predictions, applied.prediction_rejects),
-            (self._topics.labels, messages.labels, applied.label_rejects),
+        topics = self.owned[number].topics.partition("/") if number in self.owned else ("", "", "")
+        for topic, topic_id, batch, rejects in (
+            (self._names.predictions, topics[0], messages.predictions, applied.prediction_rejects),
+            (self._names.labels, topics[2], messages.labels, applied.label_rejects),
         ):
-            letters += [_letter(topic, number, batch, rejected) for rejected in rejects]
+            letters += [_letter(topic, topic_id or topic, number, batch, r) for r in rejects]
             for rejected in rejects:
                 self._stats.rejected[topic, rejected.reason.value] += 1
         if letters:
@@ -205,101 +273,86 @@ class JoinWorker:
 
     def _commit(self, owned: Owned, commit: Commit) -> bool:
         begun = self._clock()
-        status = self._insist(lambda: self._store.commit(commit))
+        status = self._insist(owned, lambda: self._store.commit(commit))
         if status in (CommitStatus.COMMITTED, CommitStatus.ALREADY):
             now = self._clock()
+            owned.stored = commit.new
             self._stats.commits += 1
             self._stats.commit_seconds += now - begun
             self._stats.progress_s = now
             return True
         self._stats.fenced += 1
-        _log.warning("state thrown away", partition=commit.partition, reason=status.value)
         if self.owned.get(commit.partition) is owned:
-            self._reclaim(commit.partition)
+            self._ownership.drop(commit.partition, status.value)
         return False
 
-    def _reclaim(self, number: int) -> None:
-        """Start a partition of ours afresh from what is stored."""
-        owned = self.owned[number]
-        state = self._load(number)
-        if self.owned.get(number) is not owned:  # revoked while we waited
-            return
-        self._own(state)
-        self._source.rewind(number, state.position.predictions, state.position.labels)
+    def _insist(self, owned: Owned, call: Callable[[], ResultT]) -> ResultT:
+        return self._patience.insist(call, ours=lambda: self.owned.get(owned.state.number) is owned)
 
     def tend(self) -> None:
-        """Do what is due about once a second: idle marks, dead letters, offsets for lag tools."""
+        """Do what is due about once a second: verify, idle marks, notices, dead letters, the witness."""
+        now = self._clock()
+        passed_s, self._tended_s = now - self._tended_s, now
+        seen = self._watch.look()
+        for number, owned in list(self.owned.items()):
+            led = seen is not None and number in seen.led
+            owned.predictions.look(passed_s, led=led)
+            owned.labels.look(passed_s, led=led)
+            if seen is not None and seen.ids and owned.topics and seen.ids != owned.topics:
+                self._ownership.drop(number, "a topic has another id than the one that was read")
+        self._ownership.verify(self._patience)
         for owned in list(self.owned.values()):
-            idle = (
-                self._quiet(owned.predictions_end, owned.predictions_heard_s),
-                self._quiet(owned.labels_end, owned.labels_heard_s),
-            )
-            if owned.state.time.set_idle(predictions=idle[0], labels=idle[1]):
-                position = owned.state.position
-                applied = owned.state.apply(DecodedBatch(), {}, to=(position.predictions, position.labels))
+            self._mark_idle(owned)
+        self._strays.look(self.owned, partitions=0 if seen is None else seen.predictions)
+        self._ownership.write_notices(self._patience)
+        self._stats.notices.clear()
+        self._stats.notices.update(check.value for o in self.owned.values() for check, _ in o.notices)
+        self._publish_letters()
+        offsets = {n: (o.stored.predictions, o.stored.labels) for n, o in self.owned.items()}
+        self._source.witness({n: at for n, at in offsets.items() if self._witnessed.get(n) != at})
+        self._witnessed = offsets
+
+    def _mark_idle(self, owned: Owned) -> None:
+        idle = (owned.predictions.idle(self._idle_s), owned.labels.idle(self._idle_s))
+        if owned.state.time.set_idle(predictions=idle[0], labels=idle[1]):
+            position = owned.state.position
+            applied = owned.state.apply(DecodedBatch(), {}, to=(position.predictions, position.labels))
+            try:
                 self._commit(owned, applied.commit)
+            except GivenUp:
+                return
+
+    def _publish_letters(self) -> None:
         for number in list(self._letters_wait & self.owned.keys()):
-            sent = self._insist(
-                _letters_of(self._outboxes, self._store, number, self.owned[number].state.token)
-            )
+            owned = self.owned.get(number)
+            if owned is None:
+                continue
+            token = owned.state.token
+            try:
+                sent = self._insist(owned, _sending(self._outboxes, self._store, number, token))
+            except GivenUp:
+                continue
             if not sent:
                 self._letters_wait.discard(number)
-        self._source.witness(
-            {n: (o.state.position.predictions, o.state.position.labels) for n, o in self.owned.items()}
-        )
-
-    def _quiet(self, ended: bool, heard_s: float) -> bool:  # noqa: FBT001
-        return ended and self._clock() - heard_s >= self._idle_s
-
-    def _insist(self, call: Callable[[], ResultT]) -> ResultT:
-        """Repeat a call until its server answers, keeping our place in the group meanwhile."""
-        paused = False
-        while True:
-            try:
-                result = call()
-            except Retry as error:
-                self._stats.retries += 1
-                self._stats.last_error = str(error)
-                self._stats.behind = max(self._stats.behind, 1)  # what waits for a server is behind
-                if not paused:
-                    _log.warning("waiting for a server", error=str(error))
-                    self._source.pause()
-                    paused = True
-                self._source.keep_alive(RETRY_S)
-            else:
-                if paused:
-                    self._source.resume()
-                    _log.info("the server answers again")
-                return result
 
     def close(self) -> None:
         """Leave the group; everything taken in has been committed."""
         self._source.close()
 
 
-def _windows(
-    store: PartitionStore, number: int, model: str, stream: Stream, since: int
-) -> Callable[[], list[WindowBlob]]:
-    return lambda: store.windows(number, model, stream, from_ms=since)
-
-
-def _letters_of(outboxes: Outboxes, store: PartitionStore, number: int, token: str) -> Callable[[], int]:
+def _sending(outboxes: Outboxes, store: PartitionStore, number: int, token: str) -> Callable[[], int]:
     return lambda: outboxes.publish_dead_letters(store, number, token)
 
 
-def _letter(topic: str, number: int, batch: TopicMessages, rejected: Rejected) -> bytes:
+def _letter(topic: str, topic_id: str, number: int, batch: TopicMessages, rejected: Rejected) -> bytes:
     message = batch.messages[rejected.index]
     return dead_letter(
         rejected,
         topic=topic,
-        topic_id=topic,
+        topic_id=topic_id,
         partition=number,
         offset=offset_of(message),
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
     )
-
-
-def _offsets(position: Position) -> dict[str, int]:
-    return {"predictions": position.predictions, "labels": position.labels, "sequence": position.sequence}

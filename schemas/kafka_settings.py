@@ -39,7 +39,6 @@ _OWNED_PROPERTIES: Final = {
     "enable.idempotence": "alerts and dead letters are written by an idempotent producer",
     "group.id": "the group's name is kafka.group",
     "group.instance.id": "each process needs one of its own",
-    "group.protocol": "the assignment of partitions is part of the fence",
     "group.remote.assignor": "the assignment of partitions is part of the fence",
     "partition.assignment.strategy": "the assignment of partitions is part of the fence",
     "request.required.acks": "the idempotent producer needs all",
@@ -78,6 +77,10 @@ def _kafka_schema(schema: dict[str, Any]) -> None:
             "description": "A librdkafka property, passed through.",
         }
     }
+
+
+_NOT_WITH_CONSUMER: Final = ("session.timeout.ms", "heartbeat.interval.ms")
+"""Properties that `group.protocol: consumer` (KIP-848) leaves to the broker's settings."""
 
 
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic)]
@@ -124,6 +127,20 @@ class KafkaSettings(BaseModel):
     @classmethod
     def _hold_secrets(cls, properties: dict[str, Property]) -> dict[str, Property]:
         return {key: SecretText(value) if looks_secret(key) else value for key, value in properties.items()}
+
+    @field_validator("properties")
+    @classmethod
+    def _one_protocol(cls, properties: dict[str, Property]) -> dict[str, Property]:
+        protocol = properties.get("group.protocol", "classic")
+        if protocol not in {"classic", "consumer"}:
+            raise ValueError(f'group.protocol: expected classic or consumer, got "{protocol}"')
+        refused = [key for key in _NOT_WITH_CONSUMER if key in properties] if protocol == "consumer" else []
+        if refused:
+            raise ValueError(
+                f"{refused[0]}: with group.protocol consumer the broker sets it "
+                f"(group.consumer.{refused[0]}): remove it"
+            )
+        return properties
 
     @field_serializer("properties")
     def _mask(self, properties: dict[str, Property]) -> dict[str, Property]:

@@ -6,12 +6,13 @@ of a Redis Cluster and one script can write it as a whole.
 ========================  ======  ===================================================================
 key                       type    holds
 ========================  ======  ===================================================================
-`{app:p}m`                hash    owner token, offsets, sequence, clocks, tables, number of buckets
+`{app:p}m`                hash    owner token, offsets, sequence, topic ids, clocks, tables, number of buckets
 `{app:p}e:<bucket>`       hash    pending predictions and labels: id digest to entry
 `{app:p}i:<model>:<s>`    zset    starts of the windows of stream `s` that are stored
 `{app:p}w:<model>:<s>:t`  hash    one window: version and segment to summary
 `{app:p}t`                hash    totals: model and version to counters and figures
 `{app:p}o`                list    dead letters that wait to be published
+`{app:p}n`                hash    what is known to be wrong: check and model to notice
 `{app:m:model}m`          hash    owner token, sequence, evaluator state, closed-until times
 `{app:m:model}o`          list    alert events that wait to be published
 `{app:m:model}h`          list    the last closed windows, newest first

@@ -66,6 +66,8 @@ class ModelSettings(BaseModel):
         Paths of reference profiles by version, where they differ from `profile`.
     window_ms, cohort_window_ms
         Lengths of detection and cohort windows; each divides a day evenly.
+    quarantine_above
+        Above this share of refused messages among the latest ones the model's evaluation is held.
     segments
         Keys of an event's `segments` to watch apart, at most `max_segments` values in all.
     """
@@ -95,6 +97,7 @@ class ModelSettings(BaseModel):
     owner: Owner | None = None
     runbook: Text | None = None
     fallback: Text | None = None
+    quarantine_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     features: dict[Text, FeatureRule] = Field(default_factory=dict)
     labels: LabelRules = Field(default_factory=LabelRules)
     seasonality: Literal["auto", "none", "daily", "weekly"] = "auto"

@@ -29,7 +29,10 @@ PURE_ROOMS: Final = ("schemas", "detectors")
 
 GATES: Final = {
     # The broker: read and written by the join, read by the notifier, carried by the demo.
-    "confluent_kafka": {"consumers.kafka_gate", "alerts.kafka_source", "watchkeeper.embedded"},
+    "confluent_kafka": {
+        *("consumers.kafka_client", "consumers.kafka_gate", "consumers.kafka_sink", "consumers.kafka_topics"),
+        *("alerts.kafka_source", "watchkeeper.embedded"),
+    },
     "redis": {"consumers.redis_gate"},
     "httpx2": {"alerts.http_gate"},
     "yaml": {"schemas.settings_yaml"},
@@ -76,7 +79,10 @@ BROAD_EXCEPTS: Final = {
 """The outermost loops: over sinks, and of threads, which hand their error to the main one."""
 
 GATE_USERS: Final = {
-    "consumers.kafka_gate": {"consumers.worker", "consumers.evaluate_role", "consumers.outbox"},
+    "consumers.kafka_gate": {"consumers.worker"},
+    "consumers.kafka_sink": set(),
+    "consumers.kafka_topics": {"consumers.ownership", "consumers.integrity_role"},
+    "consumers.kafka_client": {"consumers.kafka_gate", "consumers.kafka_sink"},
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},
 }
 """Who in the room touches the gates; everything else there is a pure step or a value."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from consumers.kafka_gate import check_topics
+from consumers.kafka_client import check_topics
 from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from schemas.errors import Retry, Stop

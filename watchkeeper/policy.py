@@ -18,6 +18,7 @@ from schemas.alert import (
     WindowCompleteData,
 )
 from schemas.finding import Finding, Stream, WindowSpan
+from schemas.integrity import ALL_MODELS
 from schemas.settings import Settings
 
 
@@ -62,6 +63,43 @@ class AlertPolicy:
             )
         )
         return after, [*(event.to_json_bytes() for event in events), complete.to_json_bytes()]
+
+
+class IntegrityPolicy:
+    """`consumers.integrity_role.IntegrityPolicy` by the same rules: alerts about the monitor itself.
+
+    Parameters
+    ----------
+    contexts
+        Per model: what its alerts say that no finding knows; the one of `ALL_MODELS` is for the rest.
+    """
+
+    def __init__(self, contexts: Mapping[str, AlertContext]) -> None:
+        self._contexts = contexts
+
+    def load(self, data: bytes | None) -> AlertBook:
+        """Return the stored alert states, or none yet."""
+        return AlertBook() if data is None else book_from_bytes(data)
+
+    def dump(self, book: AlertBook) -> bytes:
+        """Return the bytes to store."""
+        return book_to_bytes(book)
+
+    def step(self, book: AlertBook, findings: Sequence[Finding]) -> tuple[AlertBook, list[bytes]]:
+        """Take findings in, each with the owner and the runbook of its own model."""
+        told: list[bytes] = []
+        for finding in findings:
+            context = self._contexts.get(finding.model, self._contexts[ALL_MODELS])
+            book, events = step(book, [finding], context=context)
+            told += [event.to_json_bytes() for event in events]
+        return book, told
+
+
+def integrity_policy(settings: Settings, plans: Mapping[str, ModelPlan]) -> IntegrityPolicy:
+    """Return the policy for alerts about the monitor itself."""
+    contexts = {name: _context(settings, plan) for name, plan in plans.items()}
+    everything = AlertContext(app=settings.app, reproduce=AlertReproduce(config_hash=config_hash(settings)))
+    return IntegrityPolicy({**contexts, ALL_MODELS: everything})
 
 
 def policies(settings: Settings, plans: Mapping[str, ModelPlan]) -> dict[str, AlertPolicy]:

@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -23,19 +24,23 @@ from alerts.sink_slack import SlackSink
 from alerts.sink_stdout import StdoutSink
 from alerts.sinks import Sink
 from consumers.evaluate_role import Assignment, EvaluateRole
-from consumers.kafka_gate import EventSink, EventSource, check_topics
+from consumers.integrity_role import IntegrityRole
+from consumers.kafka_client import check_topics
+from consumers.kafka_gate import EventSource
+from consumers.kafka_sink import EventSink
+from consumers.kafka_topics import TopicWatch
 from consumers.outbox import Outboxes
 from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
 from consumers.stats import WorkerStats
-from consumers.worker import JoinWorker, Topics
+from consumers.worker import Callbacks, JoinWorker, TopicNames
 from schemas.alert import AlertEvent
 from schemas.errors import Retry, Stop
 from schemas.settings import Settings
 from schemas.sink_settings import SlackSink as SlackSettings
-from watchkeeper.policy import policies
+from watchkeeper.policy import integrity_policy, policies
 
 ROLES: Final = ("join", "evaluate", "notify")
 TEND_S: Final = 1.0
@@ -147,28 +152,46 @@ class Service:
         )
         store = RedisPartitions(gate, self._settings.app)
         worker = self._worker(store, outboxes) if "join" in self._roles else None
-        assignment = (
-            None if worker is not None else Assignment(self._source(suffix="-evaluate", labels=False))
-        )
+        assignment = None if worker is not None else Assignment(self._source("-evaluate", labels=False))
         member = worker or assignment
         if member is not None:
             stack.callback(member.close)
-        evaluate = None
-        if "evaluate" in self._roles:
-            evaluate = EvaluateRole(
-                self._plans,
-                partitions,
-                windows=store,
-                states=RedisModels(gate, self._settings.app),
-                policies=policies(self._settings, self._plans),
-                outboxes=outboxes,
-                stats=self.stats,
-                clock=time.monotonic,
-            )
-        self._loop(worker, assignment, evaluate)
+        watching = self._watching(gate, outboxes, partitions) if "evaluate" in self._roles else None
+        try:
+            self._loop(worker, assignment, watching)
+        except Stop:
+            if watching is not None:  # what we stop for is told before we go
+                watching.integrity.step((), now=True)
+            raise
+
+    def _watching(self, gate: RedisGate, outboxes: Outboxes, partitions: int) -> _Watching:
+        store, states = RedisPartitions(gate, self._settings.app), RedisModels(gate, self._settings.app)
+        evaluate = EvaluateRole(
+            self._plans,
+            partitions,
+            windows=store,
+            states=states,
+            policies=policies(self._settings, self._plans),
+            outboxes=outboxes,
+            stats=self.stats,
+            clock=time.monotonic,
+        )
+        integrity = IntegrityRole(
+            partitions,
+            windows=store,
+            states=states,
+            policy=integrity_policy(self._settings, self._plans),
+            outboxes=outboxes,
+            watch=self._watch(),
+            eviction=gate.eviction,
+            resized=evaluate.resize,
+            clock=time.monotonic,
+            wall_ms=wall_ms,
+        )
+        return _Watching(evaluate, integrity)
 
     def _loop(
-        self, worker: JoinWorker | None, assignment: Assignment | None, evaluate: EvaluateRole | None
+        self, worker: JoinWorker | None, assignment: Assignment | None, watching: _Watching | None
     ) -> None:
         tended = evaluated = time.monotonic()
         while not self._stop.is_set():
@@ -183,43 +206,42 @@ class Service:
             now = time.monotonic()
             if worker is not None and now - tended >= TEND_S:
                 worker.tend()
-                tended = now
+                tended = time.monotonic()
             self._working = True
-            if evaluate is not None and now - evaluated >= self._pace.evaluate_s:
-                evaluate.step(owned)
+            if watching is not None and now - evaluated >= self._pace.evaluate_s:
+                watching.integrity.step(owned)
+                watching.evaluate.step(owned, held=watching.integrity.held)
                 evaluated = time.monotonic()
+
+    def _watch(self) -> TopicWatch:
+        kafka = self._settings.kafka
+        return TopicWatch(kafka.properties, kafka.predictions, kafka.ground_truth)
 
     def _worker(self, store: RedisPartitions, outboxes: Outboxes) -> JoinWorker:
         kafka = self._settings.kafka
         return JoinWorker(
             self._plans,
-            Topics(kafka.predictions, kafka.ground_truth),
-            make_source=self._source(suffix="", labels=True),
+            TopicNames(kafka.predictions, kafka.ground_truth),
+            make_source=self._source("", labels=True),
+            watch=self._watch(),
             store=store,
             outboxes=outboxes,
             stats=self.stats,
             clock=time.monotonic,
+            wall_ms=wall_ms,
             idle_s=self._pace.idle_s,
         )
 
-    def _source(
-        self, *, suffix: str, labels: bool
-    ) -> Callable[[Callable[[list[int]], None], Callable[[list[int]], None]], EventSource]:
+    def _source(self, suffix: str, *, labels: bool) -> Callbacks:
         kafka = self._settings.kafka
-
-        def make(
-            on_assign: Callable[[list[int]], None], on_revoke: Callable[[list[int]], None]
-        ) -> EventSource:
-            return EventSource(
-                kafka.properties,
-                kafka.group + suffix,
-                kafka.predictions,
-                kafka.ground_truth if labels else None,
-                on_assign=on_assign,
-                on_revoke=on_revoke,
-            )
-
-        return make
+        return partial(
+            EventSource,
+            kafka.properties,
+            kafka.group + suffix,
+            kafka.predictions,
+            kafka.ground_truth if labels else None,
+            app=self._settings.app,
+        )
 
     def _notify(self) -> None:
         """Deliver alerts; runs on a thread of its own, because sinks are slow."""
@@ -259,6 +281,14 @@ class Service:
             raise _Stopping
 
 
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """The two roles that read all partitions and write alerts."""
+
+    evaluate: EvaluateRole
+    integrity: IntegrityRole
+
+
 class _Stopping(Exception):  # noqa: N818 - not an error: the way out of a wait
     """The service stops while an alert waits for its next try."""
 
@@ -276,6 +306,11 @@ def make_sinks(settings: Settings) -> list[Sink]:
 
 def _undelivered(event: AlertEvent, sink: str, reason: Any) -> None:
     _log.error("alert not delivered", alert=event.id, sink=sink, reason=str(reason))
+
+
+def wall_ms() -> int:
+    """Return the wall clock, epoch milliseconds: for alerts about now, never for a window."""
+    return time.time_ns() // 1_000_000
 
 
 def connect_redis(settings: Settings) -> RedisGate:

@@ -19,7 +19,7 @@ from alerts.lifecycle import Episode
 from consumers.clocks import NEVER, PartitionClocks
 from consumers.evaluator import ClosedRecord, StoredEvaluation
 from consumers.interning import Tables
-from consumers.kafka_gate import check_topics
+from consumers.kafka_client import check_topics
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate

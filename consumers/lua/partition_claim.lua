@@ -3,5 +3,5 @@
 local meta, prefix = KEYS[1], string.sub(KEYS[1], 1, -2)
 redis.call('HSET', meta, 'token', ARGV[1])
 redis.call('HSETNX', meta, 'buckets', ARGV[2])
-local state = redis.call('HMGET', meta, 'po', 'lo', 'seq', 'clocks', 'tables')
-return {state, redis.call('HGETALL', prefix .. 't')}
+local state = redis.call('HMGET', meta, 'po', 'lo', 'seq', 'clocks', 'tables', 'topics')
+return {state, redis.call('HGETALL', prefix .. 't'), redis.call('HGETALL', prefix .. 'n')}

@@ -51,7 +51,7 @@ TIME = StoredTime(
 )
 EVALUATION = StoredEvaluation(
     closed_ms={"predictions": 60_000},
-    sequences={"predictions": [3, 4]},
+    seen={"predictions": [("a/b", 30, 40), ("a/b", 31, 41)]},
     detectors=b"d",
     book=b"b",
     trimmed_ms={"predictions": 0},
@@ -72,7 +72,7 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v1": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v2": msgspec.msgpack.encode(EVALUATION),
     "summary-v1": encode_summary(summary()),
 }
 
@@ -92,8 +92,13 @@ def test_what_was_written_then_loads() -> None:
     assert decode_entry(stored["entry-number-v1"], regression=True) == ENTRY
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v1"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v2"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v1"]) == summary()
+
+
+def test_an_evaluation_of_the_release_before_loads_and_has_seen_nothing_yet() -> None:
+    old = msgspec.msgpack.decode((GOLDEN / "evaluation-v1.bin").read_bytes(), type=StoredEvaluation)
+    assert old == msgspec.structs.replace(EVALUATION, seen={})
 
 
 def test_two_versions_and_a_label_stay_within_what_redis_keeps_compact() -> None:

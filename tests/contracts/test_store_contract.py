@@ -23,6 +23,7 @@ from consumers.store import (
     Position,
     Progress,
     Sweep,
+    WentBack,
 )
 from schemas.finding import Stream
 
@@ -106,6 +107,61 @@ class TestPartitionOwnership:
         assert partitions.progress(5).sequence == -1
 
 
+class TestVerify:
+    """The heartbeat: is what is stored still what its owner has in memory?"""
+
+    def test_what_an_owner_stored_itself_is_as_it_should_be(self, partitions: PartitionStore) -> None:
+        new, old = partitions.claim(0).token, partitions.claim(1).token
+        stored = commit(old, partition=1)
+        partitions.commit(stored)
+        assert partitions.verify([(0, new, START), (1, old, stored.new)]) == []
+        assert partitions.verify([]) == []
+
+    def test_another_owner_another_position_and_nothing_at_all_are_seen(
+        self, partitions: PartitionStore
+    ) -> None:
+        token = partitions.claim(0).token
+        stored = commit(token)
+        partitions.commit(stored)
+        at = stored.new
+        assert partitions.verify([(0, "somebody else", at)]) == [0]
+        for wrong in (
+            replace(at, sequence=at.sequence + 1),
+            replace(at, labels=at.labels - 1),
+            replace(at, predictions=at.predictions + 1),
+            START,
+        ):
+            assert partitions.verify([(0, token, wrong)]) == [0]
+        assert partitions.verify([(5, token, at)]) == [5]
+
+    def test_a_position_without_a_stored_one_is_right_only_before_the_first_commit(
+        self, partitions: PartitionStore
+    ) -> None:
+        token = partitions.claim(0).token
+        assert partitions.verify([(0, token, Position(7, 8, 0))]) == []
+        assert partitions.verify([(0, token, Position(7, 8, 1))]) == [0]
+
+
+class TestNotices:
+    def test_what_is_noted_is_found_by_everybody_and_by_the_next_owner(
+        self, partitions: PartitionStore
+    ) -> None:
+        token = partitions.claim(0).token
+        assert partitions.note(0, token, topics="a/b", raised={"x\x1f*": b"1", "y\x1ffraud": b"2"})
+        assert partitions.note(0, token, raised={"x\x1f*": b"3"}, cleared=["y\x1ffraud", "z"])
+        assert partitions.notices([0, 1]) == [{"x\x1f*": b"3"}, {}]
+        found = partitions.claim(0)
+        assert (found.topics, dict(found.notices)) == ("a/b", {"x\x1f*": b"3"})
+        assert partitions.progress(0).topics == "a/b"
+
+    def test_a_fenced_owner_notes_nothing(self, partitions: PartitionStore) -> None:
+        token = partitions.claim(0).token
+        partitions.claim(0)
+        assert not partitions.note(0, token, topics="a/b", raised={"x": b"1"})
+        assert partitions.notices([0]) == [{}]
+        assert partitions.peek(0).topics == ""
+
+
 class TestPartitionCommit:
     def test_a_commit_moves_position_and_state_together(self, partitions: PartitionStore) -> None:
         stored = everything(partitions.claim(0).token)
@@ -113,7 +169,7 @@ class TestPartitionCommit:
         held = contents(partitions, 0)
         assert held.claimed == Claimed("", stored.new, b"other clocks", b"other tables", {"other": b"99"})
         assert held.entries == {key(99): entry(NOON_MS)}
-        assert held.progress == Progress(1, b"other clocks")
+        assert held.progress == Progress(1, b"other clocks", 15, 25)
         assert held.windows == [(990, "7", "", b"other")]
         assert held.letters == [b"other letter"]
 
@@ -237,7 +293,7 @@ class TestWindows:
         assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=60_000)) == [
             *(60_000, 60_000, 300_000, 300_000, 1_200_000, 1_200_000)
         ]
-        assert partitions.progress(0) == Progress(1, b"clocks")
+        assert partitions.progress(0) == Progress(1, b"clocks", 15, 25)
 
         def between(first: int, last: int | None, limit: int | None) -> list[int]:
             return starts(
@@ -247,6 +303,25 @@ class TestWindows:
         assert between(0, None, 2) == [0, 0, 60_000, 60_000]
         assert between(60_001, 1_199_999, None) == [300_000, 300_000]
         assert between(60_000, 300_000, 1) == [60_000, 60_000]
+
+    def test_windows_of_a_partition_that_went_back_are_not_read(self, partitions: PartitionStore) -> None:
+        stored = commit(partitions.claim(0).token, windows=[blob(0)])
+        partitions.commit(stored)
+        seen = partitions.progress(0)
+
+        def read(at_least: Progress) -> int:
+            found = partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0, at_least=at_least)
+            return len(found)
+
+        assert read(seen) == 1
+        for further in (
+            replace(seen, predictions=seen.predictions + 1),
+            replace(seen, labels=seen.labels + 1),
+        ):
+            with pytest.raises(WentBack):
+                read(further)
+        with pytest.raises(WentBack):
+            partitions.windows(3, "fraud", Stream.PREDICTIONS, from_ms=0, at_least=seen)
 
     def test_models_and_streams_have_windows_of_their_own(self, partitions: PartitionStore) -> None:
         errors, other = replace(blob(0), stream=Stream.ERRORS), replace(blob(0), model="fraud-2")
@@ -311,6 +386,15 @@ class TestModelStore:
         assert (claimed.sequence, claimed.state) == (0, None)
         assert models.state("fraud") is None
         assert (models.events("fraud", 9), models.history("fraud", 9)) == ([], [])
+
+    def test_the_heartbeat_sees_another_owner_and_another_sequence(self, models: ModelStore) -> None:
+        token = models.claim("fraud").token
+        models.commit(evaluation(token))
+        assert models.verify([("fraud", token, 1)]) == []
+        assert models.verify([("fraud", token, 0), ("fraud", "other", 1), ("churn", token, 1)]) == [
+            *("fraud", "fraud", "churn")
+        ]
+        assert models.verify([]) == []
 
     def test_each_commit_moves_state_events_history_and_sequence_together(self, models: ModelStore) -> None:
         token = models.claim("fraud").token

@@ -110,7 +110,7 @@ def test_a_positive_class_keeps_the_type_that_it_is_written_with(written: str, l
 @pytest.mark.parametrize(
     ("written", "enabled"), [("false", False), ("off", False), ("no", False), ("on", True), ("{}", True)]
 )
-def test_a_monitor_can_be_switched_with_one_word(written: str, enabled: bool) -> None:  # noqa: FBT001
+def test_a_monitor_can_be_switched_with_one_word(written: str, enabled: bool) -> None:
     model = parse(f"models: {{m: {{task: regression, monitors: {{psi: {written}}}}}}}").models["m"]
     assert model.monitor("psi").enabled is enabled
     assert model.monitor("missing_rate") == MonitorSettings()

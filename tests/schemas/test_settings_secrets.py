@@ -154,7 +154,7 @@ def test_an_error_of_pydantic_itself_shows_no_secret(model: type[Settings], data
         ("client.id", False),
     ],
 )
-def test_a_key_looks_secret_by_its_name(key: str, is_secret: bool) -> None:  # noqa: FBT001
+def test_a_key_looks_secret_by_its_name(key: str, is_secret: bool) -> None:
     assert looks_secret(key) is is_secret
 
 

@@ -48,7 +48,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, bool], 
     make_profile(settings, folder)
     plans = load_plans(settings, folder)
 
-    def replay(seed: int, incident: bool) -> list[AlertEvent]:  # noqa: FBT001 - a column of the table
+    def replay(seed: int, incident: bool) -> list[AlertEvent]:
         paths = (folder / "predictions.jsonl", folder / "labels.jsonl")
         for path, lines in zip(paths, story.events(seed, incident=incident), strict=True):
             path.write_bytes(b"".join(line.value + b"\n" for line in lines))

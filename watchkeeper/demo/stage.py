@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from alerts.kafka_source import AlertSource
-from consumers.kafka_gate import EventSink
+from consumers.kafka_sink import EventSink
 from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_partitions import RedisPartitions

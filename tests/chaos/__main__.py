@@ -18,7 +18,7 @@ from servers.kafka import QUICK_START, LocalKafka
 from servers.kafka_jars import cache_directory, kafka_jars
 
 DURATION_S: Final = 24.0
-PROTOCOLS: Final[tuple[Protocol, ...]] = ("classic",)
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("classic", "consumer")
 """Group protocols to draw from."""
 
 TABLE: Final = Path("chaos-results.md")

@@ -122,7 +122,7 @@ def test_dead_letters_are_the_refused_records_and_no_others() -> None:
 
 
 def test_one_count_that_is_off_by_one_is_seen() -> None:
-    events = generate(StreamSpec(predictions=200))
+    events = generate(StreamSpec(predictions=3_000, label_horizon_s=60.0))
     values = [value for _, value in events.predictions], [value for _, value in events.labels]
     report: Any = recount(*values, RULES)
     counted = report["models"]["fraud"]

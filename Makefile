@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 SEED ?= 1
 RUNS ?= 1
+PREDICTIONS ?= 60000
 UV_VERSION := 0.13.9
 
 help: ## list the targets
@@ -43,8 +44,8 @@ check: lint types test ## what CI asks for
 bench: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## measure; see docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## kill workers at random: make chaos SEED=1 RUNS=3
-	@SEED=$(SEED) RUNS=$(RUNS) $(BIN)/python -m pytest -m chaos $(ARGS)
+chaos: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## kill everything at random and recount: make chaos SEED=1 RUNS=50
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --runs $(RUNS) --predictions $(PREDICTIONS) $(ARGS)
 
 lock: $(VENV)/.stamp-run ## resolve the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -69,6 +69,11 @@ class LocalRedis:
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.url} does not run"
+        return self._process.pid
+
+    @property
     def taken(self) -> str:
         return described(self.url, origin=f"local {self._binary.name}")
 

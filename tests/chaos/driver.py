@@ -1,0 +1,199 @@
+"""One seeded run: send, do harm, wait until all has been taken in, and let the verifier say what is wrong."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from builders.site import PARTITIONS, compare_counts, recount_topics
+from chaos.crew import CLAIMED, FENCED, FENCED_EVALUATION, Crew
+from chaos.follower import Follower
+from chaos.producer import PacedProducer
+from chaos.scene import set_scene
+from chaos.schedule import Plan
+from chaos.stage import Stage
+from chaos.store import ChaosStore
+from chaos.traffic import Traffic, closing_targets_ms, timetable
+from chaos.verifier import (
+    Published,
+    check_alerts,
+    check_dead_letters,
+    check_windows,
+    read_published,
+    summarized,
+)
+from independent.recount import read_topics
+from servers.kafka import LocalKafka
+
+SETTLE_S: Final = 120.0
+"""After the last event and the last fault everything must have been taken in within this time."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to; without faults it has passed."""
+
+    plan: Plan
+    folder: Path
+    log: list[str] = field(default_factory=list)
+    predictions: int = 0
+    labels: int = 0
+    alerts: int = 0
+    repeats: int = 0
+    fenced: int = 0
+    settled_s: float = 0.0
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Run:
+    """One run in a folder of its own.
+
+    Parameters
+    ----------
+    module
+        What the workers run: the product, or `chaos.unfenced`.
+    """
+
+    def __init__(
+        self, plan: Plan, traffic: Traffic, *, kafka: LocalKafka, folder: Path, module: str = "watchkeeper"
+    ) -> None:
+        self._plan = plan
+        self._pause = threading.Event()
+        self.outcome = Outcome(plan, folder)
+        self._events = traffic.events
+        self._traffic = traffic
+        self._store = ChaosStore(folder / "store")
+        self._store.start()
+        self._site = set_scene(
+            folder, kafka.address, self._store.url, profile=traffic.profile, protocol=plan.protocol
+        )
+        self._crew = Crew(self._site.config, draw=random.Random(plan.seed), module=module)
+        self._stage = Stage(self._crew, self._store, kafka)
+        self.outcome.log = self._stage.log
+
+    def run(self) -> Outcome:
+        """Play the run; a worker that dies, or a wait without end, is a fault like a wrong count."""
+        try:
+            self._begin()
+            self._harm()
+            self._settle()
+            self._crew.dismiss_all()
+            self._verify()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next run goes on
+            self.outcome.faults.insert(0, f"{type(error).__name__}: {error}")
+        finally:
+            self._crew.end()
+            self.outcome.fenced = self._crew.lines_with(FENCED) + self._crew.lines_with(FENCED_EVALUATION)
+            self._store.close()
+        return self.outcome
+
+    def _begin(self) -> None:
+        """Start the workers and wait until they have every partition."""
+        for _ in range(self._plan.workers):
+            self._crew.add()
+        deadline = time.monotonic() + SETTLE_S
+        while self._crew.lines_with(CLAIMED) < PARTITIONS:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not every partition was claimed within {SETTLE_S:g} s")
+            self._look_after()
+
+    def _harm(self) -> None:
+        """Send the events and carry out the steps meanwhile."""
+        topics = self._site.topics
+        due = timetable(self._events, self._plan.order, self._plan.duration_s)
+        producer = PacedProducer(
+            due, self._site.kafka, predictions=topics["predictions"], labels=topics["labels"]
+        )
+        producer.start()
+        try:
+            for step in self._plan.steps:
+                while time.monotonic() < producer.began_s + step.at_s:
+                    self._look_after()
+                self._stage.perform(step, began_s=producer.began_s)
+            while not producer.done:
+                self._look_after()
+            producer.join()
+        finally:
+            producer.halt()
+
+    def _look_after(self) -> None:
+        self._crew.supervise()
+        self._pause.wait(0.1)
+
+    def _settle(self) -> None:
+        """Wait until all has been closed, taken in and published."""
+        begun = time.monotonic()
+        targets = {stream: _spelled(ms) for stream, ms in closing_targets_ms(self._events).items()}
+        follower = Follower(self._site.kafka, self._site.topics["alerts"])
+        waiting_for = "anything"
+        while time.monotonic() - begun < SETTLE_S:
+            self._look_after()
+            closed = follower.closed_until(timeout_s=0.4)
+            open_ = [f"{s} is closed until {t}" for s, t in targets.items() if closed.get(s, "") < t]
+            waiting_for = " and ".join(open_) or self._unsettled()
+            if not waiting_for:
+                self.outcome.settled_s = time.monotonic() - begun
+                break
+        else:
+            self.outcome.faults.append(f"after {SETTLE_S:g} s it was still to be seen that {waiting_for}")
+        follower.close()
+
+    def _unsettled(self) -> str:
+        """Say what is not as it must be in the end; empty when all is."""
+        status = self._site.status()
+        taken = [p["next_offsets"] or {"predictions": 0, "labels": 0} for p in status["partitions"]]
+        for topic, sent in (("predictions", self._events.predictions), ("labels", self._events.labels)):
+            if (count := sum(offsets[topic] for offsets in taken)) != len(sent):
+                return f"{len(sent)} {topic} are taken in ({count} were)"
+        fraud = status["models"]["fraud"]
+        letters = sum(p["dead_letters_waiting"] for p in status["partitions"])
+        if letters or fraud["events_waiting"]:
+            return f"the outboxes are empty ({letters} dead letters, {fraud['events_waiting']} events)"
+        return ""
+
+    def _verify(self) -> None:
+        site, topics, outcome = self._site, self._site.topics, self.outcome
+        raw = {
+            (topic, partition, offset): value
+            for topic, partition, offset, _, value in read_topics(
+                site.kafka, [topics["predictions"], topics["labels"]]
+            )
+        }
+        outcome.predictions = sum(topic == topics["predictions"] for topic, _, _ in raw)
+        outcome.labels = len(raw) - outcome.predictions
+        if (outcome.predictions, outcome.labels) != (len(self._events.predictions), len(self._events.labels)):
+            outcome.notes.append("the topics do not hold what was sent: the broker lost or doubled records")
+        published = read_published(read_topics(site.kafka, [topics["alerts"]]))
+        outcome.alerts, outcome.repeats = len(published.alerts), published.repeats
+        outcome.notes += self._notes(published)
+        counts = compare_counts(recount_topics(site), site.status()["models"]["fraud"])
+        letters = check_dead_letters(raw, topics["labels"], read_topics(site.kafka, [topics["letters"]]))
+        for faults in (
+            [f"count {line}" for line in counts],
+            check_alerts(self._traffic.alerts, published),
+            check_windows(self._traffic.windows, published),
+            letters,
+            published.changed,
+        ):
+            outcome.faults += summarized(faults)
+
+    def _notes(self, published: Published) -> list[str]:
+        kinds = sorted(
+            f"{e['data']['kind']}/{e['data']['check']} {e['data']['status']}"
+            for e in published.alerts.values()
+            if e["data"]["kind"].startswith("monitor_")
+        )
+        restarted = (
+            [f"{self._crew.restarted} workers could not start at once"] if self._crew.restarted else []
+        )
+        return kinds + restarted
+
+
+def _spelled(epoch_ms: float) -> str:
+    moment = time.gmtime(epoch_ms / 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", moment)

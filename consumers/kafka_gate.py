@@ -139,6 +139,8 @@ class EventSource:
         if str(properties.get("group.protocol", "classic")).lower() == "classic":
             own |= _CLASSIC
         self._consumer = client_of(Consumer, {**properties, **own})
+        # On the connection that fetches, a question waits behind the fetches in flight, a second and more.
+        self._asker = client_of(Consumer, {**properties, **own})
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             partition_counts(self._consumer, [labels])
         self._consumer.subscribe(
@@ -214,7 +216,7 @@ class EventSource:
         """
         try:
             return {
-                tp.topic: self._consumer.get_watermark_offsets(tp, timeout=METADATA_TIMEOUT_S)
+                tp.topic: self._asker.get_watermark_offsets(tp, timeout=METADATA_TIMEOUT_S)
                 for tp in self._both(partition)
             }
         except KafkaException as error:
@@ -313,6 +315,7 @@ class EventSource:
         """Leave the group."""
         self._closing = True
         self._consumer.close()
+        self._asker.close()
 
 
 def offset_of(message: Message) -> int:

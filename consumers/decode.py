@@ -81,7 +81,7 @@ class BatchDecoder:
         batch = DecodedBatch()
         for model, rows in self._by_model(predictions, decode_prediction, batch.prediction_rejects).items():
             columns = self._predictions(self._plans[model], rows, predictions, batch.prediction_rejects)
-            if len(columns):
+            if columns is not None:
                 batch.predictions[model] = columns
         for model, found in self._by_model(labels, decode_label, batch.label_rejects).items():
             truths = self._labels(self._plans[model], found, labels, batch.label_rejects)
@@ -116,7 +116,7 @@ class BatchDecoder:
         rows: list[tuple[int, PredictionEnvelope]],
         records: Records,
         rejects: list[Rejected],
-    ) -> PredictionColumns:
+    ) -> PredictionColumns | None:
         times = times_ms([event.time for _, event in rows])
         codes = self._answer_codes(plan)
         kept: list[int] = []
@@ -131,6 +131,8 @@ class BatchDecoder:
                 kept.append(place)
             except Reject as error:
                 rejects.append(Rejected(index, Reason(error.reason), str(error), plan.name))
+        if not kept:
+            return None
         events = [rows[place][1] for place in kept]
         index_column = np.array([rows[place][0] for place in kept], dtype=np.int64)
         return self._columns(plan, events, index_column, times[kept], answers)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders.watched import SETTINGS, profile
 
 from consumers.columns import Records
 from consumers.decode import BatchDecoder
@@ -150,3 +151,12 @@ def test_a_long_event_under_a_raised_limit_is_accepted_by_both_decoders() -> Non
 def test_a_model_name_of_a_stranger_is_made_fit_to_be_shown() -> None:
     assert clean_model("fraud\x1b[31m") == "fraud\ufffd[31m"
     assert clean_model("ü" * 500) == "ü" * 128
+
+
+def test_a_batch_in_which_every_prediction_is_refused_is_only_refused() -> None:
+    """A worker died of this: without a single event there were no columns to look cells up in."""
+    plans = {"fraud": plan_model(SETTINGS["binary"], profile("binary"))}
+    event = {**PREDICTION, "model": "fraud", "time": "noon"}
+    batch = BatchDecoder(plans, Interner()).decode(Records([encoded(event)] * 3), Records([]))
+    assert told(batch.prediction_rejects) == [("contract", "fraud")] * 3
+    assert batch.predictions == {}

@@ -145,7 +145,7 @@ class LocalKafka:
         return "".join(f"{name}={value}\n" for name, value in merged.items())
 
     def _format(self) -> None:
-        arguments = ["format", "--cluster-id", self._cluster_id, "--config", str(self._properties)]
+        arguments = ["format", f"--cluster-id={self._cluster_id}", "--config", str(self._properties)]
         command = [*self._java, "kafka.tools.StorageTool", *arguments]
         with self.log.open("ab") as output:
             answer = subprocess.run(

@@ -304,6 +304,7 @@ class JoinWorker:
         now = self._clock()
         passed_s, self._tended_s = now - self._tended_s, now
         seen = self._watch.look()
+        self._stats.waiting_for = "" if seen is not None else "kafka: no broker answers"
         for number, owned in list(self.owned.items()):
             led = seen is not None and number in seen.led
             owned.predictions.look(passed_s, led=led)

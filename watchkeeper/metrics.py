@@ -26,6 +26,7 @@ from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
 from consumers.stats import WorkerStats
 from schemas.errors import Stop
+from schemas.integrity import IntegrityCheck
 from watchkeeper.health import PROGRESS_WITHIN_S, Page, PageServer, health_page, progress_age_s, ready_page
 
 CLOSE_POLL_S: Final = 0.1
@@ -123,6 +124,20 @@ METRICS: Final = (
            _one(lambda w: w.fenced)),
     Metric("watchkeeper_retries_total", "counter", "",
            "Calls repeated because a server did not answer.", (), _one(lambda w: w.retries)),
+    Metric("watchkeeper_healed_total", "counter", "",
+           "Partitions and models whose state was read again because Redis no longer held the one in memory.",
+           (), _one(lambda w: w.healed)),
+    Metric("watchkeeper_lost_records_total", "counter", "",
+           "Records that Kafka no longer had when they were to be read.", (), _one(lambda w: w.lost)),
+    Metric("watchkeeper_integrity_partitions", "gauge", "",
+           "Owned partitions that something is wrong with; each has an alert.", ("check",),
+           lambda r: [((check.value,), r.worker.notices[check.value]) for check in IntegrityCheck]),
+    Metric("watchkeeper_partitions_halted", "gauge", "",
+           "Partitions of ours that are not read because their topic is another one.", (),
+           _one(lambda w: w.halted)),
+    Metric("watchkeeper_waiting", "gauge", "",
+           "1 while a server does not answer and everything waits for it.", (),
+           _one(lambda w: float(bool(w.waiting_for)))),
     Metric("watchkeeper_partitions_owned", "gauge", "",
            "Partitions that this process owns.", (), _one(lambda w: w.owned)),
     Metric("watchkeeper_partitions_behind", "gauge", "",

@@ -41,6 +41,7 @@ from schemas.errors import Retry, Stop
 from schemas.finding import JsonValue
 from schemas.settings import Settings
 from schemas.sink_settings import SlackSink as SlackSettings
+from watchkeeper.liveness import Liveness
 from watchkeeper.policy import integrity_policy, policies
 
 ROLES: Final = ("join", "evaluate", "notify")
@@ -126,6 +127,9 @@ class Service:
         """
         partitions = check_servers(self._settings)
         with ExitStack() as stack:
+            liveness = Liveness(self.stats, stall=self._stalled, clock=time.monotonic)
+            liveness.start()
+            stack.callback(liveness.close)
             if "notify" in self._roles:
                 thread = threading.Thread(target=self._notify, name="notify", daemon=True)
                 thread.start()
@@ -137,6 +141,10 @@ class Service:
                 self._stop.wait()
         if self._failure is not None:
             raise self._failure
+
+    def _stalled(self, error: Stop) -> None:
+        self._failure = error
+        self._stop.set()
 
     def _work(self, stack: ExitStack, partitions: int) -> None:
         gate = connect_redis(self._settings)

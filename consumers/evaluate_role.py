@@ -11,9 +11,9 @@ import structlog
 from consumers.evaluator import ModelEvaluator, Policy
 from consumers.outbox import Outboxes
 from consumers.plan import ModelPlan
+from consumers.source import Callbacks
 from consumers.stats import WorkerStats
 from consumers.store import CommitStatus, ModelStore, PartitionStore
-from consumers.worker import Callbacks
 from schemas.errors import Retry
 
 TURN_S: Final = 1.0

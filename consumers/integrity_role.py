@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from consumers.evaluate_role import home_partition
-from consumers.kafka_topics import TopicsSeen
 from consumers.notices import Notice, Subject, of_all, read_notices
 from consumers.outbox import Outboxes
+from consumers.source import Topics
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore
 from schemas.errors import Retry
 from schemas.finding import Finding, Hysteresis, JsonValue, Kind, Severity, Verdict, WindowSpan
@@ -56,13 +56,6 @@ class IntegrityPolicy(Protocol[BookT]):
 
     def step(self, book: BookT, findings: Sequence[Finding]) -> tuple[BookT, list[bytes]]:
         """Take findings in; returns the new states and the events to publish."""
-
-
-class Watch(Protocol):
-    """What is known of the two topics."""
-
-    def look(self) -> TopicsSeen | None:
-        """Return partitions and leaders, None if no broker answers."""
 
 
 @dataclass(slots=True)
@@ -110,7 +103,7 @@ class IntegrityRole:
         states: ModelStore,
         policy: IntegrityPolicy[Any],
         outboxes: Outboxes,
-        watch: Watch,
+        watch: Topics,
         eviction: Callable[[], dict[str, JsonValue] | None],
         resized: Callable[[int], None],
         clock: Callable[[], float],

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from consumers.claim_checks import Judgement, TopicState, judge_claim
-from consumers.kafka_topics import TopicsSeen
 from consumers.notices import Notice, Subject, encode_notice, field_of, of_all, read_notices
 from consumers.partition import Partition
 from consumers.patience import GivenUp, Patience
 from consumers.plan import ModelPlan
 from consumers.quiet import Quiet
 from consumers.reject_rates import RejectRates
+from consumers.source import PartitionSource, Topics
 from consumers.stats import WorkerStats
 from consumers.store import Claimed, PartitionStore, Position
 from consumers.strays import Strays
@@ -47,32 +47,6 @@ _CLAIM_CHECKS: Final = (
 )
 
 _log = structlog.get_logger("watchkeeper.worker")
-
-
-class PartitionSource(Protocol):
-    """What ownership asks of Kafka."""
-
-    def start(self, partition: int, predictions: int, labels: int) -> None:
-        """Begin to fetch, or fetch again, from these offsets."""
-
-    def halt(self, partition: int) -> None:
-        """Fetch nothing more of a partition that stays assigned."""
-
-    def bounds(self, partition: int) -> dict[str, tuple[int, int]]:
-        """Return first and next offset by topic; raises `Retry`."""
-
-    def committed(self, partition: int) -> dict[str, int]:
-        """Return the witness by topic, -1 for none; raises `Retry`."""
-
-    def witness(self, offsets: Mapping[int, tuple[int, int]]) -> None:
-        """Commit offsets to Kafka without waiting."""
-
-
-class Topics(Protocol):
-    """What is known of the two topics."""
-
-    def look(self) -> TopicsSeen | None:
-        """Return ids, partitions and leaders, None if no broker answers."""
 
 
 @dataclass(slots=True)

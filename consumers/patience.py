@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
+from consumers.source import Pausable
 from consumers.stats import WorkerStats
 from schemas.errors import Retry
 
@@ -14,19 +15,6 @@ RETRY_S: Final = 0.5
 
 _log = structlog.get_logger("watchkeeper.worker")
 ResultT = TypeVar("ResultT")
-
-
-class Pausable(Protocol):
-    """What is fed by Kafka and can be told to wait."""
-
-    def pause(self) -> None:
-        """Fetch nothing until `resume`."""
-
-    def resume(self) -> None:
-        """Fetch again."""
-
-    def keep_alive(self, timeout_s: float) -> None:
-        """Serve the group for a while without taking messages."""
 
 
 class GivenUp(Exception):  # noqa: N818 - not an error: what was waited for is somebody else's now

@@ -29,6 +29,11 @@ class Strays:
     prediction_keys: list[bytes | None] = field(default_factory=list)
     label_keys: list[bytes | None] = field(default_factory=list)
 
+    @property
+    def wants_ids(self) -> bool:
+        """Whether the sample has room for more ids."""
+        return len(self.ids) < SAMPLE_MAX
+
     def take_ids(self, ids: Sequence[bytes], known: Mapping[bytes, bytes], fresh: set[bytes]) -> None:
         """Keep ids of labels that are neither stored nor predicted in the same batch."""
         room = SAMPLE_MAX - len(self.ids)

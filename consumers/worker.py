@@ -7,19 +7,21 @@ what changed, so a batch is never cut in half by a rebalance.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from consumers.columns import DecodedBatch, Records
+from consumers.columns import DecodedBatch
+from consumers.intake import judge_intake, sample_strays
 from consumers.kafka_gate import PartitionMessages, TopicMessages, offset_of
 from consumers.notices import Notice, of_all
 from consumers.outbox import Outboxes
-from consumers.ownership import Owned, Ownership, PartitionSource, Topics
+from consumers.ownership import Owned, Ownership
 from consumers.partition import Applied
-from consumers.patience import GivenUp, Patience, Pausable
+from consumers.patience import GivenUp, Patience
 from consumers.plan import ModelPlan
 from consumers.reject_rates import mostly_undecodable
-from consumers.rejects import Reason, Rejected, dead_letter
+from consumers.rejects import Rejected, dead_letter
+from consumers.source import Callbacks, TopicNames, Topics
 from consumers.stats import WorkerStats
 from consumers.store import Commit, CommitStatus, PartitionStore
 from consumers.stray_search import StraySearch
@@ -36,37 +38,6 @@ large rounds; a round still ends within a fraction of a second, before any revok
 
 
 ResultT = TypeVar("ResultT")
-
-
-class Source(PartitionSource, Pausable, Protocol):
-    """What the worker asks of Kafka: `consumers.kafka_gate.EventSource`."""
-
-    def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
-        """Return the next messages by partition; may call back."""
-
-    def close(self) -> None:
-        """Leave the group."""
-
-
-@dataclass(frozen=True, slots=True)
-class TopicNames:
-    """Names of the topics that a worker reads."""
-
-    predictions: str
-    labels: str
-
-
-class Callbacks(Protocol):
-    """What a source is made with; see `consumers.kafka_gate.EventSource`."""
-
-    def __call__(
-        self,
-        *,
-        on_assign: Callable[[list[int]], None],
-        on_revoke: Callable[[list[int]], None],
-        on_lost: Callable[[list[int]], None],
-    ) -> Source:
-        """Return a member of the group."""
 
 
 class JoinWorker:
@@ -208,7 +179,7 @@ class JoinWorker:
         predictions, labels = messages.predictions.records(), messages.labels.records()
         decoded = state.decode(predictions, labels)
         found = self._insist(owned, lambda: self._store.fetch(state.number, decoded.ids()))
-        self._sample(owned, messages, decoded, found)
+        sample_strays(owned.strays, messages, decoded, found)
         to = (
             messages.predictions.next_offset(state.position.predictions),
             messages.labels.next_offset(state.position.labels),
@@ -218,37 +189,7 @@ class JoinWorker:
         if self._commit(owned, replace(applied.commit, dead_letters=letters)):
             self._stats.predictions += applied.predictions
             self._stats.labels += applied.labels
-            self._rate(owned, decoded, predictions, labels)
-
-    def _sample(
-        self, owned: Owned, messages: PartitionMessages, decoded: DecodedBatch, found: Mapping[bytes, bytes]
-    ) -> None:
-        for model, columns in decoded.labels.items():
-            predicted = decoded.predictions.get(model)
-            owned.strays.take_ids(columns.ids, found, set() if predicted is None else set(predicted.ids))
-        keys = [[m.key() for m in b.messages[:4]] for b in (messages.predictions, messages.labels)]
-        owned.strays.take_keys(*keys)
-
-    def _rate(self, owned: Owned, decoded: DecodedBatch, *records: Records) -> None:
-        """Count what was refused, and tell where it is too much."""
-        accepted: dict[str, int] = {}
-        for columns in (decoded.predictions, decoded.labels):
-            for model, rows in columns.items():
-                accepted[model] = accepted.get(model, 0) + len(rows)
-        rejects = (decoded.prediction_rejects, decoded.label_rejects)
-        owned.rates.take(accepted, [r for both in rejects for r in both])
-        for batch, refused in zip(records, rejects, strict=True):
-            bad = [r.index for r in refused if r.reason is Reason.DECODE]
-            owned.rates.take_bytes(
-                sum(len(value or b"") for value in batch.values),
-                sum(len(batch.values[index] or b"") for index in bad),
-            )
-        for model, recent in owned.rates.models.items():
-            limit = self._plans[model].settings.quarantine_above
-            shares = {"share": round(recent.share, 3), "limit": limit}
-            owned.judge((IntegrityCheck.QUARANTINED, model), recent.above(limit), shares, self._wall_ms)
-            ahead = {"records": int(recent.future)}
-            owned.judge((IntegrityCheck.EVENTS_IN_FUTURE, model), recent.ahead(), ahead, self._wall_ms)
+            judge_intake(owned, self._plans, decoded, (predictions, labels), self._wall_ms)
 
     def _refuse_to_drown(self) -> None:
         share = mostly_undecodable(o.rates for o in self.owned.values())

@@ -79,9 +79,9 @@ BROAD_EXCEPTS: Final = {
 """The outermost loops: over sinks, and of threads, which hand their error to the main one."""
 
 GATE_USERS: Final = {
-    "consumers.kafka_gate": {"consumers.worker"},
+    "consumers.kafka_gate": {"consumers.worker", "consumers.intake", "consumers.source"},
     "consumers.kafka_sink": set(),
-    "consumers.kafka_topics": {"consumers.ownership", "consumers.integrity_role"},
+    "consumers.kafka_topics": {"consumers.source"},
     "consumers.kafka_client": {"consumers.kafka_gate", "consumers.kafka_sink"},
     "consumers.kafka_letters": set[str](),
     "consumers.redis_gate": {"consumers.redis_partitions", "consumers.redis_models"},

@@ -34,8 +34,9 @@ from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
+from consumers.source import Callbacks, TopicNames
 from consumers.stats import WorkerStats
-from consumers.worker import Callbacks, JoinWorker, TopicNames
+from consumers.worker import JoinWorker
 from schemas.alert import AlertEvent
 from schemas.errors import Retry, Stop
 from schemas.finding import JsonValue

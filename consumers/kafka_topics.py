@@ -26,14 +26,14 @@ class TopicsSeen:
     Parameters
     ----------
     ids
-        "predictions id/labels id"; empty where the broker does not tell.
+        "predictions id/labels id"; empty where the broker never tells, None where it did not tell this time.
     predictions, labels
         Number of partitions; 0 for a topic that is not there.
     led
         Partitions for which somebody leads both topics.
     """
 
-    ids: str
+    ids: str | None
     predictions: int
     labels: int
     led: frozenset[int]
@@ -55,7 +55,7 @@ class TopicWatch:
         own |= {key: value for key, value in properties.items() if key in _CLIENT_KEYS_BARE}
         self._admin = AdminClient(own, logger=_log)
         self._names = (predictions, labels)
-        self._ids = ""
+        self._ids: str | None = None
 
     def look(self) -> TopicsSeen | None:
         """Return what the brokers say, None if none answers within a second."""
@@ -71,6 +71,7 @@ class TopicWatch:
 
     def _ask_ids(self, seen: Any) -> None:
         if seen.controller_id not in seen.brokers:  # librdkafka's mock cluster: it would never answer
+            self._ids = ""
             return
         try:
             asked = self._admin.describe_topics(

@@ -179,9 +179,14 @@ class Ownership:
         if not due:
             return
         seen = self._topics.look()
-        ids = "" if seen is None else seen.ids
+        if (
+            seen is None or seen.ids is None
+        ):  # what is written under unknown ids could not be told apart later
+            self.wanted |= dict.fromkeys(due, now + 1.0)
+            return
+        ids = seen.ids
         for number in due:
-            if seen is not None and number >= min(seen.predictions, seen.labels):
+            if number >= min(seen.predictions, seen.labels):
                 self.wanted[number] = now + 1.0  # its twin does not exist: see PARTITION_COUNTS
                 continue
             try:

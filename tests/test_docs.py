@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel
 
 from consumers.fold import COUNTERS
+from consumers.integrity_role import SEVERITIES
 from consumers.plan import plan_model
 from consumers.rejects import Reason
 from consumers.totals import Life
@@ -28,6 +29,7 @@ from schemas import model_parts, monitor_settings, sink_settings
 from schemas.duration import format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.finding import Hysteresis
+from schemas.integrity import IntegrityCheck
 from schemas.kafka_settings import KafkaSettings
 from schemas.model_settings import ModelSettings
 from schemas.redis_settings import RedisSettings
@@ -403,6 +405,11 @@ class TestTables:
         rows = tables(text_of(ROOT / "docs" / "operations.md"))["Dead letters / reason"]
         assert [row[0] for row in rows] == [reason.value for reason in Reason]
         assert all(len(row) == 3 and row[2] for row in rows)
+
+    def test_every_integrity_check_is_explained(self) -> None:
+        rows = tables(text_of(ROOT / "docs" / "reliability.md"))["What is found while running / check"]
+        assert [row[0] for row in rows] == [check.value for check in IntegrityCheck]
+        assert [row[1] for row in rows] == [SEVERITIES[check].value for check in IntegrityCheck]
 
     def test_every_count_is_defined(self) -> None:
         settings = ModelSettings.model_validate({"name": "m", "task": "binary", "positive_class": "yes"})

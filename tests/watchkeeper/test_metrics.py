@@ -17,6 +17,7 @@ from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
 from consumers.stats import WorkerStats
 from schemas.errors import Stop
+from schemas.integrity import IntegrityCheck
 from watchkeeper.metrics import METRICS, MetricsServer, parse_address
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ BUSY = WorkerStats(
     behind=1,
     progress_s=95.0,
     last_error="redis redis://store: no answer",
+    waiting_for="redis redis://store: no answer",
+    healed=13,
+    lost=14,
+    notices=Counter({"quarantined": 15}),
+    halted=16,
 )
 NOTIFIED = NotifierStats(
     delivered={"ops": 10}, retried={"ops": 2}, dead={"chat": 1}, unrouted=11, repeated=12
@@ -93,7 +99,7 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
     assert [name for name, _ in build[0][1]] == ["python", "version"]
     assert told.pop(build[0]) == 1
     assert status == 200
-    assert told == {
+    expected: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {
         ("watchkeeper_events_total", (("topic", "predictions"),)): 1000,
         ("watchkeeper_events_total", (("topic", "labels"),)): 900,
         ("watchkeeper_rejected_total", (("reason", "decode"), ("topic", "predictions"))): 6,
@@ -102,6 +108,12 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_commit_seconds_total", ()): 0.25,
         ("watchkeeper_fenced_total", ()): 2,
         ("watchkeeper_retries_total", ()): 3,
+        ("watchkeeper_healed_total", ()): 13,
+        ("watchkeeper_lost_records_total", ()): 14,
+        **{("watchkeeper_integrity_partitions", (("check", check.value),)): 0 for check in IntegrityCheck},
+        ("watchkeeper_integrity_partitions", (("check", "quarantined"),)): 15,
+        ("watchkeeper_partitions_halted", ()): 16,
+        ("watchkeeper_waiting", ()): 1,
         ("watchkeeper_partitions_owned", ()): 12,
         ("watchkeeper_partitions_behind", ()): 1,
         ("watchkeeper_progress_age_seconds", ()): 0,  # the server began at the clock's 100 s
@@ -119,6 +131,7 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_alert_records_total", (("outcome", "rejected"),)): 2,
         ("watchkeeper_alert_source_errors_total", ()): 22,
     }
+    assert told == expected
 
 
 def test_the_list_is_what_is_exposed_with_type_and_meaning(serving: list[MetricsServer]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from schemas.secret_text import MASK, SecretText, looks_secret
-from schemas.setting_types import FROZEN, ExpectedError, Text, unknown_key
+from schemas.setting_types import FROZEN, ExpectedError, Place, Text, raise_if_any, unknown_key
 
 Property: TypeAlias = str | int | bool | float
 """A value that librdkafka takes."""
@@ -134,19 +134,18 @@ class KafkaSettings(BaseModel):
     def _hold_secrets(cls, properties: dict[str, Property]) -> dict[str, Property]:
         return {key: SecretText(value) if looks_secret(key) else value for key, value in properties.items()}
 
-    @field_validator("properties")
-    @classmethod
-    def _one_protocol(cls, properties: dict[str, Property]) -> dict[str, Property]:
-        protocol = properties.get("group.protocol", "classic")
+    @model_validator(mode="after")
+    def _one_protocol(self) -> Self:
+        protocol = self.properties.get("group.protocol", "classic")
+        problems: list[tuple[Place, str]] = []
         if protocol not in {"classic", "consumer"}:
-            raise ValueError(f'group.protocol: expected classic or consumer, got "{protocol}"')
-        refused = [key for key in _NOT_WITH_CONSUMER if key in properties] if protocol == "consumer" else []
-        if refused:
-            raise ValueError(
-                f"{refused[0]}: with group.protocol consumer the broker sets it "
-                f"(group.consumer.{refused[0]}): remove it"
-            )
-        return properties
+            problems.append((("group.protocol",), f'expected classic or consumer, got "{protocol}"'))
+        for key in _NOT_WITH_CONSUMER if protocol == "consumer" else ():
+            if key in self.properties:
+                text = f"with group.protocol consumer the broker sets it (group.consumer.{key}): remove it"
+                problems.append(((key,), text))
+        raise_if_any(problems)
+        return self
 
     @field_serializer("properties")
     def _mask(self, properties: dict[str, Property]) -> dict[str, Property]:

@@ -157,6 +157,23 @@ def test_a_roll_back_in_a_quiet_topic_heals_by_itself(site: Site, own_redis: Loc
     assert exact(site)
 
 
+def test_a_full_redis_is_waited_for_and_nothing_is_lost(site: Site, own_redis: LocalRedis) -> None:
+    first, second = some(600), generate(traffic(6_000, seed=6))
+    site.produce(first)
+    with Running(site) as worker, redis.Redis.from_url(own_redis.url) as client:
+        worker.read(size(first))
+        client.config_set("maxmemory", str(client.info("memory")["used_memory"] // 2))
+        site.produce(second)
+        PAUSE.wait(5.0)
+        full = site.taken()
+        assert full < size(first) + size(second), "Redis took writes beyond its limit"
+        assert worker.process.poll() is None
+        client.config_set("maxmemory", "0")
+        worker.read(size(first) + size(second))
+    assert worker.code == 0
+    assert exact(site)
+
+
 def test_a_topic_that_was_recreated_is_not_read_and_the_alert_says_so(site: Site, admin: AdminClient) -> None:
     events = some(600)
     site.produce(events)

@@ -201,6 +201,8 @@ BAD = [
     (f"{SOME_MODEL}kafka: {{max_message_bytes: 999}}\n", ["2: kafka.max_message_bytes: expected a number of at least 1000, got 999"]),
     (f"{SOME_MODEL}kafka: {{max_message_bytes: 100000001}}\n", ["2: kafka.max_message_bytes: expected a number of at most 100000000, got 100000001"]),
     (f"{SOME_MODEL}kafka: {{max_message_bytes: 1 MB}}\n", ['2: kafka.max_message_bytes: expected a whole number, got "1 MB"']),
+    (f"{SOME_MODEL}kafka: {{group.protocol: eager}}\n", ['2: kafka.group.protocol: expected classic or consumer, got "eager"']),
+    (f"{SOME_MODEL}kafka: {{group.protocol: consumer, session.timeout.ms: 6000}}\n", ["2: kafka.session.timeout.ms: with group.protocol consumer the broker sets it (group.consumer.session.timeout.ms): remove it"]),
     (f"{SOME_MODEL}kafka: {{client.id: [a]}}\n", ["2: kafka.client.id: expected text, a number, true or false, got a list"]),
     (f"{SOME_MODEL}kafka: {{client.id: '${{HOST}}'}}\n", [f"2: kafka.client.id: {NO_EXPANSION}"]),
     (f"{SOME_MODEL}redis: {{url: localhost}}\n", [f"2: redis.url: {REDIS}"]),

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chaos.driver import Run
-from chaos.schedule import FAULTS, Order, Plan, plan
+from chaos.schedule import FAULTS, HURT_KEYS, Order, Plan, Store, plan
 from chaos.traffic import Traffic
 from servers.kafka import LocalKafka
 
@@ -46,3 +47,11 @@ def test_how_the_topics_lie_to_each_other_changes_no_count_and_no_alert(
     order: Order, broker: LocalKafka, short_traffic: Traffic, tmp_path: Path
 ) -> None:
     assert_nothing_wrong(Run(planned("kill", order=order), short_traffic, kafka=broker, folder=tmp_path))
+
+
+@pytest.mark.parametrize("store", list(HURT_KEYS))
+def test_one_master_of_three_that_goes_back_in_time_changes_no_count_and_no_alert(
+    store: Store, broker: LocalKafka, short_traffic: Traffic, tmp_path: Path
+) -> None:
+    rolled_back = replace(planned("redis rollback"), store=store)
+    assert_nothing_wrong(Run(rolled_back, short_traffic, kafka=broker, folder=tmp_path))

@@ -107,14 +107,18 @@ class Run:
         return self.outcome
 
     def _begin(self) -> None:
-        """Start the workers and wait until they have every partition."""
+        """Start the workers and wait until each has its share of the partitions, so that harm finds them at work."""
         for _ in range(self._plan.workers):
             self._crew.add()
         deadline = time.monotonic() + BEGIN_S
-        while self._crew.lines_with(CLAIMED) < PARTITIONS:
+        while not self._is_shared_out():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not every partition was claimed within {BEGIN_S:g} s")
+                raise TimeoutError(f"the partitions were not shared out within {BEGIN_S:g} s")
             self._look_after()
+
+    def _is_shared_out(self) -> bool:
+        has_each = all(worker.has_logged(CLAIMED) for worker in self._crew.working)
+        return has_each and self._crew.lines_with(CLAIMED) >= PARTITIONS
 
     def _harm(self) -> None:
         """Send the events and carry out the steps meanwhile."""

@@ -29,7 +29,7 @@ models:
     segments: [channel]
 """
 _MEMBERSHIP: Final[dict[Protocol, str]] = {
-    "classic": f"session.timeout.ms: {SESSION_TIMEOUT_S * 1000:.0f}",
+    "classic": f"session.timeout.ms: {SESSION_TIMEOUT_S * 1000:.0f}, heartbeat.interval.ms: 500",
     "consumer": "group.protocol: consumer",
 }
 

@@ -19,7 +19,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from consumers.rejects import Reason
 from schemas.errors import Reject
 
-DEPTH_MAX: Final = 64
+DIGITS_MAX: Final = 310
+"""An integer of more digits is beyond a double, which makes it no number; Python refuses to read a very long one."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -82,9 +83,12 @@ def decode_prediction(data: bytes | None) -> PredictionEnvelope:
     Reject
         Reasons `empty`, `decode` or `contract`; with the model's name where one could be read.
     """
+    if data is None:
+        raise _empty()
     try:
-        event = _prediction.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+        _demand_utf8(data)
+        event = _prediction.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _naming(_slow_prediction, _object(data))
     if bytes(event.features)[:1] not in (b"{", b"n"):  # n as in null
         raise Reject(Reason.CONTRACT, "features: expected an object of name to value", model=event.model)
@@ -93,17 +97,45 @@ def decode_prediction(data: bytes | None) -> PredictionEnvelope:
 
 def decode_label(data: bytes | None) -> LabelEnvelope:
     """Return one ground-truth event; raises `Reject` as `decode_prediction` does."""
+    if data is None:
+        raise _empty()
     try:
-        return _label.decode(data)  # type: ignore[arg-type]  # None raises TypeError below
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+        _demand_utf8(data)
+        return _label.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _naming(_slow_label, _object(data))
 
 
-def _object(data: bytes | None) -> dict[str, Any]:
+def _demand_utf8(data: bytes) -> None:
+    """Raise `UnicodeDecodeError` for what is no UTF-8: msgspec does not look into what it passes over."""
+    if not data.isascii():
+        data.decode("utf-8")
+
+
+def _empty() -> Reject:
+    return Reject(Reason.EMPTY, "expected a JSON object, found no bytes")
+
+
+def read_json(text: str) -> Any:
+    """Read JSON as the standard library does, NaN and Infinity too; an integer beyond a double is infinite.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        It is no JSON, or nested too deeply to be read.
+    """
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= DIGITS_MAX else float(digits)
+
+
+def _object(data: bytes) -> dict[str, Any]:
     if not data:
-        raise Reject(Reason.EMPTY, "expected a JSON object, found no bytes")
+        raise _empty()
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = read_json(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Reject(Reason.DECODE, f"expected a JSON object in UTF-8: {str(error)[:200]}") from error
     if not isinstance(value, dict):
@@ -126,6 +158,8 @@ def _slow_prediction(value: dict[str, Any]) -> PredictionEnvelope:
     value.pop("parsed", None)
     if features is not None and not isinstance(features, dict):
         raise Reject(Reason.CONTRACT, "features: expected an object of name to value")
+    if isinstance(value.get("output"), dict):
+        value["output"] = _named(value["output"], Output)
     event: PredictionEnvelope = _convert(value, PredictionEnvelope)
     event.parsed = features if features is not None else UNSET
     output = event.output
@@ -144,16 +178,17 @@ def _slow_label(value: dict[str, Any]) -> LabelEnvelope:
 
 
 def _convert(value: dict[str, Any], kind: type[Any]) -> Any:
-    for holder in (value, value.get("output")):
-        if isinstance(holder, dict):  # null is the same as absent
-            for name in [name for name, held in holder.items() if held is None]:
-                del holder[name]
     try:
-        event = msgspec.convert(value, kind)
+        event = msgspec.convert(_named(value, kind), kind)
         msgspec.json.encode(event)  # a lone surrogate is text to json and not to UTF-8
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError, OverflowError) as error:
         raise Reject(Reason.CONTRACT, str(error)[:300]) from error
     return event
+
+
+def _named(value: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """Return the fields that the contract names; null is the same as absent, and nobody looks at the others."""
+    return {name: value[name] for name in kind.__struct_fields__ if value.get(name) is not None}
 
 
 def _finite(numbers: list[float | None]) -> None:

@@ -6,7 +6,6 @@ that the struct refuses (NaN, a wrong type, a name that is not listed) is read v
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from consumers.envelope import PredictionEnvelope
+from consumers.envelope import PredictionEnvelope, read_json
 from consumers.interning import UNLISTED_MAX, Interner
 from detectors.layout import PredictionLayout
 from detectors.profile import OUTPUT_PREFIX, NumericColumn
@@ -172,7 +171,7 @@ def _parsed(event: PredictionEnvelope) -> Mapping[str, Any]:
     if event.parsed is not msgspec.UNSET:
         return event.parsed
     try:
-        parsed = json.loads(bytes(event.features))
+        parsed = read_json(bytes(event.features).decode("utf-8"))
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}

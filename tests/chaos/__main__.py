@@ -7,12 +7,13 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from chaos.driver import Outcome, Run
+from chaos.driver import SETTLE_S, Outcome, Run
 from chaos.results import add_row, begin_table, one_line
-from chaos.schedule import Plan, Protocol, draw_plan, plan
+from chaos.schedule import HURT_KEYS, Plan, Protocol, draw_plan, plan
 from chaos.traffic import prepare
 from servers.kafka import QUICK_START, LocalKafka
 from servers.kafka_jars import cache_directory, kafka_jars
@@ -36,7 +37,10 @@ def main() -> int:
     failed = 0
     try:
         for seed in range(parsed.seed, parsed.seed + parsed.runs):
-            outcome = _one(_planned(parsed, seed), parsed, kafka, home)
+            planned = _planned(parsed, seed)
+            if parsed.store == "cluster":
+                planned = replace(planned, store=list(HURT_KEYS)[seed % len(HURT_KEYS)])
+            outcome = _one(planned, parsed, kafka, home)
             failed += bool(outcome.faults)
     finally:
         kafka.close()
@@ -61,7 +65,9 @@ def _one(planned: Plan, parsed: argparse.Namespace, kafka: LocalKafka, home: Pat
     folder.mkdir()
     begun = time.monotonic()
     traffic = prepare(home / "replay", parsed.predictions, seed=planned.seed)
-    outcome = Run(planned, traffic, kafka=kafka, folder=folder, module=parsed.module).run()
+    outcome = Run(
+        planned, traffic, kafka=kafka, folder=folder, module=parsed.module, settle_s=parsed.settle
+    ).run()
     print(one_line(outcome, time.monotonic() - begun), flush=True)
     for line in outcome.notes:
         print(f"    note: {line}")
@@ -83,12 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--predictions", type=int, default=60_000)
     parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds of sending")
+    parser.add_argument("--settle", type=float, default=SETTLE_S, help="seconds for all to be taken in")
     parser.add_argument(
         "--protocol", choices=["classic", "consumer"], help="of the group, instead of a drawn one"
     )
     parser.add_argument("--faults", help="these, with commas between, instead of drawn ones")
     parser.add_argument("--order", default="together", help="with --faults: how the topics lie to each other")
-    parser.add_argument("--module", default="watchkeeper", help="what the workers run")
+    parser.add_argument(
+        "--store", choices=["alone", "cluster"], default="alone",
+        help="a Redis, or a cluster of three of which even seeds hurt one with partitions alone, odd seeds "
+        "the evaluator's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--module", default="watchkeeper", help="what the workers run; chaos.unfenced must miscount"
+    )
     return parser
 
 

@@ -16,7 +16,7 @@ from chaos.producer import PacedProducer
 from chaos.scene import set_scene
 from chaos.schedule import Plan
 from chaos.stage import Stage
-from chaos.store import ChaosStore
+from chaos.store import started_store
 from chaos.traffic import Traffic, closing_targets_ms, timetable
 from chaos.verifier import (
     Published,
@@ -29,8 +29,8 @@ from chaos.verifier import (
 from independent.recount import read_topics
 from servers.kafka import LocalKafka
 
+BEGIN_S: Final = 120.0
 SETTLE_S: Final = 120.0
-"""After the last event and the last fault everything must have been taken in within this time."""
 
 
 @dataclass(slots=True)
@@ -57,20 +57,34 @@ class Run:
     ----------
     module
         What the workers run: the product, or `chaos.unfenced`.
+    settle_s
+        After the last event and the last fault everything must have been taken in within this time.
     """
 
     def __init__(
-        self, plan: Plan, traffic: Traffic, *, kafka: LocalKafka, folder: Path, module: str = "watchkeeper"
+        self,
+        plan: Plan,
+        traffic: Traffic,
+        *,
+        kafka: LocalKafka,
+        folder: Path,
+        module: str = "watchkeeper",
+        settle_s: float = SETTLE_S,
     ) -> None:
+        self._settle_s = settle_s
         self._plan = plan
         self._pause = threading.Event()
         self.outcome = Outcome(plan, folder)
         self._events = traffic.events
         self._traffic = traffic
-        self._store = ChaosStore(folder / "store")
-        self._store.start()
+        self._store = started_store(plan.store, folder / "store")
         self._site = set_scene(
-            folder, kafka.address, self._store.url, profile=traffic.profile, protocol=plan.protocol
+            folder,
+            kafka.address,
+            self._store.url,
+            profile=traffic.profile,
+            protocol=plan.protocol,
+            cluster=plan.store != "alone",
         )
         self._crew = Crew(self._site.config, draw=random.Random(plan.seed), module=module)
         self._stage = Stage(self._crew, self._store, kafka)
@@ -93,14 +107,18 @@ class Run:
         return self.outcome
 
     def _begin(self) -> None:
-        """Start the workers and wait until they have every partition."""
+        """Start the workers and wait until each has its share of the partitions, so that harm finds them at work."""
         for _ in range(self._plan.workers):
             self._crew.add()
-        deadline = time.monotonic() + SETTLE_S
-        while self._crew.lines_with(CLAIMED) < PARTITIONS:
+        deadline = time.monotonic() + BEGIN_S
+        while not self._is_shared_out():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not every partition was claimed within {SETTLE_S:g} s")
+                raise TimeoutError(f"the partitions were not shared out within {BEGIN_S:g} s")
             self._look_after()
+
+    def _is_shared_out(self) -> bool:
+        has_each = all(worker.has_logged(CLAIMED) for worker in self._crew.working)
+        return has_each and self._crew.lines_with(CLAIMED) >= PARTITIONS
 
     def _harm(self) -> None:
         """Send the events and carry out the steps meanwhile."""
@@ -131,7 +149,7 @@ class Run:
         targets = {stream: _spelled(ms) for stream, ms in closing_targets_ms(self._events).items()}
         follower = Follower(self._site.kafka, self._site.topics["alerts"])
         waiting_for = "anything"
-        while time.monotonic() - begun < SETTLE_S:
+        while time.monotonic() - begun < self._settle_s:
             self._look_after()
             closed = follower.closed_until(timeout_s=0.4)
             open_ = [f"{s} is closed until {t}" for s, t in targets.items() if closed.get(s, "") < t]
@@ -140,7 +158,9 @@ class Run:
                 self.outcome.settled_s = time.monotonic() - begun
                 break
         else:
-            self.outcome.faults.append(f"after {SETTLE_S:g} s it was still to be seen that {waiting_for}")
+            self.outcome.faults.append(
+                f"after {self._settle_s:g} s it was still to be seen that {waiting_for}"
+            )
         follower.close()
 
     def _unsettled(self) -> str:

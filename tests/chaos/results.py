@@ -7,7 +7,7 @@ from typing import Final
 
 from chaos.driver import Outcome
 
-HEADINGS: Final = ("seed", "group protocol", "workers", "topics", "what was done", "predictions", "labels",
+HEADINGS: Final = ("seed", "group protocol", "workers", "topics", "Redis", "what was done", "predictions", "labels",
                    "alerts", "repeats", "fenced", "settled after", "result")  # fmt: skip
 
 
@@ -23,6 +23,7 @@ def add_row(path: Path, outcome: Outcome) -> None:
         plan.protocol,
         plan.workers,
         plan.order,
+        plan.store,
         "; ".join(outcome.log),
         f"{outcome.predictions:,}",
         f"{outcome.labels:,}",
@@ -38,7 +39,7 @@ def add_row(path: Path, outcome: Outcome) -> None:
 
 def one_line(outcome: Outcome, took_s: float) -> str:
     plan = outcome.plan
-    what = f"{', '.join(plan.faults)}; {plan.order}; {plan.protocol}"
+    what = f"{', '.join(plan.faults)}; {plan.order}; {plan.protocol}; Redis {plan.store}"
     figures = f"{outcome.alerts} alerts, {outcome.repeats} repeats, {outcome.fenced} fenced, {took_s:.0f} s"
     return f"seed {plan.seed}: {_verdict(outcome)} [{what}] {figures}"
 

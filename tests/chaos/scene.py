@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from builders.site import PARTITIONS, Site
-from chaos.schedule import SESSION_TIMEOUT_S, Protocol
+from chaos.schedule import APP, SESSION_TIMEOUT_S, Protocol
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 TOPIC_READY_S: Final = 30.0
 TOPICS: Final = {"predictions": PARTITIONS, "labels": PARTITIONS, "alerts": 3, "letters": 2}
 _SETTINGS: Final = """\
-app: chaos
+app: {app}
 kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels},
   alerts: {alerts}, dead_letters: {letters}, group: {group}, {membership}}}
-redis: {{url: "{redis}"}}
+redis: {{url: "{redis}", cluster: {cluster}}}
 models:
   fraud:
     task: binary
@@ -29,24 +29,30 @@ models:
     segments: [channel]
 """
 _MEMBERSHIP: Final[dict[Protocol, str]] = {
-    "classic": f"session.timeout.ms: {SESSION_TIMEOUT_S * 1000:.0f}",
+    "classic": f"session.timeout.ms: {SESSION_TIMEOUT_S * 1000:.0f}, heartbeat.interval.ms: 500",
     "consumer": "group.protocol: consumer",
 }
 
 
-def set_scene(folder: Path, kafka: str, redis_url: str, *, profile: Path, protocol: Protocol) -> Site:
+def set_scene(
+    folder: Path, kafka: str, redis_url: str, *, profile: Path, protocol: Protocol, cluster: bool = False
+) -> Site:
     """Create topics and settings in a folder."""
     mark = uuid.uuid4().hex[:8]
     topics = {name: f"{name}-{mark}" for name in TOPICS}
     _create(kafka, {topics[name]: partitions for name, partitions in TOPICS.items()})
     site = Site(folder, kafka, redis_url, topics)
-    write_settings(site, profile=profile, protocol=protocol)
+    write_settings(site, profile=profile, protocol=protocol, cluster=cluster)
     return site
 
 
-def write_settings(site: Site, *, profile: Path, protocol: Protocol = "classic") -> None:
+def write_settings(
+    site: Site, *, profile: Path, protocol: Protocol = "classic", cluster: bool = False
+) -> None:
     text = _SETTINGS.format(
         **site.topics,
+        app=APP,
+        cluster="true" if cluster else "false",
         kafka=site.kafka,
         redis=site.redis,
         group=site.topics["predictions"],

@@ -12,6 +12,15 @@ SESSION_TIMEOUT_S: Final = 6.0
 
 Order: TypeAlias = Literal["together", "labels far ahead", "labels far behind"]
 Protocol: TypeAlias = Literal["classic", "consumer"]
+Store: TypeAlias = Literal["alone", "partitions' master", "evaluator's master"]
+"""What is done to Redis is done to one that is alone, or to one of the three masters of a cluster."""
+
+APP: Final = "chaos"
+HURT_KEYS: Final[dict[Store, str]] = {
+    "partitions' master": f"{{{APP}:1}}m",
+    "evaluator's master": f"{{{APP}:m:fraud}}m",
+}
+"""The master of which key is hurt; that of the first has nothing of the evaluator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,8 @@ class Plan:
         How long the events are sent for.
     workers
         How many worker processes the run begins with.
+    store
+        Which Redis they work on, and to which of a cluster it is done.
     """
 
     seed: int
@@ -41,6 +52,7 @@ class Plan:
     order: Order
     faults: tuple[str, ...]
     steps: tuple[Step, ...]
+    store: Store = "alone"
 
 
 def kill_worker(at_s: float, _: random.Random) -> list[Step]:

@@ -1,4 +1,6 @@
-"""What can happen to a Redis: a crash that loses its last seconds, an old copy put back, emptied, frozen."""
+"""What can happen to a Redis, alone or one of a cluster: a crash that loses its last seconds, an old copy put back,
+emptied, frozen.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from chaos.schedule import HURT_KEYS, Store
+from servers.cluster import LocalCluster
 from servers.redis import LocalRedis, store_binary
 
 SAVE_S: Final = 30.0
@@ -22,29 +26,38 @@ class ChaosStore:
 
     A killed process loses nothing that it has written, because the kernel keeps it. What a machine loses
     that goes down is cut off the file by hand: whatever came after `mark`.
+
+    Parameters
+    ----------
+    server
+        The one that it all befalls; it runs.
+    cluster
+        What it is a node of; the others are left alone.
     """
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir()
-        self._server = LocalRedis(binary=store_binary(), directory=directory, appendonly=True)
-        self._files = directory / "appendonlydir"
-        self._dump = directory / "dump.rdb"
-        self._copy = directory / "copy.rdb"
+    def __init__(self, server: LocalRedis, *, cluster: LocalCluster | None = None) -> None:
+        self._server = server
+        self._cluster = cluster
+        self._files = server.directory / "appendonlydir"
+        self._dump = server.directory / "dump.rdb"
+        self._copy = server.directory / "copy.rdb"
         self._synced: dict[Path, int] = {}
         self._frozen = False
 
     @property
     def url(self) -> str:
-        return self._server.url
+        """Where the workers are told to look."""
+        return self._server.url if self._cluster is None else self._cluster.url
 
     def start(self) -> None:
-        """Start it and return when it has read its data back."""
+        """Start it and return when it has read its data back, and its cluster is whole."""
         self._server.start()
         deadline = time.monotonic() + SAVE_S
-        with redis.Redis.from_url(self.url, socket_timeout=SAVE_S) as client:
+        with self._client() as client:
             while client.info("persistence")["loading"]:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{self.url} was still reading its data after {SAVE_S:g} s")
+                    raise TimeoutError(f"{self._server.url} was still reading its data after {SAVE_S:g} s")
+        self._wait_until_whole()
 
     def mark(self) -> None:
         """Remember how much of the file is taken to be on the disk."""
@@ -61,7 +74,7 @@ class ChaosStore:
         return f"{lost / 1e6:.1f} MB lost"
 
     def copy(self) -> str:
-        with redis.Redis.from_url(self.url, socket_timeout=SAVE_S) as client:
+        with self._client() as client:
             client.save()
         shutil.copyfile(self._dump, self._copy)
         return f"{self._copy.stat().st_size / 1e6:.1f} MB"
@@ -75,7 +88,7 @@ class ChaosStore:
         (self._files / _MANIFEST).write_text(f"file {_BASE} seq 1 type b\n", encoding="utf-8")
 
     def empty(self) -> None:
-        with redis.Redis.from_url(self.url, socket_timeout=SAVE_S) as client:
+        with self._client() as client:
             client.flushall()
 
     def freeze(self) -> None:
@@ -85,8 +98,29 @@ class ChaosStore:
     def thaw(self) -> None:
         os.kill(self._server.pid, signal.SIGCONT)
         self._frozen = False
+        self._wait_until_whole()
 
     def close(self) -> None:
         if self._frozen:
             self.thaw()
-        self._server.stop()
+        (self._cluster or self._server).stop()
+
+    def _wait_until_whole(self) -> None:
+        if self._cluster is not None:
+            self._cluster.wait_until_whole()
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self._server.url, socket_timeout=SAVE_S)
+
+
+def started_store(kind: Store, directory: Path) -> ChaosStore:
+    """Start a Redis, or a cluster of which the master of one key is the one to be hurt."""
+    directory.mkdir()
+    if kind == "alone":
+        server = LocalRedis(binary=store_binary(), directory=directory, appendonly=True)
+        server.start()
+        return ChaosStore(server)
+    settings = {"appendfsync": "everysec"}
+    cluster = LocalCluster(binary=store_binary(), directory=directory, settings=settings)
+    cluster.start()
+    return ChaosStore(cluster.nodes[cluster.node_of(HURT_KEYS[kind])], cluster=cluster)

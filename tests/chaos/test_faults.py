@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chaos.driver import Run
-from chaos.schedule import FAULTS, Order, Plan, plan
+from chaos.driver import Outcome, Run
+from chaos.schedule import FAULTS, HURT_KEYS, Order, Plan, Store, plan
 from chaos.traffic import Traffic
 from servers.kafka import LocalKafka
 
@@ -22,10 +23,11 @@ def planned(fault: str, *, order: Order = "together") -> Plan:
     return plan([fault], seed=1, duration_s=DURATION_S, order=order)
 
 
-def assert_nothing_wrong(run: Run) -> None:
+def assert_nothing_wrong(run: Run) -> Outcome:
     outcome = run.run()
     assert outcome.faults == [], "\n".join([f"kept: {outcome.folder}", *outcome.log, *outcome.faults])
     assert outcome.alerts, "without an alert there is none to miss"
+    return outcome
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if not name.startswith("kafka")])
@@ -46,3 +48,12 @@ def test_how_the_topics_lie_to_each_other_changes_no_count_and_no_alert(
     order: Order, broker: LocalKafka, short_traffic: Traffic, tmp_path: Path
 ) -> None:
     assert_nothing_wrong(Run(planned("kill", order=order), short_traffic, kafka=broker, folder=tmp_path))
+
+
+@pytest.mark.parametrize("store", list(HURT_KEYS))
+def test_one_master_of_three_that_goes_back_in_time_changes_no_count_and_no_alert(
+    store: Store, broker: LocalKafka, short_traffic: Traffic, tmp_path: Path
+) -> None:
+    rolled_back = replace(planned("redis rollback"), store=store)
+    outcome = assert_nothing_wrong(Run(rolled_back, short_traffic, kafka=broker, folder=tmp_path))
+    assert outcome.fenced, "that partitions went back must have been seen"

@@ -132,6 +132,10 @@ def test_one_odd_value_in_a_label_is_judged_alike(path: list[str], value: object
 @example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"\\ud800":1}}')
 @example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"a":"\\ud800"}}')
 @example(b'{"prediction_id":"a","prediction_id":"b","model":"m","time":0,"output":{"score":1}}')
+@example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"extra":"\xff"}')
+@example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"features":{"a":"\xff"}}')
+@example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1},"\\ud800":1}')
+@example(b'{"prediction_id":"a","model":"m","time":0,"output":{"score":1,"\\ud800":1}}')
 @example(b'{"prediction_id":"a","model":"m","time":' + b"9" * 5000 + b"}")
 def test_broken_bytes_are_judged_alike_and_never_raise(data: bytes) -> None:
     event = accepted_by_contract(Prediction, data)

@@ -27,8 +27,12 @@ Values = Iterable[bytes | None]
 Record = tuple[str, int, int, bytes | None, bytes | None]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_MS_MIN, _EPOCH_MS_MAX = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999, as RFC 3339 has
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH_MS_MAX = 7_289_654_399_999  # the end of the year 2200; the first is 1970
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)"
+    r"(?:\.(\d{1,32}))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
 _NOT_POSITIVE = "not positive"  # what a low score says; no JSON text, so it equals no class
 _PROBABILITY_MIN = 1e-15  # keeps log_loss finite for a score of exactly 0 or 1
 _REASONS = ("decode", "contract", "unknown_model")
@@ -57,9 +61,7 @@ class ModelRules:
 
     def class_of(self, raw: object) -> str:
         """Return the JSON text of the class that `raw` spells."""
-        if not isinstance(raw, str | int):  # bool is an int
-            raise RejectedError("contract")
-        text = json.dumps(raw)
+        text = json.dumps(_label(raw))
         names = [name for name, spellings in self.classes.items() if text in map(json.dumps, spellings)]
         return json.dumps(names[0]) if names else text
 
@@ -206,7 +208,7 @@ def _join(prediction: _Prediction, revision: int, content: Content) -> Path:
 def _open_event(value: bytes | None, models: Mapping[str, ModelRules]) -> tuple[dict[str, object], str, str]:
     """Return the event without its null fields, for null means absent, its model and its prediction_id."""
     try:
-        event = json.loads((value or b"").decode("utf-8"))
+        event = json.loads((value or b"").decode("utf-8"), parse_int=_whole)
     except (ValueError, RecursionError) as fault:
         raise RejectedError("decode") from fault
     if not isinstance(event, dict):
@@ -214,9 +216,28 @@ def _open_event(value: bytes | None, models: Mapping[str, ModelRules]) -> tuple[
     model, prediction_id = event.get("model"), event.get("prediction_id")
     if isinstance(model, str) and model not in models:
         raise RejectedError("unknown_model")
-    if isinstance(model, str) and isinstance(prediction_id, str) and 1 <= len(prediction_id) <= 128:
-        return {name: raw for name, raw in event.items() if raw is not None}, model, prediction_id
+    if isinstance(model, str) and 1 <= len(_text(prediction_id)) <= 128:
+        return {name: raw for name, raw in event.items() if raw is not None}, model, str(prediction_id)
     raise RejectedError("contract")
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < 400 else float(digits)  # Python reads no very long ones; infinity
+
+
+def _text(raw: object) -> str:
+    try:
+        if isinstance(raw, str) and raw.encode("utf-8") is not None:  # half of a surrogate pair has no bytes
+            return raw
+    except UnicodeEncodeError as fault:
+        raise RejectedError("contract") from fault
+    raise RejectedError("contract")
+
+
+def _label(raw: object) -> str | int:
+    if isinstance(raw, int) and -(2**63) <= raw < 2**63:  # bool is an int
+        return raw
+    return _text(raw)
 
 
 def _us(seconds: float) -> int:
@@ -224,13 +245,28 @@ def _us(seconds: float) -> int:
 
 
 def _time_us(raw: object) -> int:
-    if isinstance(raw, int) and not isinstance(raw, bool) and _EPOCH_MS_MIN <= raw <= _EPOCH_MS_MAX:
-        return raw * 1000
-    text = raw.upper() if isinstance(raw, str) and _RFC3339.fullmatch(raw) else ""
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        time_ms = raw
+    else:
+        match = _RFC3339.fullmatch(raw.upper()) if isinstance(raw, str) and raw.isascii() else None
+        if match is None:
+            raise RejectedError("contract")
+        time_ms = _text_ms(*match.groups())
+    if 0 <= time_ms <= _EPOCH_MS_MAX:
+        return time_ms * 1000
+    raise RejectedError("contract")
+
+
+def _text_ms(day: str, minute: str, second: str, fraction: str | None, offset: str) -> int:
+    leaps = second == "60"
     try:
-        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+        moment = datetime.fromisoformat(f"{day}T{minute}:{'59' if leaps else second}{offset}")
     except ValueError as fault:
         raise RejectedError("contract") from fault
+    whole_s = (moment - _EPOCH) // timedelta(seconds=1) + leaps
+    if leaps and whole_s % 86_400:
+        raise RejectedError("contract")
+    return whole_s * 1000 + (0 if leaps else int(f"{fraction or ''}000"[:3]))
 
 
 def _is_number(raw: object) -> TypeGuard[int | float]:
@@ -253,25 +289,59 @@ def _feature_fault(raw: object, kind: str) -> str:
 def _read_prediction(event: dict[str, object], rules: ModelRules) -> _Prediction:
     version, status, shadow = event.get("version", "0"), event.get("status", "ok"), event.get("shadow", False)
     features, time_us = event.get("features", {}), _time_us(event.get("time"))
-    if not (isinstance(version, str) and version and isinstance(shadow, bool) and isinstance(features, dict)):
+    if not (isinstance(shadow, bool) and isinstance(features, dict)):
         raise RejectedError("contract")
-    if status not in ("ok", "fallback", "error") or not isinstance(event.get("segments", {}), dict):
+    if status not in ("ok", "fallback", "error"):
         raise RejectedError("contract")
     _number(event.get("weight", 1), least=0)
-    _number(event.get("latency_ms", 0))
-    answer, score = (None, None) if status == "error" else _answer(event.get("output"), rules)
-    measured_as = f"{version}+fallback" if status == "fallback" else version
-    return _Prediction(version, time_us, str(status), shadow, features, answer, score, measured_as)
+    _number(event.get("latency_ms", 0), least=0)
+    _check_asides(event)
+    output = _output(event.get("output", {}))
+    answer, score = (None, None) if status == "error" else _answer(output, rules)
+    measured_as = f"{version}+fallback" if status == "fallback" else str(version)
+    return _Prediction(_text(version), time_us, str(status), shadow, features, answer, score, measured_as)
 
 
-def _answer(output: object, rules: ModelRules) -> tuple[Content, float | None]:
+def _check_asides(event: dict[str, object]) -> None:
+    """Refuse what the contract refuses in fields that no count depends on."""
+    for name in ("error", "trace_id"):
+        _text(event.get(name, ""))
+    if "received_at" in event:
+        _time_us(event["received_at"])
+    segments = event.get("segments", {})
+    if not isinstance(segments, dict):
+        raise RejectedError("contract")
+    for name, raw in segments.items():
+        _text(name)
+        if isinstance(raw, float):
+            _number(raw)
+        elif raw is not None:
+            _label(raw)
+
+
+def _output(raw: object) -> dict[str, object]:
+    if not isinstance(raw, dict):
+        raise RejectedError("contract")
+    output = {name: held for name, held in raw.items() if held is not None}
+    probabilities = output.get("probabilities", {"": 0})
+    if not isinstance(probabilities, dict) or not probabilities:
+        raise RejectedError("contract")
+    for name, share in probabilities.items():
+        _number(share, 0, 1)
+        _text(name)
+    _number(output.get("score", 0), 0, 1)
+    _number(output.get("value", 0))
+    for name in ("label", "decision"):
+        _label(output.get(name, ""))
+    return output
+
+
+def _answer(given: dict[str, object], rules: ModelRules) -> tuple[Content, float | None]:
     """Return the predicted class or value, and for a binary model the positive class's probability."""
-    given = {name: raw for name, raw in output.items() if raw is not None} if isinstance(output, dict) else {}
     if rules.task == "regression":
         return _number(given.get("value")), None
     probabilities = given.get("probabilities", {})
-    if not isinstance(probabilities, dict):
-        raise RejectedError("contract")
+    assert isinstance(probabilities, dict)
     shares = {rules.class_of(name): _number(raw, 0, 1) for name, raw in probabilities.items()}
     label, score = rules.class_of(given["label"]) if "label" in given else None, None
     if rules.task == "binary":
@@ -285,11 +355,13 @@ def _answer(output: object, rules: ModelRules) -> tuple[Content, float | None]:
 
 def _read_label(event: dict[str, object], rules: ModelRules) -> tuple[int, int, Content]:
     revision = event.get("revision", 0)
-    if isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
+    if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision < 2**32:
         raise RejectedError("contract")
     if "prediction_time" in event:
         _time_us(event["prediction_time"])  # only a hint about where to look: sound, and then ignored
     time_us, label, value = _time_us(event.get("time")), event.get("label"), event.get("value")
+    _label("" if label is None else label)
+    _number(0 if value is None else value)
     return time_us, revision, _number(value) if rules.task == "regression" else rules.class_of(label)
 
 

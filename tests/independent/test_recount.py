@@ -177,7 +177,7 @@ NOT_A_PREDICTION = [
     *each("output", {"score": math.nan}, {"score": 1.01}, {"score": -0.1}, {"score": True}, {"score": "0.9"}),
     *each("output", {"probabilities": {"ok": 1}}, {"label": "ok", "probabilities": []}),
     *each("output", {"label": "ok", "probabilities": {"ok": "1"}}, {"label": "ok", "probabilities": {"ok": 2}}),
-    *each("version", 7, ""), *each("status", "fine", 1), *each("shadow", "no", 0), *each("features", [], "x"),
+    *each("version", 7, "\ud800"), *each("status", "fine", 1), *each("shadow", "no", 0), *each("features", [], "x"),
     *each("segments", "web", []), *each("weight", -1, math.inf, "1"), *each("latency_ms", "12", math.nan),
 ]
 NOT_A_LABEL = [

@@ -1,0 +1,39 @@
+"""The same run without the fence must be miscounted, or the other tests of this folder would prove nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from chaos.driver import Run
+from chaos.schedule import plan
+from chaos.traffic import Traffic
+from servers.kafka import LocalKafka
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
+
+DURATION_S = 10.0
+SETTLE_S = 10.0
+"""What has been lost never comes: whatever the control is asked for, it need not wait long."""
+
+COUNT = re.compile(r"count (\S+): expected (\d+), got (\d+)")
+
+
+def test_without_the_fence_labels_whose_predictions_redis_forgot_are_counted_as_orphans(
+    broker: LocalKafka, short_traffic: Traffic, tmp_path: Path
+) -> None:
+    rolled_back = plan(["redis rollback"], seed=1, duration_s=DURATION_S)
+    outcome = Run(
+        rolled_back,
+        short_traffic,
+        kafka=broker,
+        folder=tmp_path,
+        module="chaos.unfenced",
+        settle_s=SETTLE_S,
+    ).run()
+    counts = {m[1]: (int(m[2]), int(m[3])) for line in outcome.faults if (m := COUNT.match(line))}
+    assert "/orphan_labels" in counts, "\n".join([*outcome.log, *outcome.faults])
+    expected, got = counts["/orphan_labels"]
+    assert got > 2 * expected, "an over-count: no label that is read later could undo it"
+    assert outcome.fenced == 0

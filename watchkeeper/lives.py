@@ -26,6 +26,7 @@ def count_waiting(
 ) -> Waiting:
     """Count the predictions without a label, by whether their horizon has passed at `now_ms`.
 
+    Codes that the tables do not know are passed over: the store went back while it was read.
     Entries of one prediction and nothing else, by far the most, are counted by array arithmetic.
     """
     single: list[bytes] = []
@@ -52,7 +53,7 @@ def _count_single(
 ) -> None:
     records = stored_records(entries, PREDICTION)
     time_ms, version = times_of(records), records["version"]
-    for code in np.unique(version).tolist():
+    for code in np.unique(version[version < len(tables.versions)]).tolist():
         plan = plans.get(tables.versions[code][0])
         if plan is not None:
             expired = time_ms[version == code] + plan.horizon_ms < now_ms
@@ -67,13 +68,14 @@ def _count_one(
     now_ms: int,
     found: Counter[tuple[int, bool]],
 ) -> None:
-    plan = plans.get(tables.models[model_of(data)])
+    code = model_of(data)
+    plan = plans.get(tables.models[code]) if code < len(tables.models) else None
     if plan is None:
         return
     entry = decode_entry(data, regression=plan.is_regression)
     for prediction in entry.predictions:
         folded = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
-        if folded.standing is None:
+        if folded.standing is None and prediction.version < len(tables.versions):
             found[prediction.version, prediction.time_ms + plan.horizon_ms < now_ms] += 1
 
 

@@ -157,10 +157,6 @@ class Ownership:
         _log.info("partitions gone", partitions=numbers)
         return offsets
 
-    def ours(self, number: int) -> bool:
-        """Return whether the group still wants us to have a partition."""
-        return number in self.owned or number in self.wanted
-
     def drop(self, number: int, why: str) -> None:
         """Throw a partition's state away, to claim it afresh unless the group takes it from us first."""
         owned = self.owned.pop(number, None)
@@ -179,9 +175,8 @@ class Ownership:
         if not due:
             return
         seen = self._topics.look()
-        if (
-            seen is None or seen.ids is None
-        ):  # what is written under unknown ids could not be told apart later
+        if seen is None or seen.ids is None:
+            # What is written under unknown ids could not be told apart later.
             self.wanted |= dict.fromkeys(due, now + 1.0)
             return
         ids = seen.ids

@@ -185,7 +185,7 @@ class JoinWorker:
             messages.labels.next_offset(state.position.labels),
         )
         applied = state.apply(decoded, found, to=to)
-        letters = self._letters(state.number, applied, messages)
+        letters = self._letters(owned, applied, messages)
         if self._commit(owned, replace(applied.commit, dead_letters=letters)):
             self._stats.predictions += applied.predictions
             self._stats.labels += applied.labels
@@ -208,12 +208,13 @@ class JoinWorker:
             exit_code=1,
         )
 
-    def _letters(self, number: int, applied: Applied, messages: PartitionMessages) -> list[bytes]:
+    def _letters(self, owned: Owned, applied: Applied, messages: PartitionMessages) -> list[bytes]:
         letters: list[bytes] = []
-        topics = self.owned[number].topics.partition("/") if number in self.owned else ("", "", "")
+        number = owned.state.number
+        predictions_id, _, labels_id = owned.topics.partition("/")
         for topic, topic_id, batch, rejects in (
-            (self._names.predictions, topics[0], messages.predictions, applied.prediction_rejects),
-            (self._names.labels, topics[2], messages.labels, applied.label_rejects),
+            (self._names.predictions, predictions_id, messages.predictions, applied.prediction_rejects),
+            (self._names.labels, labels_id, messages.labels, applied.label_rejects),
         ):
             letters += [_letter(topic, topic_id or topic, number, batch, r) for r in rejects]
             for rejected in rejects:

@@ -18,7 +18,7 @@ from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
 from alerts.transitions import Alert, advance, retired, told
 from schemas.alert import AlertType
 from schemas.alert_wire import clean_name, wire_evidence
-from schemas.finding import Finding, Verdict
+from schemas.finding import Finding, Stream, Verdict, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,10 +57,12 @@ class AlertBook:
             (key, alert) for key, alert in sorted(self.entries.items()) if isinstance(alert, Episode)
         )
 
-    @property
-    def firing(self) -> int:
-        """Number of alerts that are firing or recovering."""
-        return len(self.episodes)
+    def firing(self, stream: Stream) -> int:
+        """Return the number of alerts of a stream that are firing or recovering.
+
+        Of one stream, because how the windows of the two interleave is nobody's promise.
+        """
+        return sum(stream_of(episode.subject.kind) is stream for _, episode in self.episodes)
 
 
 def step(

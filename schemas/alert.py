@@ -180,7 +180,8 @@ class WindowCompleteData(_Wire):
     Parameters
     ----------
     findings, firing
-        How many findings the evaluation had, and how many alerts of the model are open after it.
+        How many findings the evaluation had, and how many alerts of the model that this stream of windows
+        decides are open after it.
     """
 
     app: Name

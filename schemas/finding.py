@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -69,6 +69,17 @@ class Stream(StrEnum):
     """Windows by prediction time: features, outputs, service figures."""
     ERRORS = "errors"
     """Windows by label arrival (the later of label time and prediction time)."""
+
+
+ERROR_KINDS: Final = frozenset(
+    {Kind.LABEL_DRIFT, Kind.PERFORMANCE, Kind.CALIBRATION, Kind.VERSION_REGRESSION}
+)
+"""Kinds that are judged on windows by label arrival; all others of a model on windows by prediction time."""
+
+
+def stream_of(kind: Kind) -> Stream:
+    """Return the stream of windows that a kind of trouble is judged on."""
+    return Stream.ERRORS if kind in ERROR_KINDS else Stream.PREDICTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class AlertPolicy:
                 window=AlertWindow.of(span),
                 versions=tuple(closed.versions),
                 findings=closed.findings,
-                firing=after.firing,
+                firing=after.firing(Stream(closed.stream)),
             )
         )
         return after, [*(event.to_json_bytes() for event in events), complete.to_json_bytes()]

@@ -20,7 +20,7 @@ from alerts.lifecycle import Episode, Pending
 from alerts.policy import AlertBook, retire_version, step
 from schemas.alert import AlertEvent, AlertStatus, AlertType
 from schemas.alert_wire import utc_of_ms
-from schemas.finding import Finding, Hysteresis, Kind, Severity, Verdict, WindowSpan
+from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict, WindowSpan
 
 THREE_OF_FIVE = Hysteresis(breaches=3, windows=5, clears=3)
 
@@ -289,7 +289,18 @@ def many(
 
 def test_a_full_book_refuses_new_alerts_and_counts_them() -> None:
     book, events = step(AlertBook(), many(7, hysteresis=ONE_OF_ONE), context=CONTEXT, entries_max=5)
-    assert (book.firing, len(events), book.refused) == (5, 5, 2)
+    assert (book.firing(Stream.PREDICTIONS), len(events), book.refused) == (5, 5, 2)
+
+
+def test_open_alerts_are_counted_by_the_stream_that_decides_them() -> None:
+    """How windows of the two streams interleave differs from run to run; what is published must not."""
+    drift, worse = (
+        finding(0, kind=kind, hysteresis=ONE_OF_ONE) for kind in (Kind.DATA_DRIFT, Kind.PERFORMANCE)
+    )
+    book, _ = step(AlertBook(), [drift], context=CONTEXT)
+    assert (book.firing(Stream.PREDICTIONS), book.firing(Stream.ERRORS)) == (1, 0)
+    book, _ = step(book, [worse], context=CONTEXT)
+    assert (book.firing(Stream.PREDICTIONS), book.firing(Stream.ERRORS)) == (1, 1)
 
 
 def test_a_new_alert_that_fires_takes_the_place_of_the_weakest_pending_one() -> None:

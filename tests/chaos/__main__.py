@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from chaos.driver import SETTLE_S, Outcome, Run
+from chaos.driver import SETTLE_S, Run
+from chaos.outcome import Outcome
 from chaos.results import add_row, begin_table, one_line
 from chaos.schedule import HURT_KEYS, Plan, Protocol, draw_plan, plan
 from chaos.traffic import prepare

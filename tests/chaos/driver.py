@@ -5,49 +5,23 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from builders.site import PARTITIONS, compare_counts, recount_topics
+from builders.site import PARTITIONS
 from chaos.crew import CLAIMED, FENCED, FENCED_EVALUATION, Crew
 from chaos.follower import Follower
+from chaos.outcome import Outcome, judge
 from chaos.producer import PacedProducer
 from chaos.scene import set_scene
 from chaos.schedule import Plan
 from chaos.stage import Stage
 from chaos.store import started_store
 from chaos.traffic import Traffic, closing_targets_ms, timetable
-from chaos.verifier import (
-    Published,
-    check_alerts,
-    check_dead_letters,
-    check_windows,
-    read_published,
-    summarized,
-)
-from independent.recount import read_topics
 from servers.kafka import LocalKafka
 
 BEGIN_S: Final = 120.0
 SETTLE_S: Final = 120.0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to; without faults it has passed."""
-
-    plan: Plan
-    folder: Path
-    log: list[str] = field(default_factory=list)
-    predictions: int = 0
-    labels: int = 0
-    alerts: int = 0
-    repeats: int = 0
-    fenced: int = 0
-    settled_s: float = 0.0
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 class Run:
@@ -97,7 +71,9 @@ class Run:
             self._harm()
             self._settle()
             self._crew.dismiss_all()
-            self._verify()
+            judge(self.outcome, self._site, self._traffic)
+            if self._crew.restarted:
+                self.outcome.notes.append(f"{self._crew.restarted} workers could not start at once")
         except Exception as error:  # noqa: BLE001 - whatever it was, the next run goes on
             self.outcome.faults.insert(0, f"{type(error).__name__}: {error}")
         finally:
@@ -175,43 +151,6 @@ class Run:
         if letters or fraud["events_waiting"]:
             return f"the outboxes are empty ({letters} dead letters, {fraud['events_waiting']} events)"
         return ""
-
-    def _verify(self) -> None:
-        site, topics, outcome = self._site, self._site.topics, self.outcome
-        raw = {
-            (topic, partition, offset): value
-            for topic, partition, offset, _, value in read_topics(
-                site.kafka, [topics["predictions"], topics["labels"]]
-            )
-        }
-        outcome.predictions = sum(topic == topics["predictions"] for topic, _, _ in raw)
-        outcome.labels = len(raw) - outcome.predictions
-        if (outcome.predictions, outcome.labels) != (len(self._events.predictions), len(self._events.labels)):
-            outcome.notes.append("the topics do not hold what was sent: the broker lost or doubled records")
-        published = read_published(read_topics(site.kafka, [topics["alerts"]]))
-        outcome.alerts, outcome.repeats = len(published.alerts), published.repeats
-        outcome.notes += self._notes(published)
-        counts = compare_counts(recount_topics(site), site.status()["models"]["fraud"])
-        letters = check_dead_letters(raw, topics["labels"], read_topics(site.kafka, [topics["letters"]]))
-        for faults in (
-            [f"count {line}" for line in counts],
-            check_alerts(self._traffic.alerts, published),
-            check_windows(self._traffic.windows, published),
-            letters,
-            published.changed,
-        ):
-            outcome.faults += summarized(faults)
-
-    def _notes(self, published: Published) -> list[str]:
-        kinds = sorted(
-            f"{e['data']['kind']}/{e['data']['check']} {e['data']['status']}"
-            for e in published.alerts.values()
-            if e["data"]["kind"].startswith("monitor_")
-        )
-        restarted = (
-            [f"{self._crew.restarted} workers could not start at once"] if self._crew.restarted else []
-        )
-        return kinds + restarted
 
 
 def _spelled(epoch_ms: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from chaos.driver import Outcome
+from chaos.outcome import Outcome
 
 HEADINGS: Final = ("seed", "group protocol", "workers", "topics", "Redis", "what was done", "predictions", "labels",
                    "alerts", "repeats", "fenced", "settled after", "result")  # fmt: skip

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chaos.driver import Outcome, Run
+from chaos.driver import Run
+from chaos.outcome import Outcome
 from chaos.schedule import FAULTS, HURT_KEYS, Order, Plan, Store, plan
 from chaos.traffic import Traffic
 from servers.kafka import LocalKafka

@@ -14,7 +14,7 @@ from servers.kafka import LocalKafka
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
 
 DURATION_S = 10.0
-SETTLE_S = 10.0
+SETTLE_S = 15.0
 """What has been lost never comes: whatever the control is asked for, it need not wait long."""
 
 COUNT = re.compile(r"count (\S+): expected (\d+), got (\d+)")
@@ -32,8 +32,9 @@ def test_without_the_fence_labels_whose_predictions_redis_forgot_are_counted_as_
         module="chaos.unfenced",
         settle_s=SETTLE_S,
     ).run()
+    assert not [line for line in outcome.faults if "are taken in" in line], "it is miscounted, not slow"
     counts = {m[1]: (int(m[2]), int(m[3])) for line in outcome.faults if (m := COUNT.match(line))}
     assert "/orphan_labels" in counts, "\n".join([*outcome.log, *outcome.faults])
     expected, got = counts["/orphan_labels"]
-    assert got > 2 * expected, "an over-count: no label that is read later could undo it"
+    assert got > 2 * expected
     assert outcome.fenced == 0

@@ -134,9 +134,8 @@ class Run:
                 self.outcome.settled_s = time.monotonic() - begun
                 break
         else:
-            self.outcome.faults.append(
-                f"after {self._settle_s:g} s it was still to be seen that {waiting_for}"
-            )
+            for what in filter(None, dict.fromkeys([waiting_for, self._unsettled()])):
+                self.outcome.faults.append(f"after {self._settle_s:g} s it was still to be seen that {what}")
         follower.close()
 
     def _unsettled(self) -> str:

@@ -85,6 +85,13 @@ def test_an_alert_with_other_data_is_seen() -> None:
     assert fault.endswith("differs: /evidence/value: expected 1, got 2")
 
 
+def test_an_alert_about_the_monitor_itself_may_come_again_with_newer_figures() -> None:
+    first, again = (alert(1, kind="monitor_integrity") for _ in range(2))
+    again["data"]["evidence"] = {"value": 2}
+    published = on_topic(first, again)
+    assert (published.changed, published.repeats) == ([], 1)
+
+
 def test_an_id_that_comes_again_with_other_bytes_is_seen() -> None:
     other = alert(1)
     other["data"]["evidence"] = {"value": 2}

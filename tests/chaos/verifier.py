@@ -19,7 +19,9 @@ SHOWN: Final = 8
 """Of each kind of fault, so many are listed one by one."""
 
 MAY_COME: Final = {"monitor_integrity", "monitor_lag"}
-"""Kinds of alert about the monitor itself, which a fault may raise."""
+"""Kinds of alert about the monitor itself, which a fault may raise.
+
+They are about now, so one that is told again after a roll-back keeps its id and may carry newer figures."""
 
 ERROR_KINDS: Final = {"performance", "calibration", "version_regression"}
 """Kinds of alert that are found in windows by label arrival; the others in windows by prediction time."""
@@ -68,7 +70,7 @@ def read_published(records: Iterable[Record]) -> Published:
         group = published.windows if event["type"] == "io.watchkeeper.window_complete" else published.alerts
         if name in bytes_of:
             published.repeats += 1
-            if bytes_of[name] != value:
+            if bytes_of[name] != value and event["data"].get("kind") not in MAY_COME:
                 fault = f"{name} came again at {partition}:{offset} with other bytes"
                 published.changed.append(f"{fault}: {'; '.join(differences(group[name], event))}")
         else:

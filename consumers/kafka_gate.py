@@ -8,7 +8,7 @@ come from the store, never from the group.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -132,6 +132,7 @@ class EventSource:
         self._on_revoke = on_revoke
         self._on_lost = on_lost
         self._started: set[int] = set()
+        self._paused: set[int] = set()
         self._ends: set[tuple[str, int]] = set()
         self._offsets_lost: dict[int, str] = {}
         self._closing = False
@@ -167,6 +168,7 @@ class EventSource:
         started = [number for number in numbers if number in self._started]
         self._started -= set(numbers)
         if not self._closing:  # closing gives everything back by itself, and must not be asked about it
+            self._unpause(started)
             consumer.incremental_unassign([tp for number in started for tp in self._both(number)])
 
     def _both(
@@ -199,6 +201,7 @@ class EventSource:
         """Fetch nothing more of a partition that stays assigned to us."""
         if partition in self._started:
             self._started.discard(partition)
+            self._unpause([partition])
             self._consumer.incremental_unassign(self._both(partition))
         self._forget_ends(partition)
 
@@ -278,11 +281,18 @@ class EventSource:
 
     def pause(self) -> None:
         """Fetch nothing until `resume`; the group is kept by calling `consume`."""
+        self._paused |= self._started
         self._consumer.pause([tp for number in self._started for tp in self._both(number)])
 
     def resume(self) -> None:
         """Fetch again."""
-        self._consumer.resume([tp for number in self._started for tp in self._both(number)])
+        self._unpause(self._paused & self._started)
+
+    def _unpause(self, numbers: Iterable[int]) -> None:
+        """Take the pause off, also before a partition goes: it would still be on when the partition comes back."""
+        paused = self._paused & set(numbers)
+        self._paused -= paused
+        self._consumer.resume([tp for number in paused for tp in self._both(number)])
 
     def keep_alive(self, timeout_s: float) -> None:
         """Serve the group for a while without taking messages; meant for while we are paused."""

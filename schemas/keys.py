@@ -52,12 +52,12 @@ def window(prefix: str, model: str, stream: str, start_ms: int) -> str:
 
 
 def joined_fields(*parts: str) -> str:
-    """Return the hash field of several names, whatever characters they hold.
+    r"""Return the hash field of several names, whatever characters they hold.
 
     Examples
     --------
-    >>> split_fields(joined_fields("7", "a\\x1fb", ""))
-    ['7', 'a\\x1fb', '']
+    >>> split_fields(joined_fields("7", "a\x1fb", ""))
+    ['7', 'a\x1fb', '']
     """
     return FIELD_SEPARATOR.join(map(_escaped, parts))
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check bench chaos lock clean
+.PHONY: help demo test lint types check bench chaos fuzz lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,6 +46,9 @@ bench: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## measure; see docs/performanc
 
 chaos: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## kill everything at random and recount: make chaos SEED=1 RUNS=50
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --runs $(RUNS) --predictions $(PREDICTIONS) $(ARGS)
+
+fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## 100,000 fuzzed messages through a real worker: make fuzz SEED=1
+	@WATCHKEEPER_FUZZ_MESSAGES=100000 WATCHKEEPER_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/e2e/test_fuzz.py $(ARGS)
 
 lock: $(VENV)/.stamp-run ## resolve the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -20,7 +20,7 @@ import redis
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks import measure, pending, workload
+from benchmarks import measure, pending, rebalance, workload
 from benchmarks.measure import Cost
 from benchmarks.workload import Message, Workload
 
@@ -64,7 +64,11 @@ def main() -> None:
     parser.add_argument("--predictions", type=int, default=200_000, help="per row (default 200,000)")
     parser.add_argument("--window", default="1h", help="detection window (default 1h)")
     parser.add_argument("--pending", type=int, metavar="N", help="measure N pending predictions instead")
+    parser.add_argument("--rebalance", action="store_true", help="measure what joining and leaving costs")
     parsed = parser.parse_args()
+    if parsed.rebalance:
+        rebalance.main()
+        return
     if parsed.pending:
         pending.main(parsed.pending)
         return

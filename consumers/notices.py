@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.integrity import ALL_MODELS, IntegrityCheck
-from schemas.keys import joined_fields, split_field
+from schemas.keys import joined_fields, split_fields
 
 TOLD_MS: Final = 20_000
 """A notice stands at least this long, so that the integrity role sees also what heals at once."""
@@ -63,7 +63,7 @@ def read_notices(stored: Mapping[str, bytes]) -> dict[Subject, Notice]:
     """Return stored notices; those of checks that a newer release knows are left out."""
     found: dict[Subject, Notice] = {}
     for name, data in stored.items():
-        check, model = split_field(name)
+        check, model = split_fields(name)
         if check in tuple(IntegrityCheck):
             found[IntegrityCheck(check), model] = msgspec.msgpack.decode(data, type=Notice)
     return found

@@ -13,7 +13,7 @@ from consumers.redis_gate import RedisGate
 from consumers.store import Claimed, Commit, CommitStatus, Position, Progress, WentBack
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
-from schemas.keys import joined_fields, partition_prefix, split_field
+from schemas.keys import joined_fields, partition_prefix, split_fields
 
 BUCKETS_PER_CALL: Final = 256
 """Buckets that are read at a time by somebody who wants all entries."""
@@ -163,7 +163,7 @@ class RedisPartitions:
         blobs = []
         for start, fields in found:
             for name, data in _pairs(fields).items():
-                version, segment = split_field(name)
+                version, segment = split_fields(name)
                 blobs.append(WindowBlob(model, stream, int(start), version, segment, data))
         return blobs
 

@@ -16,7 +16,7 @@ from consumers.windows import ModelWindows
 from detectors.codec import decode_summary
 from detectors.layout import ErrorLayout
 from detectors.summary import Summary
-from schemas.keys import joined_fields, split_field
+from schemas.keys import joined_fields, split_fields
 
 COUNTED = "counters"
 FIGURES = "figures"
@@ -122,14 +122,13 @@ def read_totals(stored: Mapping[str, bytes], plans: Mapping[str, ModelPlan]) -> 
     """Return per model of the settings what the stored fields hold."""
     lives = {model: Life() for model in plans}
     for name, data in stored.items():
-        what, rest = split_field(name)
-        model, version = split_field(rest)
+        what, model, *versions = split_fields(name)
         if model not in plans:
             continue
         if what == COUNTED:
-            lives[model].counters[version] = np.array(msgspec.msgpack.decode(data), dtype=np.int64)
+            lives[model].counters[versions[0]] = np.array(msgspec.msgpack.decode(data), dtype=np.int64)
         elif what == FIGURES:
-            lives[model].figures[version] = decode_summary(plans[model].totals, data)
+            lives[model].figures[versions[0]] = decode_summary(plans[model].totals, data)
         else:
             lives[model].orphans = msgspec.msgpack.decode(data, type=int)
     return lives

@@ -160,6 +160,11 @@ class AdaptiveWindow:
             self._adwin._helper.__setstate__(stored.helper)  # noqa: SLF001 - river offers no other way
 
 
+def load_river() -> None:
+    """Import river now: a process that must not pause for seconds at its first reading does this at its start."""
+    _new_adwin()
+
+
 def _new_adwin() -> Any:
     from river.drift import ADWIN  # noqa: PLC0415 - seconds that only the first reading should cost
 

@@ -26,6 +26,10 @@ from typing import Final
 FIELD_SEPARATOR: Final = "\x1f"
 """Parts version and segment in a window's hash fields, and model and version in the totals'."""
 
+_ESCAPE: Final = "\x1e"
+_SPELLED: Final = {_ESCAPE: _ESCAPE + "0", FIELD_SEPARATOR: _ESCAPE + "1"}
+"""How a name that holds one of the two is written, so that no event can name another's field."""
+
 
 def partition_prefix(app: str, partition: int) -> str:
     """Return what all keys of a partition begin with."""
@@ -48,11 +52,28 @@ def window(prefix: str, model: str, stream: str, start_ms: int) -> str:
 
 
 def joined_fields(*parts: str) -> str:
-    """Return the hash field of several names."""
-    return FIELD_SEPARATOR.join(parts)
+    r"""Return the hash field of several names, whatever characters they hold.
+
+    Examples
+    --------
+    >>> split_fields(joined_fields("7", "a\x1fb", ""))
+    ['7', 'a\x1fb', '']
+    """
+    return FIELD_SEPARATOR.join(map(_escaped, parts))
 
 
-def split_field(field: str) -> tuple[str, str]:
-    """Return the two names of a hash field."""
-    first, _, second = field.partition(FIELD_SEPARATOR)
-    return first, second
+def split_fields(field: str) -> list[str]:
+    """Return the names of a hash field."""
+    return [_plain(part) for part in field.split(FIELD_SEPARATOR)]
+
+
+def _escaped(name: str) -> str:
+    for character, spelled in _SPELLED.items():
+        name = name.replace(character, spelled)
+    return name
+
+
+def _plain(name: str) -> str:
+    for character, spelled in reversed(_SPELLED.items()):
+        name = name.replace(spelled, character)
+    return name

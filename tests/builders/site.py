@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import redis
@@ -85,10 +85,11 @@ class Site:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start_worker(self, roles: str = "join,evaluate") -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self.command("run", "--config", str(self.config), "--roles", roles, "--metrics-address", "off")
-        )
+    def start_worker(
+        self, roles: str = "join,evaluate", *, metrics: str = "off", output: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        options = ("--config", str(self.config), "--roles", roles, "--metrics-address", metrics)
+        return subprocess.Popen(self.command("run", *options), stdout=output, stderr=output)
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("status", "--config", str(self.config), "--json"))
@@ -140,6 +141,13 @@ def wait_until_read(
     pytest.fail(f"read {taken} of {messages} messages in {deadline_s} s")
 
 
+def wait_until_published(site: Site, workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until no dead letter waits in Redis."""
+    while any(partition["dead_letters_waiting"] for partition in site.status()["partitions"]):
+        wait_until_read(site, workers, messages=0)
+        PAUSE.wait(0.2)
+
+
 def unbounded_keys(site: Site) -> list[str]:
     """Return the Redis keys that neither expire nor belong to a kind that is bounded by itself."""
     bounded = re.compile(r"\{e2e:\d+\}([mto]|e:\d+|i:[^:]+:(predictions|errors))|\{e2e:m:fraud\}[moh]")
@@ -179,7 +187,7 @@ def compare_counts(expected: Any, actual: Any) -> list[str]:
         for version, row in model["versions"].items():
             metrics = {
                 k: v
-                for k, v in row["metrics"].items()
+                for k, v in row.get("metrics", {}).items()
                 if k in ("accuracy", "precision", "recall", "f1", "log_loss", "brier")
             }
             versions[version] = {**{n: row[n] for n in names if n in row}, "metrics": metrics}

@@ -156,8 +156,8 @@ def test_partitions_lost_with_the_broker_while_paused_are_read_when_they_come_ba
         for _ in range(2):
             busy.kafka.kill()
             busy.produce(500)
-            began = time.monotonic()
-            until(lambda: not member.given or time.monotonic() > began + 5.0, member.take)
+            for _ in range(50):  # what is queued is still taken, as the worker does
+                member.take()
             member.source.pause()
             until(lambda: not member.given, lambda: member.source.keep_alive(0.2))
             member.source.resume()

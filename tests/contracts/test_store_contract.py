@@ -230,7 +230,7 @@ class TestPartitionCommit:
         assert partitions.totals(0) == {"a\x1fx": b"1", "b\x1fx": b"2", "c\x1fx": b"2"}
 
     def test_names_and_bytes_of_any_kind_come_back_as_they_were(self, partitions: PartitionStore) -> None:
-        odd = blob(60_000, b"\x00\xff\n", version="v\u00fc \x00", segment="channel=\u65e5:{}")
+        odd = blob(60_000, b"\x00\xff\n", version="v\u00fc \x00\x1f\x1e1", segment="channel=\u65e5:{}\x1f")
         stored = commit(
             partitions.claim(0).token, clocks=b"\x00", totals=[("m\x1f\u00fc", b"")], letters=[b"\xfe\x00"]
         )

@@ -16,6 +16,7 @@ from builders.site import (
     compare_counts,
     stop_workers,
     traffic,
+    wait_until_published,
     wait_until_read,
 )
 from confluent_kafka import Producer
@@ -58,11 +59,6 @@ def run_worker(site: Site, messages: int) -> None:
         wait_until_published(site, workers)
     finally:
         assert stop_workers(workers) == [0]
-
-
-def wait_until_published(site: Site, workers: list[Any]) -> None:
-    while any(partition["dead_letters_waiting"] for partition in site.status()["partitions"]):
-        wait_until_read(site, workers, messages=0)
 
 
 def produce_big(site: Site) -> None:

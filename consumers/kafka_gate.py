@@ -43,6 +43,9 @@ _FATAL: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have a leading underscore
 }
+_CLASSIC_DEFAULTS: Final = {"heartbeat.interval.ms": 1000}
+"""A partition on the move waits for the next heartbeat of either side; librdkafka's default is three seconds."""
+
 _OFFSET_LOST: Final = {
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
     KafkaError.OFFSET_OUT_OF_RANGE,
@@ -137,11 +140,14 @@ class EventSource:
         self._offsets_lost: dict[int, str] = {}
         self._closing = False
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
+        defaults: dict[str, Any] = {}
         if str(properties.get("group.protocol", "classic")).lower() == "classic":
             own |= _CLASSIC
-        self._consumer = client_of(Consumer, {**properties, **own})
+            defaults = _CLASSIC_DEFAULTS
+        made_of = {**defaults, **properties, **own}
+        self._consumer = client_of(Consumer, made_of)
         # On the connection that fetches, a question waits behind the fetches in flight, a second and more.
-        self._asker = client_of(Consumer, {**properties, **own})
+        self._asker = client_of(Consumer, made_of)
         if labels is not None:  # known metadata spares the first label fetch a second and a half
             partition_counts(self._consumer, [labels])
         self._consumer.subscribe(

@@ -153,11 +153,11 @@ def size_of_trouble(evidence: Mapping[str, JsonValue]) -> str | None:
     >>> size_of_trouble({"records": 1200, "partitions": [0, 3]})
     '1,200 records, 2 partitions'
     >>> size_of_trouble({"share": 0.62, "limit": 0.5})
-    '62%, limit 50%'
+    '62% of them, limit 50%'
     """
     share, limit = number_in(evidence, "share"), number_in(evidence, "limit")
     if share is not None:
-        return percent(share) if limit is None else f"{percent(share)}, limit {percent(limit)}"
+        return percent(share) if limit is None else f"{percent(share)} of them, limit {percent(limit)}"
     parts = []
     records = number_in(evidence, "records")
     if records is not None:

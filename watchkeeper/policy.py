@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from alerts.book_codec import book_from_bytes, book_to_bytes
@@ -97,8 +98,10 @@ class IntegrityPolicy:
 
 def integrity_policy(settings: Settings, plans: Mapping[str, ModelPlan]) -> IntegrityPolicy:
     """Return the policy for alerts about the monitor itself."""
-    contexts = {name: _context(settings, plan) for name, plan in plans.items()}
-    everything = AlertContext(app=settings.app, reproduce=AlertReproduce(config_hash=config_hash(settings)))
+    # No command: a replay knows nothing of Kafka and Redis.
+    reproduce = AlertReproduce(config_hash=config_hash(settings))
+    contexts = {name: replace(_context(settings, plan), reproduce=reproduce) for name, plan in plans.items()}
+    everything = AlertContext(app=settings.app, reproduce=reproduce)
     return IntegrityPolicy({**contexts, ALL_MODELS: everything})
 
 

@@ -192,7 +192,7 @@ def test_a_models_trouble_names_its_owner_goes_to_its_partition_and_holds_its_ev
     assert place != other_place
     assert about_fraud["source"] == "/models/fraud"
     assert about_fraud["data"]["owner"]["team"] == "payments-ml"
-    assert "62%, limit 50%" in about_fraud["data"]["title"]
+    assert "62% of them, limit 50%" in about_fraud["data"]["title"]
     ground.clear(1, IntegrityCheck.QUARANTINED, "fraud")
     step(ground, role)
     assert role.held == frozenset()

@@ -43,6 +43,9 @@ _FATAL: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have a leading underscore
 }
+_DEFAULTS: Final[dict[str, Any]] = {"topic.metadata.refresh.interval.ms": 30_000}
+"""Partitions that are added are found after this; librdkafka's default is five minutes."""
+
 _CLASSIC_DEFAULTS: Final = {"heartbeat.interval.ms": 1000}
 """A partition on the move waits for the next heartbeat of either side; librdkafka's default is three seconds."""
 
@@ -140,10 +143,10 @@ class EventSource:
         self._offsets_lost: dict[int, str] = {}
         self._closing = False
         own = {**_OWN_SETTINGS, "group.id": group, "error_cb": self._error}
-        defaults: dict[str, Any] = {}
+        defaults = dict(_DEFAULTS)
         if str(properties.get("group.protocol", "classic")).lower() == "classic":
             own |= _CLASSIC
-            defaults = _CLASSIC_DEFAULTS
+            defaults |= _CLASSIC_DEFAULTS
         made_of = {**defaults, **properties, **own}
         self._consumer = client_of(Consumer, made_of)
         # On the connection that fetches, a question waits behind the fetches in flight, a second and more.
@@ -224,6 +227,8 @@ class EventSource:
             If the broker does not answer.
         """
         try:
+            for topic in {tp.topic for tp in self._both(partition)}:  # it may not know new partitions yet
+                self._asker.list_topics(topic, timeout=METADATA_TIMEOUT_S)
             return {
                 tp.topic: self._asker.get_watermark_offsets(tp, timeout=METADATA_TIMEOUT_S)
                 for tp in self._both(partition)

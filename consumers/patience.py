@@ -30,12 +30,22 @@ class Patience:
         Paused meanwhile, and served so that the group keeps us.
     resumed
         Told after each wait.
+    stopping
+        Whether the process shall end: then nobody waits any more, and what is not stored is read again.
     """
 
-    def __init__(self, source: Pausable, stats: WorkerStats, *, resumed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        source: Pausable,
+        stats: WorkerStats,
+        *,
+        resumed: Callable[[], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._source = source
         self._stats = stats
         self._resumed = resumed
+        self._stopping = stopping
 
     def insist(self, call: Callable[[], ResultT], *, ours: Callable[[], bool]) -> ResultT:
         """Return the call's result, however long it takes.
@@ -43,7 +53,7 @@ class Patience:
         Raises
         ------
         GivenUp
-            As soon as `ours` says no between two tries.
+            As soon as `ours` says no between two tries, or the process shall end.
         """
         try:
             return call()
@@ -53,7 +63,7 @@ class Patience:
         try:
             while True:
                 self._source.keep_alive(RETRY_S)
-                if not ours():
+                if self._stopping() or not ours():
                     raise GivenUp
                 try:
                     return call()

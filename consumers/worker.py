@@ -59,6 +59,8 @@ class JoinWorker:
         A topic that is caught up and has been quiet for this long is idle: windows do not wait for it.
     message_bytes_max
         A longer value becomes a dead letter without being looked at.
+    stopping
+        Whether the process shall end: a server that does not answer is not waited for then.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part once
@@ -75,6 +77,7 @@ class JoinWorker:
         wall_ms: Callable[[], int],
         idle_s: float = 10.0,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._plans = plans
         self._names = names
@@ -103,7 +106,7 @@ class JoinWorker:
         self._source = make_source(
             on_assign=self._ownership.assigned, on_revoke=self._revoked, on_lost=self._lost
         )
-        self._patience = Patience(self._source, stats, resumed=self._resumed)
+        self._patience = Patience(self._source, stats, resumed=self._resumed, stopping=stopping)
 
     @property
     def owned(self) -> dict[int, Owned]:
@@ -255,7 +258,10 @@ class JoinWorker:
                 self._ownership.drop(number, "a topic, or its partition, is gone")
             elif seen is not None and seen.ids and owned.topics and seen.ids != owned.topics:
                 self._ownership.drop(number, "a topic has another id than the one that was read")
-        self._ownership.verify(self._patience)
+        try:
+            self._ownership.verify(self._patience)
+        except GivenUp:  # the process ends
+            return
         for owned in list(self.owned.values()):
             self._mark_idle(owned)
         self._strays.look(self.owned, partitions=0 if seen is None else seen.predictions)

@@ -243,6 +243,7 @@ class Service:
             clock=time.monotonic,
             wall_ms=wall_ms,
             idle_s=self._pace.idle_s,
+            stopping=self._stop.is_set,
             message_bytes_max=kafka.max_message_bytes,
         )
 

@@ -68,6 +68,14 @@ def test_what_was_taken_from_us_meanwhile_is_given_up_and_the_rest_goes_on() -> 
     assert (resumed, stats.waiting_for) == (["resumed"], "")
 
 
+def test_a_process_that_shall_end_waits_for_nobody() -> None:
+    source, stats = Source(), WorkerStats()
+    patient = Patience(source, stats, resumed=lambda: None, stopping=lambda: True)
+    with pytest.raises(GivenUp):
+        patient.insist(Server(100).call, ours=lambda: True)
+    assert source.said == ["pause", "serve", "resume"]
+
+
 def test_what_cannot_be_waited_out_is_not() -> None:
     source, _, _, patient = patience()
 

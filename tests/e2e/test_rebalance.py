@@ -23,6 +23,7 @@ def test_the_group_goes_on_while_a_worker_joins_and_leaves(
     site = make_site(tmp_path, kafka_server.address, redis_url, topics, calm=5_000)
     choose_protocol(site, protocol)
     seen = rebalance(site, steady_s=2.0, rate_per_s=600.0)
+    print(protocol, seen)  # noqa: T201 - `pytest -rP` shows the figures of docs/performance.md
     assert seen.moved == PARTITIONS // 2
     assert seen.went_back == []
     assert seen.miscounts == []

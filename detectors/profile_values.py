@@ -19,11 +19,15 @@ from schemas.unicode_text import is_unicode
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Times: TypeAlias = npt.NDArray[np.int64]
 
 MISSING: Final = ""
 """Stands for a missing category; an empty text is a category called `(empty)`."""
 INVALID: Final = "\x00"
 EMPTY: Final = "(empty)"
+
+NO_TIME: Final = int(np.iinfo(np.int64).min)
+"""Stands for the time of a row that has none, or none that can be read."""
 
 NUMBER_TYPES: Final = frozenset({int, float})
 _NONE: Final = type(None)
@@ -92,11 +96,15 @@ class RowBatch:
         Number of rows.
     features
         Values by name, each of n rows; a name that is absent is missing in all of them.
+    time_ms
+        Shape (n,): the time of each row in epoch milliseconds, `NO_TIME` where there is none, in no order; None
+        where the input does not say at all.
     """
 
     n: int
     features: Mapping[str, Values]
     answers: Answers
+    time_ms: Times | None = None
 
 
 def numbers(values: Values) -> Numbers:

@@ -116,7 +116,7 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", metavar="COL", help="column of the true class or number")
     parser.add_argument("--prediction", metavar="COL", help="column of the predicted class or number")
     parser.add_argument("--score", metavar="COL", help="column of the positive class's probability")
-    parser.add_argument("--time", metavar="COL", help="column of the time; it is no feature")
+    parser.add_argument("--time", metavar="COL", help="column of the time, in any order; it is no feature")
     parser.add_argument("--importances", type=Path, metavar="I.json", help="importances of the features")
     parser.add_argument(
         "--compare",

@@ -14,6 +14,7 @@ from detectors.text_types import TextColumn, cell_categories, cell_numbers, cell
 from schemas.errors import Stop
 from watchkeeper.profile_lines import BATCH_ROWS, Advance, LinePlaces, open_input
 from watchkeeper.profile_table import ColumnTypes, TableBatch
+from watchkeeper.profile_times import WrittenTimes
 
 _BATCH_CELLS: Final = 400_000
 
@@ -71,7 +72,21 @@ class CsvTable:
                 for position, cells in enumerate(zip(*rows, strict=True))
                 if self._is_wanted(position)
             }
-            yield TableBatch(len(rows), columns, LinePlaces(self._path, lines))
+            places = LinePlaces(self._path, lines)
+            yield TableBatch(len(rows), columns, places, self._written_times(rows))
+
+    def times(self, advance: Advance) -> Iterator[WrittenTimes]:
+        """Yield the column of the time alone."""
+        for _, rows in self._rows(advance):
+            written = self._written_times(rows)
+            if written is not None:
+                yield written
+
+    def _written_times(self, rows: Rows) -> WrittenTimes | None:
+        if self._types.time is None:
+            return None
+        position = self._header.index(self._types.time)
+        return [row[position] for row in rows]
 
     def _values(self, position: int, cells: Sequence[str]) -> Values:
         name, types, found = self._header[position], self._types, self._column(position)

@@ -72,7 +72,7 @@ def open_rows(
     """Return the rows of an input: Parquet, CSV or JSONL by the file's name, events by their first row.
 
     The readings that must come before the two of the profile happen here: that of the types of a CSV file,
-    and that of the labels.
+    that of a table's times, and that of the labels.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def open_rows(
             f"{path}: --labels goes with prediction events, which have prediction_id, model and features; found a "
             "table: name its column of labels with --label"
         )
-    return TableRows(path, _open_table(settings, path, kind, named, meter), settings, named)
+    return _open_rows(settings, path, kind, named, meter)
 
 
 def _kind(path: Path) -> tuple[str, ...]:
@@ -123,18 +123,28 @@ def _open_events(settings: ModelSettings, path: Path, labels_path: Path | None, 
     return EventRows(path, settings, labels)
 
 
+def _open_rows(
+    settings: ModelSettings, path: Path, kind: tuple[str, ...], named: NamedColumns, meter: Meter
+) -> TableRows:
+    has_times = named.time is not None
+    meter.expect(2 + has_times + (kind == _CSV))
+    rows = TableRows(path, _open_table(settings, path, kind, named, meter), settings, named)
+    if has_times:
+        rows.see_times(meter.advance)
+        meter.end_reading()
+    return rows
+
+
 def _open_table(
     settings: ModelSettings, path: Path, kind: tuple[str, ...], named: NamedColumns, meter: Meter
 ) -> TableReader:
-    meter.expect(2)
     if kind == _JSONL:
-        return JsonlTable(path)
+        return JsonlTable(path, named.time)
     types = column_types(settings, named)
     if kind == _PARQUET:
         from watchkeeper.profile_parquet import ParquetTable  # noqa: PLC0415 - pyarrow takes long to import
 
         return ParquetTable(path, types)
-    meter.expect(3)
     table = CsvTable(path, types, meter.advance)
     meter.end_reading()
     return table

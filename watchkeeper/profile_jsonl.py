@@ -12,6 +12,7 @@ from detectors.profile_build import COLUMNS_MAX
 from schemas.errors import Stop
 from watchkeeper.profile_lines import Advance, LinePlaces, LineTally, batches_of_lines, open_input
 from watchkeeper.profile_table import TableBatch
+from watchkeeper.profile_times import WrittenTimes
 
 _SNIFFED_LINES = 100
 
@@ -67,12 +68,18 @@ class JsonlTable:
     """A JSONL file whose objects are rows; a name that an object lacks is missing in its row.
 
     Lines that are no object are counted and left out, up to one in ten.
+
+    Parameters
+    ----------
+    time
+        The column of the time, if there is one.
     """
 
     names = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, time: str | None) -> None:
         self._path = path
+        self._time = time
         self._tally = LineTally(path)
 
     def warnings(self) -> list[str]:
@@ -93,7 +100,12 @@ class JsonlTable:
                         numbers.append(number)
                     except ValueError as error:
                         self._tally.refuse(number, str(error))
-                yield TableBatch(len(rows), columns_of(rows), LinePlaces(self._path, numbers))
+                times = None if self._time is None else [row.get(self._time) for row in rows]
+                yield TableBatch(len(rows), columns_of(rows), LinePlaces(self._path, numbers), times)
                 advance(opened.progress())
         self._tally.check()
         advance(1.0)
+
+    def times(self, advance: Advance) -> Iterator[WrittenTimes]:
+        """Yield the column of the time alone."""
+        return (batch.time for batch in self.batches(advance) if batch.time is not None)

@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from detectors.profile_values import Numbers, Values
+from consumers.written_times import epoch_ms
+from detectors.profile_values import NO_TIME, Numbers, Values
 from schemas.errors import Stop
 from watchkeeper.profile_lines import BATCH_ROWS, Advance, reason
 from watchkeeper.profile_table import ColumnTypes, TableBatch
+from watchkeeper.profile_times import WrittenTimes
 
 _BATCH_CELLS: Final = 400_000
 _INDEX: Final = "__index_level_"
 """What pandas calls the column of an index without a name."""
+_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_DAY_S: Final = 86_400
 _NO_VALUE: Final = ()
 """Stands for lists, structs and bytes, none of which a profile knows."""
 
@@ -78,15 +83,32 @@ class ParquetTable:
     def batches(self, advance: Advance) -> Iterator[TableBatch]:
         """Yield the rows from the first one on."""
         wanted = [name for name in self.names if name not in self._types.skipped]
-        size = max(min(BATCH_ROWS, _BATCH_CELLS // max(len(wanted), 1)), 1)
+        time = self._types.time
         first = 1
+        for batch in self._stored_batches([*wanted, *self._time_columns()], advance):
+            columns = {name: self._values(name, batch.column(name)) for name in wanted}
+            times = None if time is None else _written_times(batch.column(time))
+            yield TableBatch(batch.num_rows, columns, RowPlaces(self._path, first), times)
+            first += batch.num_rows
+
+    def times(self, advance: Advance) -> Iterator[WrittenTimes]:
+        """Yield the column of the time alone."""
+        for name in self._time_columns():
+            for batch in self._stored_batches([name], advance):
+                yield _written_times(batch.column(name))
+
+    def _time_columns(self) -> list[str]:
+        return [] if self._types.time is None else [self._types.time]
+
+    def _stored_batches(self, wanted: Sequence[str], advance: Advance) -> Iterator[Any]:
+        size = max(min(BATCH_ROWS, _BATCH_CELLS // max(len(wanted), 1)), 1)
+        done = 0
         with self._open() as file:
             try:
                 for batch in file.iter_batches(batch_size=size, columns=wanted, use_threads=False):
-                    columns = {name: self._values(name, batch.column(name)) for name in wanted}
-                    yield TableBatch(batch.num_rows, columns, RowPlaces(self._path, first))
-                    first += batch.num_rows
-                    advance(first / max(file.metadata.num_rows, 1))
+                    yield batch
+                    done += batch.num_rows
+                    advance(done / max(file.metadata.num_rows, 1))
             except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
                 raise self._unreadable(error) from error
         advance(1.0)
@@ -105,6 +127,27 @@ class ParquetTable:
         elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             return [None if is_missing else _NO_VALUE for is_missing in missing.tolist()]
         return [_plain(value) for value in column.to_pylist()]
+
+
+def _written_times(column: Any) -> WrittenTimes:
+    """Return typed times as epoch milliseconds, and everything else as an event would carry it."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return epoch_ms(_integers(column), _PER_SECOND[kind.unit])
+    if pa.types.is_date64(kind):
+        return epoch_ms(_integers(column), 1_000)
+    if pa.types.is_date32(kind):
+        days = _integers(column.cast(pa.int32()))
+        return epoch_ms(np.where(days >= 0, days * _DAY_S, NO_TIME), 1)
+    return [_plain(value) for value in column.to_pylist()]
+
+
+def _integers(column: Any) -> npt.NDArray[np.int64]:
+    """Return a column as integers, `NO_TIME` for null."""
+    whole = column.cast(pa.int64()).fill_null(NO_TIME)
+    return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _plain(value: object) -> object:

@@ -15,6 +15,7 @@ from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.setting_types import nearest
 from watchkeeper.profile_lines import Advance
+from watchkeeper.profile_times import Integers, RowTimes, WrittenTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,14 @@ class TableBatch:
     ----------
     place
         Says where a row of the batch stands.
+    time
+        The column of the time, where one is named.
     """
 
     n: int
     columns: Mapping[str, Values]
     place: Place
+    time: WrittenTimes | None = None
 
 
 class TableReader(Protocol):
@@ -41,6 +45,9 @@ class TableReader(Protocol):
 
     def batches(self, advance: Advance) -> Iterator[TableBatch]:
         """Yield the rows from the first one on; reads the file, and raises `Stop` where it cannot."""
+
+    def times(self, advance: Advance) -> Iterator[WrittenTimes]:
+        """Yield the column of the time alone, in a reading of its own; nothing where none is named."""
 
     def warnings(self) -> list[str]:
         """Return what the last reading found odd, one sentence each."""
@@ -75,6 +82,8 @@ class ColumnTypes:
         Columns whose cells are text even where they look like numbers.
     skipped
         Columns that nobody asks for.
+    time
+        The column of the time, or None; it is skipped as a feature.
     """
 
     numbers: frozenset[str]
@@ -82,6 +91,7 @@ class ColumnTypes:
     answers: frozenset[str]
     texts: frozenset[str]
     skipped: frozenset[str]
+    time: str | None = None
 
 
 def column_types(settings: ModelSettings, named: NamedColumns) -> ColumnTypes:
@@ -98,6 +108,7 @@ def column_types(settings: ModelSettings, named: NamedColumns) -> ColumnTypes:
         answers=frozenset(scores | (said - classes)),
         texts=frozenset(classes if _classes_are_text(settings) else ()),
         skipped=frozenset(ignored | ({named.time} if named.time is not None else set())),
+        time=named.time,
     )
 
 
@@ -126,6 +137,7 @@ class TableRows:
         self._path = path
         self._reader = reader
         self._named = named
+        self._times = None if named.time is None else RowTimes(path, named.time)
         names = ClassNames(settings.classes, settings.positive_class)
         self._rules = AnswerRules(settings.task, names, settings.threshold)
         self._seen: dict[str, None] = dict.fromkeys(reader.names or ())
@@ -142,6 +154,12 @@ class TableRows:
             if name not in self._seen:
                 raise Stop(f"{self._path}: no column {name!r} for {option}; {nearest(name, self._seen)}")
 
+    def see_times(self, advance: Advance) -> None:
+        """Read the column of the time, to find the unit of its numbers before any row is used."""
+        for written in self._reader.times(advance):
+            if self._times is not None:
+                self._times.see(written)
+
     def batches(self, advance: Advance) -> Iterator[RowBatch]:
         """Yield the rows from the first one on.
 
@@ -151,6 +169,8 @@ class TableRows:
             Input that cannot be read or used: file, line or row, and the mend.
         """
         apart = set(self._named.by_option().values())
+        if self._times is not None:
+            self._times.restart()
         for batch in self._reader.batches(advance):
             self._seen.update(dict.fromkeys(batch.columns))
             features = {name: values for name, values in batch.columns.items() if name not in apart}
@@ -160,7 +180,7 @@ class TableRows:
                         f"{self._path}: column {name!r} has the name of an output; name it with --prediction, "
                         "--score or --label, or rename it"
                     )
-            yield RowBatch(batch.n, features, self._answers(batch))
+            yield RowBatch(batch.n, features, self._answers(batch), self._time_ms(batch))
         if self._seen:
             self._check_names()
 
@@ -173,9 +193,14 @@ class TableRows:
             place=batch.place,
         )
 
+    def _time_ms(self, batch: TableBatch) -> Integers | None:
+        if self._times is None or batch.time is None:
+            return None
+        return self._times.read(batch.time, batch.place)
+
     def warnings(self) -> list[str]:
         """Return what the last reading found odd, one sentence each."""
-        return self._reader.warnings()
+        return self._reader.warnings() + (self._times.warnings() if self._times is not None else [])
 
 
 def _answer_column(batch: TableBatch, name: str | None) -> AnswerColumn | None:

@@ -131,3 +131,21 @@ def chi_square_quantile(degrees: npt.ArrayLike, *, alpha: float) -> Floats:
     spread = 2 / (9 * np.maximum(k, 1))
     quantile = k * (1 - spread + normal_quantile(alpha) * np.sqrt(spread)) ** 3
     return np.where(k > 0, quantile, 0.0)
+
+
+def chi_square_lower(degrees: npt.ArrayLike, *, alpha: float) -> Floats:
+    """Return what a chi-square variable stays below with probability `alpha`, elementwise; at least a hair.
+
+    Notes
+    -----
+    By the same transformation as `chi_square_quantile`; for `alpha` of 0.1 within 1 % from eight degrees on.
+
+    Examples
+    --------
+    >>> round(float(chi_square_lower(8, alpha=0.1)), 1)
+    3.5
+    """
+    k = np.asarray(degrees, np.float64)
+    spread = 2 / (9 * np.maximum(k, 1))
+    found: Floats = k * np.maximum(1 - spread - normal_quantile(alpha) * np.sqrt(spread), 0.01) ** 3
+    return found

@@ -48,6 +48,11 @@ class FrequentNames:
             least = sorted(self._counts.values())[excess - 1]
             self._counts = Counter({name: n - least for name, n in self._counts.items() if n > least})
 
+    def most(self) -> list[str]:
+        """Return the names, the most frequent first as far as the counters tell, equals in alphabetical order."""
+        self._take_block()
+        return sorted(self._counts, key=lambda name: (-self._counts[name], name))
+
     def candidates(self) -> list[str]:
         """Return the names that may be among the most frequent, in alphabetical order."""
         self._take_block()

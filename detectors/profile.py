@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from detectors.rhythm import Rhythm, rhythms_from
 from schemas.errors import Stop
 
-FORMAT: Final = "watchkeeper.profile/1"
+FORMAT: Final = "watchkeeper.profile/2"
+_FORMATS: Final = ("watchkeeper.profile/1", FORMAT)
+"""The first form knows nothing of time, of confusions and of score cells."""
 CATEGORIES_MAX: Final = 256
 OUTPUT_PREFIX: Final = "output."
 """Columns of this prefix describe the model's answer (`output.score`, `output.label`, `output.value`)."""
@@ -37,6 +40,9 @@ class NumericColumn:
         Of the finite values; `sd` is 0 for a constant.
     low, high
         The 0.1 and 99.9 % quantiles.
+    rhythms
+        By functional of `detectors.betting.functionals`, and of `missing` and `invalid`; empty for a
+        reference without times.
     """
 
     name: str
@@ -49,6 +55,7 @@ class NumericColumn:
     median: float
     missing: int = 0
     invalid: int = 0
+    rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     type: str = "numeric"
 
     @property
@@ -69,6 +76,9 @@ class CategoricalColumn:
         Rows per category.
     other
         Rows of rarer categories, which at run time count as unseen.
+    rhythms
+        Of the shares of frequent categories (`=NAME`), and of `missing` and `invalid`; empty for a
+        reference without times.
     """
 
     name: str
@@ -77,6 +87,7 @@ class CategoricalColumn:
     other: int = 0
     missing: int = 0
     invalid: int = 0
+    rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     type: str = "categorical"
 
     @property
@@ -108,6 +119,16 @@ class ReferenceProfile:
         Classes seen, most frequent first.
     error_sd
         Standard deviation of a row's loss, for sizing (regression: of the absolute error).
+    importances
+        By feature, 0 or more.
+    timezone
+        The clock whose hours the rhythms' cycles are told by.
+    span_ms
+        Time from the first row to the last; 0 where rows have no time.
+    confusion
+        (predicted class, true class, labelled rows), of classifications.
+    error_rhythms
+        Of being wrong, by true class.
     """
 
     model: str
@@ -119,6 +140,10 @@ class ReferenceProfile:
     classes: tuple[str, ...] = ()
     error_sd: float = 0.0
     importances: Mapping[str, float] = field(default_factory=dict)
+    timezone: str = "UTC"
+    span_ms: int = 0
+    confusion: tuple[tuple[str, str, int], ...] = ()
+    error_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
 
     @property
     def binning_hash(self) -> str:
@@ -167,14 +192,14 @@ def from_json(text: str | bytes, *, source: str) -> ReferenceProfile:
         raw = json.loads(text)
     except ValueError as error:
         raise Stop(f"{source}: expected a reference profile in JSON, but {error}; {mend}") from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if not isinstance(raw, dict) or raw.get("format") not in _FORMATS:
         found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
         raise Stop(f"{source}: expected a profile of format {FORMAT}, found {found!r}; {mend}")
     try:
         profile = _from_content(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Stop(f"{source}: the profile is damaged ({error}); {mend}") from error
-    if raw.get("hash") != profile.content_hash:
+    if raw.get("hash") != _digest({key: value for key, value in raw.items() if key != "hash"}):
         raise Stop(f"{source}: the profile's hash does not match its content (edited or cut off?); {mend}")
     return profile
 
@@ -191,6 +216,10 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         classes=tuple(raw["classes"]),
         error_sd=float(raw["error_sd"]),
         importances={str(k): float(v) for k, v in raw["importances"].items()},
+        timezone=str(raw.get("timezone", "UTC")),
+        span_ms=int(raw.get("span_ms", 0)),
+        confusion=tuple((str(p), str(t), int(n)) for p, t, n in raw.get("confusion", ())),
+        error_rhythms=rhythms_from(raw.get("error_rhythms", {})),
     )
 
 
@@ -198,6 +227,7 @@ def _column(raw: Mapping[str, Any]) -> Column:
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()
     }
+    fields["rhythms"] = rhythms_from(raw.get("rhythms", {}))
     column: Column = NumericColumn(**fields) if raw["type"] == "numeric" else CategoricalColumn(**fields)
     if isinstance(column, NumericColumn):
         if len(column.counts) != len(column.edges) + 1:

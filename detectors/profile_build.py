@@ -11,6 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from detectors.betting.rhythm_fit import Grid
+from detectors.block_sums import TimeSpan
 from detectors.classes import ClassValue
 from detectors.profile import ReferenceProfile
 from detectors.profile_count import CategoryCount, NumericCount
@@ -41,6 +43,8 @@ class ProfileBuilder:
         Of the sample that gives quantiles where a column has more than `sample_max` numbers.
     sample_max
         Largest number of sampled values per column.
+    timezone, seasonality
+        As in the model's settings: the clock of the cycles, and which cycles are looked for.
 
     Notes
     -----
@@ -58,6 +62,8 @@ class ProfileBuilder:
         classes: Mapping[str, Sequence[ClassValue]] | None = None,
         seed: int = 0,
         sample_max: int = 200_000,
+        timezone: str = "UTC",
+        seasonality: str = "auto",
     ) -> None:
         self._model = model
         self._task: Task = task
@@ -65,6 +71,9 @@ class ProfileBuilder:
         self._sample_max = sample_max
         self._random = np.random.default_rng(seed)
         self._scans: dict[str, ColumnScan] = {}
+        self._timezone, self._seasonality = timezone, seasonality
+        self._span = TimeSpan()
+        self._grid: Grid | None = None
         self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
         self._counts: dict[str, NumericCount | CategoryCount] | None = None
         self._oddities: list[str] = []
@@ -81,6 +90,7 @@ class ProfileBuilder:
         """
         keys = self._random.random(batch.n)
         self.rows += batch.n
+        self._span.add(batch.time_ms)
         known = len(self._scans)
         for name, values in batch.features.items():
             rule = self._rules.get(name, FeatureRule())
@@ -111,22 +121,27 @@ class ProfileBuilder:
     def count(self, batch: RowBatch) -> None:
         """Take a batch in, second pass: the same rows in the same order."""
         self._rows_counted += batch.n
-        for name, count in self._started().items():
+        counts = self._started()
+        places = None
+        if self._grid is not None and batch.time_ms is not None:
+            places = self._grid.places(batch.time_ms)
+        for name, count in counts.items():
             values = batch.features.get(name)
             if values is None:
-                count.add_missing(batch.n)
+                count.add_missing(batch.n, places)
             else:
-                count.add(values)
-        self._outputs.count(batch.answers, batch.n)
+                count.add(values, places)
+        self._outputs.count(batch.answers, batch.n, places)
 
     def _started(self) -> dict[str, NumericCount | CategoryCount]:
         """Turn what the first pass saw into bins and candidates, once, and let its samples go."""
         if self._counts is None:
-            self._counts = {name: _column_count(scan) for name, scan in self._scans.items()}
+            self._grid = self._span.grid(zone=self._timezone, seasonality=self._seasonality)
+            self._counts = {name: _column_count(scan, self._grid) for name, scan in self._scans.items()}
             oddities = [scan.oddity() for scan in self._scans.values()]
             self._oddities = [text for text in oddities if text]
             self._scans = {}
-            self._outputs.start()
+            self._outputs.start(self._grid)
         return self._counts
 
     def finish(self, *, importances: Mapping[str, float] | None = None) -> ReferenceProfile:
@@ -154,6 +169,10 @@ class ProfileBuilder:
             classes=self._outputs.classes() if self._task != "regression" else (),
             error_sd=quality.error_sd,
             importances=dict(importances or {}),
+            timezone=self._timezone,
+            span_ms=self._span.length_ms,
+            confusion=quality.confusion(),
+            error_rhythms=quality.rhythms(),
         )
 
     def warnings(self) -> list[str]:
@@ -171,7 +190,7 @@ class ProfileBuilder:
         return found + self._outputs.warnings()
 
 
-def _column_count(scan: ColumnScan) -> NumericCount | CategoryCount:
+def _column_count(scan: ColumnScan, grid: Grid | None) -> NumericCount | CategoryCount:
     if scan.type == "categorical":
-        return CategoryCount(scan.name, scan.candidates())
-    return NumericCount(scan.name, scan.sample.ordered(), scan.largest)
+        return CategoryCount(scan.name, scan.candidates(), scan.frequent.most(), grid)
+    return NumericCount(scan.name, scan.sample.ordered(), scan.largest, grid)

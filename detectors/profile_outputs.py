@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
+from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
 from detectors.profile import OUTPUT_PREFIX, Column
 from detectors.profile_count import CategoryCount, NumericCount
 from detectors.profile_quality import Quality
 from detectors.profile_scan import ColumnScan
-from detectors.profile_values import Answers, Floats, Numbers
+from detectors.profile_values import Answers, Floats, Numbers, Times
 from schemas.errors import Stop
 from schemas.monitor_settings import Task
 
@@ -89,28 +90,36 @@ class OutputColumns:
         value = answers.value if answers.measured is None else answers.value[answers.measured]
         return Numbers(value, np.isnan(value))
 
-    def start(self) -> None:
-        """Turn what the first pass saw into bins and classes."""
+    def start(self, grid: Grid | None = None) -> None:
+        """Turn what the first pass saw into bins and classes; `grid` has the blocks of time for rhythms."""
         self._names = ClassNames(self._settings_classes, self._positive, self._known())
-        self.quality = Quality(self._task, self._names)
+        frequent = [name for name, _ in self._true.most_common()]
+        self.quality = Quality(self._task, self._names, grid=grid, classes=frequent)
         if self._has_value:
-            self._value_count = NumericCount(self._scan.name, self._scan.sample.ordered(), self._scan.largest)
+            self._value_count = NumericCount(
+                self._scan.name, self._scan.sample.ordered(), self._scan.largest, grid
+            )
         if self._predicted is not None:
-            self._label_count = CategoryCount(LABEL, {self._named(name) for name in self._predicted})
+            frequent = [self._named(name) for name, _ in self._predicted.most_common()]
+            self._label_count = CategoryCount(LABEL, set(frequent), frequent, grid)
 
-    def count(self, answers: Answers, n: int) -> None:
-        """Take `n` rows in, second pass."""
+    def count(self, answers: Answers, n: int, places: Times | None = None) -> None:
+        """Take `n` rows in, second pass; `places`, shape (n,), are their blocks of time."""
+        own_places = places
+        if places is not None and answers.measured is not None:
+            own_places = places[answers.measured]
         own_n = n if answers.measured is None else int(answers.measured.sum())
         if answers.predicted is not None:
             # The negative class has its name only since all classes have been seen.
             predicted = [None if name is None else self._named(name) for name in answers.predicted]
             answers = replace(answers, predicted=predicted)
         if self._label_count is not None:
-            self._label_count.add(_own_names(answers) if answers.predicted is not None else [None] * own_n)
+            names = _own_names(answers) if answers.predicted is not None else [None] * own_n
+            self._label_count.add(names, own_places)
         if self._value_count is not None:
             value = self._own_value(answers)
-            self._value_count.add([None] * own_n if value is None else value)
-        self.quality.add(answers)
+            self._value_count.add([None] * own_n if value is None else value, own_places)
+        self.quality.add(answers, places)
 
     def columns(self) -> list[Column]:
         """Return the outputs' columns: the value or score, then the label."""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from detectors import exact
+from detectors.betting.rhythm_fit import Grid
+from detectors.block_sums import BlockSums
 from detectors.classes import ClassNames
 from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, ErrorLayout
 from detectors.metrics import error_counts, metrics_of
-from detectors.profile_values import Answers, Floats, Mask
+from detectors.profile_values import Answers, Floats, Mask, Times
 from detectors.rank_counts import RankCounts
+from detectors.rhythm import Rhythm
 from detectors.summary import Summary
 from schemas.monitor_settings import Task
+
+RHYTHMS_MAX: Final = 8
+"""True classes whose errors are bet on one by one."""
 
 PROBABILITY_MIN: Final = 1e-15
 """Probabilities are kept this far from 0 and 1 in the log loss, as in the metrics of a stream."""
@@ -29,23 +36,32 @@ class Quality:
     ----------
     names
         Decides which answers are right.
+    grid
+        Blocks of time for the rhythms of errors; None where rows have no time.
+    classes
+        True classes, most frequent first; the first ones have rhythms.
     """
 
-    def __init__(self, task: Task, names: ClassNames) -> None:
+    def __init__(
+        self, task: Task, names: ClassNames, *, grid: Grid | None = None, classes: Sequence[str] = ()
+    ) -> None:
         self._task = task
         self._names = names
         self._summary = Summary.empty(ErrorLayout(task, TOTAL_SCORE_BINS))
         self._ranks = RankCounts()
         self.labelled = 0
+        watched = [] if grid is None else classes[:RHYTHMS_MAX]
+        self._wrong = {name: BlockSums(grid, 1) for name in watched if grid is not None}
 
-    def add(self, answers: Answers) -> None:
-        """Take rows in."""
+    def add(self, answers: Answers, places: Times | None = None) -> None:
+        """Take rows in; `places`, shape (n,), are their blocks of time."""
         if self._task == "regression":
             self._add_numbers(answers)
         elif answers.truth is not None:
-            self._add_classes(answers, np.array([name is not None for name in answers.truth], dtype=np.bool_))
+            known = np.array([name is not None for name in answers.truth], dtype=np.bool_)
+            self._add_classes(answers, known, places)
 
-    def _add_classes(self, answers: Answers, known: Mask) -> None:
+    def _add_classes(self, answers: Answers, known: Mask, places: Times | None) -> None:
         self.labelled += int(known.sum())
         truth, predicted = answers.truth, answers.predicted
         if truth is None or predicted is None:
@@ -60,9 +76,25 @@ class Quality:
             right[place] = self._names.same(*pair)
         self._summary.vector[_N] += len(rows)
         self._summary.vector[_WRONG] += int((~right).sum())
+        if places is not None:
+            self._add_blocks([truth[row] for row in rows.tolist()], places[rows], ~right)
         if answers.value is not None:
             positive = np.array([truth[row] == self._names.positive for row in rows.tolist()], dtype=np.bool_)
             self._add_scores(answers.value[rows], positive if self._task == "binary" else right)
+
+    def _add_blocks(self, truth: Sequence[str | None], places: Times, wrong: Mask) -> None:
+        for name, sums in self._wrong.items():
+            own = np.array([other == name for other in truth], dtype=np.bool_)
+            sums.add(places[own], wrong[own, None].astype(np.float64))
+
+    def confusion(self) -> tuple[tuple[str, str, int], ...]:
+        """Return (predicted class, true class, rows) of what was labelled, in order of the names."""
+        return tuple((p, t, n) for (p, t), n in sorted(self._summary.pairs.items()))
+
+    def rhythms(self) -> dict[str, Rhythm]:
+        """Return the rhythm of being wrong, by true class."""
+        found = {name: sums.rate_rhythm(0) for name, sums in self._wrong.items()}
+        return {name: rhythm for name, rhythm in found.items() if rhythm is not None}
 
     def _add_scores(self, score: Floats, true: Mask) -> None:
         """Count scores; `true` says whether what the score is the probability of came true."""

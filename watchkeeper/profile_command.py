@@ -65,6 +65,8 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         positive=settings.positive_class,
         classes=settings.classes,
         feature_rules=settings.features,
+        timezone=settings.timezone,
+        seasonality=settings.seasonality,
     )
     for batch in rows.batches(meter.advance):
         with _about(input_path):

@@ -64,7 +64,7 @@ def test_a_text_that_was_cut_off_is_refused(cut: int) -> None:
         from_json(a_profile().to_json()[:cut], source="p.json")
 
 
-@pytest.mark.parametrize("text", ["[]", "3", '"x"', "{}", '{"format": "watchkeeper.profile/2"}', "null"])
+@pytest.mark.parametrize("text", ["[]", "3", '"x"', "{}", '{"format": "watchkeeper.profile/3"}', "null"])
 def test_json_that_is_no_profile_is_refused(text: str) -> None:
     with pytest.raises(Stop, match="expected a profile of format"):
         from_json(text, source="p.json")

@@ -1,0 +1,118 @@
+"""How much more sums vary than those of independent events would: bursts, inertia, unknown slow movements.
+
+Log evidence is divided by this inflation, which is what makes a bet on dependent events fair again to
+second order. It depends on how long a bet has to wait: a big bet is decided within minutes, and what happens
+over days does not touch it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.bounds import chi_square_lower, chi_square_quantile
+from detectors.rhythm import BET_SIZES
+
+Floats = npt.NDArray[np.float64]
+
+GROUPS_MIN: Final = 8
+"""A scale is judged by at least so many blocks of it."""
+SURE_ALPHA: Final = 0.01
+"""An inflation is taken up when independent events would show it with at most this probability."""
+BOUND_ALPHA: Final = 0.1
+"""What is taken up is the upper bound at this level."""
+WANDER_SDS: Final = 3.0
+"""Slower movements are heeded where so many standard deviations of them would feed a bet."""
+LOG_EVIDENCE: Final = 19.0
+"""About the log evidence that an alarm needs (see `budget`); sets how long a bet waits."""
+REHEARSAL: Final = 10.0
+"""Over the reference no bet may come to more than this many times what it may by chance, on average."""
+_STEP: Final = 1.15
+_STEPS_MAX: Final = 60
+
+
+def inflations(sums: Floats, n: Floats, *, variance: float, sd: float, parameters: int = 0) -> Floats:
+    """Return the inflation of every bet, shape (2 * sizes,): bets on more, then on less.
+
+    Parameters
+    ----------
+    sums
+        Shape (blocks,): sums of the functional less its cycle in successive blocks of equal length.
+    n
+        Shape (blocks,): events in each.
+    variance
+        Of one event, about the cycle.
+    sd
+        Standard deviation that sizes of bets refer to.
+    parameters
+        Numbers of the cycle that were estimated from these blocks.
+    """
+    steps = _steps(sums, n, variance, parameters)
+    per_block = float(n.sum()) / len(n)
+    bets = np.concatenate([np.array(BET_SIZES), -np.array(BET_SIZES)]) / sd
+    found = np.array([_inflation(abs(bet), variance, per_block, steps) for bet in bets.tolist()])
+    there = n > 0
+    return _rehearsed(found, bets, sums[there], n[there], variance)
+
+
+def _steps(sums: Floats, n: Floats, variance: float, parameters: int) -> list[tuple[int, float]]:
+    """Return (blocks, inflation) where the inflation rises with the length of what is summed."""
+    level = 1.0
+    steps: list[tuple[int, float]] = []
+    length = 1
+    while len(sums) // length >= GROUPS_MIN:
+        groups = len(sums) // length
+        grouped = sums[: groups * length].reshape(groups, length).sum(axis=1)
+        sizes = n[: groups * length].reshape(groups, length).sum(axis=1)
+        count = int((sizes > 0).sum())
+        if count >= GROUPS_MIN:
+            lost = min(parameters, count // 2)
+            found = float(grouped @ grouped) / (variance * float(sizes.sum())) * count / (count - lost)
+            if found * count / float(chi_square_quantile(count, alpha=SURE_ALPHA)) > level:
+                level = max(level, found * count / float(chi_square_lower(count, alpha=BOUND_ALPHA)))
+                steps.append((length, level))
+        length *= 2
+    return steps
+
+
+def _inflation(bet: float, variance: float, per_block: float, steps: list[tuple[int, float]]) -> float:
+    """Return the inflation that a bet of this size meets before it is decided."""
+    found = 1.0
+    for length, level in steps:
+        waits = 4 * LOG_EVIDENCE * found / (bet * bet * variance) / per_block
+        wander = np.sqrt(max(level - found, 0.0) * variance / (per_block * length))
+        if length == 1 or length <= waits or WANDER_SDS * wander > bet * variance / 2:
+            found = max(found, level)
+    return found
+
+
+def _rehearsed(found: Floats, bets: Floats, sums: Floats, n: Floats, variance: float) -> Floats:
+    """Return inflations under which no bet would have alarmed on the reference itself.
+
+    The Shiryaev-Roberts statistic of t fair windows exceeds x with probability at most t / x, so the whole
+    reference may come to `REHEARSAL` times its number of blocks. What the second moment does not show, such
+    as bursts with heavy tails, shows here.
+    """
+    found = found.copy()
+    gains = bets[:, None] * sums - bets[:, None] ** 2 * variance * n / 2
+    limit = np.log(REHEARSAL * max(len(sums), 1))
+    open_bets = np.arange(len(bets))
+    for _ in range(_STEPS_MAX):
+        reached = _highest(gains[open_bets] / found[open_bets, None])
+        open_bets = open_bets[reached > limit]
+        if not len(open_bets):
+            break
+        found[open_bets] *= _STEP
+    return found
+
+
+def _highest(gains: Floats) -> Floats:
+    """Return the highest log Shiryaev-Roberts statistic of each row of log factors."""
+    if not gains.shape[1]:
+        return np.full(len(gains), -np.inf)
+    walk = np.cumsum(gains, axis=1)
+    before = np.concatenate([np.zeros((len(walk), 1)), walk[:, :-1]], axis=1)
+    highest: Floats = (walk + np.logaddexp.accumulate(-before, axis=1)).max(axis=1)
+    return highest

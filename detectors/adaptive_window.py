@@ -1,7 +1,4 @@
-"""River's ADWIN on window means, with a state that can be stored and a better guess at when it began.
-
-The only module that imports river, and only when a first reading comes: the import takes seconds.
-"""
+"""River's ADWIN on window means, with a state that can be stored and a better guess at when it began."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from detectors.onset import change_point, stands_out
+from detectors.river_gate import make, river_version
 
 READINGS_MAX: Final = 64
 """Readings kept to look for the onset in; a change that is found later has an unknown one."""
@@ -128,7 +126,7 @@ class AdaptiveWindow:
     def to_bytes(self) -> bytes:
         """Return the state for `restore`: river's own bytes with its version and a checksum."""
         helper = b"" if self._adwin is None else bytes(self._adwin._helper.__getstate__())  # noqa: SLF001
-        river = "" if self._adwin is None else _river_version()
+        river = "" if self._adwin is None else river_version()
         record = _Stored(river, zlib.crc32(helper), helper, self._values, self._starts_ms, self.note)
         return msgspec.msgpack.encode(record)
 
@@ -151,7 +149,7 @@ class AdaptiveWindow:
         self._adwin = None
         if not stored.helper:
             return
-        if stored.river != _river_version():
+        if stored.river != river_version():
             self.note = f"started over: its state was written with river {stored.river}"
         elif zlib.crc32(stored.helper) != stored.crc:
             self.note = "started over: its state was damaged"
@@ -166,12 +164,4 @@ def load_river() -> None:
 
 
 def _new_adwin() -> Any:
-    from river.drift import ADWIN  # noqa: PLC0415 - seconds that only the first reading should cost
-
-    return ADWIN(delta=DELTA, clock=1)
-
-
-def _river_version() -> str:
-    import river  # noqa: PLC0415 - see above
-
-    return str(river.__version__)  # type: ignore[attr-defined]  # it does not list its exports
+    return make("ADWIN", {"delta": DELTA, "clock": 1})

@@ -10,6 +10,7 @@ from detectors.detector import Detector
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.metric_limits import MetricLimits
 from detectors.profile import ReferenceProfile
+from detectors.river_monitor import river_monitors
 from schemas.finding import Hysteresis
 from schemas.model_settings import ModelSettings
 
@@ -33,6 +34,11 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     -----
     `jensen_shannon` is evidence in the findings of `psi`, and a detector of its own only where the settings
     give it a threshold.
+
+    Raises
+    ------
+    Stop
+        If the profile does not have what one of river's detectors is to watch.
     """
     predictions, errors = prediction_layout(profile), ErrorLayout(settings.task)
     found = [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
@@ -40,7 +46,7 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    return found
+    return [*found, *river_monitors(settings, profile)]
 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:

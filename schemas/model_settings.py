@@ -24,11 +24,13 @@ from schemas.model_parts import (
 from schemas.monitor_settings import (
     MetricRule,
     Monitor,
+    Monitors,
     MonitorSettings,
     Task,
     check_metrics,
     check_monitors,
 )
+from schemas.river_settings import RiverSettings
 from schemas.setting_types import FROZEN, Label, Text, nearest, raise_if_any
 
 
@@ -177,8 +179,8 @@ class ModelSettings(BaseModel):
 
     @field_validator("monitors")
     @classmethod
-    def _known_monitors(cls, monitors: dict[str, MonitorSettings]) -> dict[str, MonitorSettings]:
-        return check_monitors(monitors)
+    def _known_monitors(cls, monitors: Monitors, info: ValidationInfo) -> Monitors:
+        return check_monitors(monitors, info.data.get("task"))
 
     @field_validator("labels")
     @classmethod
@@ -194,8 +196,18 @@ class ModelSettings(BaseModel):
         return labels
 
     def monitor(self, name: str) -> MonitorSettings:
-        """Return the tuning of a monitor; the defaults where the settings say nothing."""
-        return self.monitors.get(name, MonitorSettings())
+        """Return the tuning of a monitor of ours; the defaults where the settings say nothing."""
+        found = self.monitors.get(name)
+        return found if isinstance(found, MonitorSettings) else MonitorSettings()
+
+    @property
+    def river_monitors(self) -> dict[str, RiverSettings]:
+        """The detectors of river that are asked for and on, by their free names."""
+        return {
+            name: monitor
+            for name, monitor in self.monitors.items()
+            if isinstance(monitor, RiverSettings) and monitor.enabled
+        }
 
     def class_of_label(self) -> dict[tuple[str, Label], str]:
         """Return the class by (type name, label); empty when the settings name no classes.

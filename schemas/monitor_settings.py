@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.finding import Hysteresis
-from schemas.setting_types import FROZEN, Place, nearest, raise_if_any
+from schemas.river_parameters import RIVER
+from schemas.river_settings import RIVER_KEYS, RiverSettings
+from schemas.setting_types import FROZEN, Place, check_name, nearest, raise_if_any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,14 +129,27 @@ def _switch(value: object) -> object:
     return {"enabled": value} if isinstance(value, bool) else value
 
 
-Monitor: TypeAlias = Annotated[
-    MonitorSettings, BeforeValidator(_switch, json_schema_input_type=bool | MonitorSettings)
+RIVER_TAG: Final = "[river]"
+OWN_TAG: Final = "[own]"
+"""Which kind of monitor an error is about; in brackets, as a mark must not look like a key of the file."""
+
+
+def _whose(value: object) -> str:
+    is_river = isinstance(value, RiverSettings) or (isinstance(value, dict) and RIVER_KEYS & value.keys())
+    return RIVER_TAG if is_river else OWN_TAG
+
+
+_Own: TypeAlias = Annotated[
+    MonitorSettings, BeforeValidator(_switch, json_schema_input_type=bool | MonitorSettings), Tag(OWN_TAG)
 ]
-"""A monitor's settings, or `true` / `false` for on and off."""
+Monitor: TypeAlias = Annotated[_Own | Annotated[RiverSettings, Tag(RIVER_TAG)], Discriminator(_whose)]
+"""The tuning of a monitor of ours, `true` / `false` for on and off, or a detector of river under a free name."""
+
+Monitors: TypeAlias = dict[str, MonitorSettings | RiverSettings]
 
 
-def check_monitors(monitors: dict[str, MonitorSettings]) -> dict[str, MonitorSettings]:
-    """Return `monitors` if every name is known and every threshold possible.
+def check_monitors(monitors: Monitors, task: Task | None) -> Monitors:
+    """Return `monitors` if every name is known or free, every threshold possible and every signal there.
 
     Raises
     ------
@@ -143,13 +158,31 @@ def check_monitors(monitors: dict[str, MonitorSettings]) -> dict[str, MonitorSet
     """
     problems: list[tuple[Place, str]] = []
     for name, monitor in monitors.items():
-        if name not in MONITORS:
+        if isinstance(monitor, RiverSettings):
+            problems.extend(_river_problems(name, monitor, task))
+        elif name not in MONITORS:
             problems.append(((name,), f"unknown monitor; {nearest(name, MONITORS)}"))
         elif name in _RATE_MONITORS and monitor.threshold is not None and monitor.threshold > 1:
             text = f"expected a share above 0 and up to 1, got {monitor.threshold:g}"
             problems.append(((name, "threshold"), text))
     raise_if_any(problems)
     return monitors
+
+
+def _river_problems(name: str, monitor: RiverSettings, task: Task | None) -> list[tuple[Place, str]]:
+    limits = [
+        f"{metric}_{key}" for metric in METRICS.get(task or "binary", ()) for key in MetricRule.model_fields
+    ]
+    if name in {*MONITORS, "metrics", *limits}:
+        return [((name,), "a check of watchkeeper's own has this name: choose another for river's detector")]
+    try:
+        check_name(name)
+    except ValueError as error:
+        return [((name,), f"a monitor's name: {error}")]
+    if task == "regression" and monitor.signal == "error" and RIVER[monitor.river].is_binary:
+        text = f"{monitor.river} takes events that are right or wrong, a regression's errors are sizes"
+        return [((name, "signal"), f"{text}: use ADWIN, KSWIN or PageHinkley")]
+    return []
 
 
 def check_metrics(metrics: dict[str, MetricRule], task: Task) -> dict[str, MetricRule]:

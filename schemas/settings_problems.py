@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
+from schemas.monitor_settings import OWN_TAG, RIVER_TAG
 from schemas.secret_text import looks_secret
 from schemas.setting_types import ExpectedError, Place, SettingErrors, nearest, unknown_key
 from schemas.settings_shape import known_keys
@@ -21,6 +22,8 @@ _MISSING: Final = {
     "type": "add stdout or slack",
     "webhook_url": "add the URL of the incoming webhook, such as ${SLACK_WEBHOOK_URL}",
     "sinks": "add the names of sinks, such as [ops]",
+    "river": "add the name of one of river's detectors, such as PageHinkley",
+    "signal": "add what it watches, such as feature:NAME or error",
 }
 _EXPECTED: Final = {
     "string_type": "text",
@@ -40,6 +43,7 @@ _BOUNDS: Final = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "of at most"),
 }
+_MARKS: Final = frozenset({"[key]", OWN_TAG, RIVER_TAG})
 _OPEN_REDIS_KEYS: Final = frozenset({"cluster", "connect_timeout", "command_timeout"})
 _OPEN_SINK_KEYS: Final = frozenset({"type", "format"})
 
@@ -83,7 +87,7 @@ def _place_in(value: Value, loc: tuple[int | str, ...]) -> Place:
             here = here[str(part)]
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
-        elif position < len(loc) - 1 or part == "[key]" or not isinstance(here, dict):
+        elif position < len(loc) - 1 or part in _MARKS or not isinstance(here, dict):
             continue
         place.append(part)
     return tuple(place)
@@ -97,7 +101,8 @@ def _explain(details: ErrorDetails, place: Place, tree: Tree) -> tuple[Place, st
         case "union_tag_invalid":
             place, text = (*place, "type"), _unknown_tag(details)
         case "extra_forbidden":
-            known = known_keys(place[:-1], sink_type=_sink_type(place, tree.value))
+            sink_type, is_river = _sink_type(place, tree.value), RIVER_TAG in details["loc"]
+            known = known_keys(place[:-1], sink_type=sink_type, is_river=is_river)
             text = unknown_key(str(place[-1]), known)
         case "missing":
             text = f"missing; {_MISSING.get(str(place[-1]), 'add the key with a value')}"

@@ -25,7 +25,7 @@ from consumers.plan import plan_model
 from consumers.rejects import Reason
 from consumers.totals import Life
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
-from schemas import model_parts, monitor_settings, sink_settings
+from schemas import model_parts, monitor_settings, river_parameters, river_settings, sink_settings
 from schemas.duration import format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.finding import Hysteresis
@@ -249,6 +249,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
     },
     "models.NAME.metrics.METRIC": {"": monitor_settings.MetricRule},
     "models.NAME.monitors.MONITOR": {"": monitor_settings.MonitorSettings},
+    "models.NAME.monitors.NAME": {"": river_settings.RiverSettings},
     "routes": {"": sink_settings.Route},
 }
 
@@ -354,6 +355,13 @@ class TestSettings:
         }
         assert rows == expected
         assert set(rows) == set(monitor_settings.MONITORS)
+
+    def test_every_detector_and_signal_of_river_stands_there(self) -> None:
+        rows = {row[0]: row[2] for row in self.TABLES["models.NAME.monitors.NAME / key"]}
+        assert re.findall(r"\w+", rows["river"].replace(" or ", ", ")) == list(river_parameters.RIVER)
+        assert rows["signal"].rstrip(".").replace(" or ", ", ").split(", ") == list(river_settings.SIGNALS)
+        of_detectors = tables(text_of(ROOT / "docs" / "detectors.md"))
+        assert {row[0] for row in of_detectors["All of them / detector"]} >= river_parameters.RIVER.keys()
 
     def test_every_field_that_a_route_can_match_stands_there(self) -> None:
         (match,) = (row[2] for row in self.TABLES["routes / key"] if row[0] == "match")

@@ -10,6 +10,7 @@ import structlog
 
 from consumers.plan import ModelPlan, plan_model
 from detectors.profile import ReferenceProfile, from_json
+from detectors.river_monitor import river_monitors
 from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
@@ -35,14 +36,23 @@ def load_settings(path: Path) -> Settings:
 
 
 def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
-    """Work out every model of the settings; profile paths are relative to `folder`."""
+    """Work out every model of the settings; profile paths are relative to `folder`.
+
+    Raises
+    ------
+    Stop
+        If a profile cannot be used, or lacks what a monitor of the settings watches.
+    """
     for name, model in settings.models.items():
         for key in _without_effect(model):
             _log.warning("this setting has no effect yet", setting=f"models.{name}.{key}")
-    return {
+    plans = {
         name: plan_model(model, load_profile(folder / model.profile) if model.profile else None)
         for name, model in settings.models.items()
     }
+    for plan in plans.values():
+        river_monitors(plan.settings, plan.profile)  # at the start, not when a model is claimed
+    return plans
 
 
 def _without_effect(model: ModelSettings) -> list[str]:

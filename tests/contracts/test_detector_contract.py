@@ -1,34 +1,39 @@
-"""One suite that every detector of the registry passes."""
+"""One suite that every detector of the registry passes, and every detector of river that settings can ask for."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from builders.river_watch import EVERY_RIVER, RIVER_SETTINGS, every_river
 from builders.streams import Watch
 from builders.summaries import error_window, prediction_window, predictions, profile_of
 from builders.watched import EVERY, SETTINGS, day, every_detector, layout, profile
 
 from detectors.layout import ErrorLayout, prediction_layout
 from detectors.registry import detectors_for
+from detectors.river_monitor import river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
+from schemas.errors import Stop
 from schemas.finding import Stream, Verdict
 from schemas.monitor_settings import MONITORS
 
 if TYPE_CHECKING:
     from detectors.detector import ClosedWindow, Detector
+    from detectors.profile import ReferenceProfile
     from schemas.finding import Finding
 
-pytestmark = pytest.mark.parametrize(("task", "name"), EVERY, ids=str)
+pytestmark = pytest.mark.parametrize(("task", "name"), [*EVERY, *EVERY_RIVER], ids=str)
 
 STATE_BYTES_MAX = 200_000
 
 
 def made(task: str, name: str) -> Detector[Any]:
-    return every_detector(task)[name]
+    return (every_detector(task) | every_river(task))[name]
 
 
 def days(detector: Detector[Any], task: str, start: int, stop: int, **how: Any) -> list[list[Finding]]:
@@ -52,7 +57,7 @@ def restored(detector: Detector[Any], task: str) -> Detector[Any]:
 
 
 def test_its_name_is_one_of_the_settings(task: str, name: str) -> None:
-    assert name in {*MONITORS, "metrics"}
+    assert name in {*MONITORS, "metrics", *RIVER_SETTINGS[task].monitors}
     assert made(task, name).name == name
 
 
@@ -90,9 +95,10 @@ def test_the_same_windows_give_the_same_findings(task: str, name: str) -> None:
 def test_its_memory_is_bounded(task: str, name: str) -> None:
     detector = made(task, name)
     sizes = []
-    for index in range(2000):
+    windows = 600 if name in RIVER_SETTINGS[task].monitors else 2000  # river takes events one by one
+    for index in range(windows):
         detector.update(day(task, detector.stream, index % 100, n=17 if index % 3 else 240))
-        if index % 100 == 99:
+        if (index + 1) % (windows // 20) == 0:
             sizes.append(len(states_to_bytes([detector])))
     assert max(sizes) <= STATE_BYTES_MAX
     assert max(sizes[10:]) <= 1.5 * max(sizes[:10]) + 1000
@@ -159,8 +165,10 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
         error_sd=1.0,
     )
     found = {d.name: d for d in detectors_for(SETTINGS[task], tiny)}
+    if name in RIVER_SETTINGS[task].monitors:
+        found = _river_on(tiny, task, name)
     if name not in found:
-        assert not tiny.metrics or not tiny.columns
+        assert not tiny.metrics or not tiny.columns or name in RIVER_SETTINGS[task].monitors
         return
     detector = found[name]
     rng = np.random.default_rng(1)
@@ -171,6 +179,14 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
         values = {"amount": rng.normal(2, 1, 300).tolist(), "country": ["DE"] * 300, "constant": [1.0] * 300}
         window = prediction_window(predictions(prediction_layout(tiny), values), index)
         assert breaches([detector.update(window)]) == []
+
+
+def _river_on(tiny: ReferenceProfile, task: str, name: str) -> dict[str, Detector[Any]]:
+    """Return the monitor as `detectors_for` makes it; one whose category the profile lacks is refused."""
+    alone = RIVER_SETTINGS[task].model_copy(update={"monitors": {name: RIVER_SETTINGS[task].monitors[name]}})
+    with contextlib.suppress(Stop):
+        return {monitor.name: monitor for monitor in river_monitors(alone, tiny)}
+    return {}
 
 
 def test_a_constant_feature_and_a_single_category_stay_clear(task: str, name: str) -> None:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.bounds import FAMILY_ALPHA
-from detectors.column_groups import ColumnGroups
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
-from detectors.distances import (
-    expected_psi,
-    jensen_shannon,
-    jensen_shannon_by_chance,
-    psi,
-    psi_by_chance,
-)
+from detectors.distance_table import DISTANCES, Comparison, DistanceName
+from detectors.distances import expected_psi
 from detectors.drift_evidence import DriftEvidence
 from detectors.layout import PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict, verdict_of
 
 Floats = npt.NDArray[np.float64]
-Distance: TypeAlias = Literal["psi", "jensen_shannon"]
 
 THRESHOLD: Final = 0.2
 EVENTS_MIN: Final = 200
@@ -41,19 +35,24 @@ SEVERE_PSI: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Figures of all columns, each of shape (columns,)."""
+    """Figures of all columns, each of shape (columns,).
 
-    psi: Floats
-    jensen_shannon: Floats
+    Parameters
+    ----------
+    figures
+        By distance; NaN where a column has no such distance.
+    """
+
+    figures: Mapping[DistanceName, Floats]
     fire: Floats
     expected_psi: Floats
 
 
 class DistanceDrift:
-    """Population stability index, or Jensen-Shannon distance, of every column against the profile.
+    """Population stability index, or another distance, of every column against the profile.
 
     The profile's cells are put together to about ten groups of equal weight, so that the index has the same
-    noise in every column. A column fires when its distance reaches the threshold and also what chance alone
+    noise in every column; distances that know an order take all bins of a number instead. A column fires when its distance reaches the threshold and also what chance alone
     would reach in one window out of ten thousand, over all columns together: with few events the second is
     the larger one, and no setting lowers it. Windows are added up until a column has `events_min` values, so
     a quiet model is watched too, only later. Missing and invalid values are not counted: they are a question
@@ -64,9 +63,10 @@ class DistanceDrift:
     layout
         The profile's columns. Names that begin with `output.` give prediction drift, the others data drift.
     distance
-        `psi`, from 0 up (0.1 is small, 0.25 is large by custom), or `jensen_shannon`, from 0 to 1.
+        `psi`, from 0 up (0.1 is small, 0.25 is large by custom), or another one of
+        `detectors.distance_table`. Columns that have no such distance are not compared.
     threshold
-        Distance that fires.
+        The user's distance that fires, which is outside every budget of false alarms; None for that of `psi`.
     events_min
         Values of a column that a judgement needs.
     hysteresis
@@ -91,8 +91,9 @@ class DistanceDrift:
     References
     ----------
     The index and its chi-square law: Yurdakul and Naranjo, "Statistical properties of the population
-    stability index", Journal of Risk Model Validation 14 (2020). The distance: Endres and Schindelin, "A new
-    metric for probability distributions", IEEE Transactions on Information Theory 49 (2003).
+    stability index", Journal of Risk Model Validation 14 (2020). The sources of the other distances and of
+    what chance alone gives stand with them: `detectors.distances`, `detectors.count_distances`,
+    `detectors.ordered_distances`.
 
     Notes
     -----
@@ -106,22 +107,25 @@ class DistanceDrift:
         self,
         layout: PredictionLayout,
         *,
-        distance: Distance = "psi",
-        threshold: float = THRESHOLD,
+        distance: DistanceName = "psi",
+        threshold: float | None = None,
         events_min: int = EVENTS_MIN,
         hysteresis: Hysteresis | None = None,
     ) -> None:
-        self.name: str = distance
-        self._threshold = threshold
+        self.name: DistanceName = distance
+        self._distance = DISTANCES[distance]
+        self._threshold = THRESHOLD if threshold is None else threshold
+        self._is_budgeted = threshold is None
         self._hysteresis = hysteresis or Hysteresis()
         self._columns = layout.columns
-        self._groups = ColumnGroups(layout.columns)
-        self._n_reference = self._groups.totals(self._groups.reference)
+        self._comparison = Comparison(layout)
+        groups = self._comparison.groups
+        self._n_reference = groups.totals(groups.reference)
         self._pool = ColumnPool(layout, values_min=events_min, present_only=True)
         self._evidence = DriftEvidence(layout)
 
     def update(self, window: PredictionWindow) -> list[Finding]:
-        """Take one window in; one finding per column."""
+        """Take one window in; one finding per column that has this distance."""
         if not self._columns:
             return []
         self._pool.add(window)
@@ -129,28 +133,29 @@ class DistanceDrift:
         judged = self._judge()
         findings = [
             self._finding(window, place, judged, known=bool(ready[place]))
-            for place in range(len(self._columns))
+            for place in np.flatnonzero(~np.isnan(judged.figures[self.name])).tolist()
         ]
         self._pool.clear(ready)
         return findings
 
     def _judge(self) -> _Judged:
-        groups, pool = self._groups, self._pool
-        counts = groups.counts(pool.vector)
-        n, n_reference = np.maximum(pool.n, 1), np.maximum(self._n_reference, 1)
-        by_chance = psi_by_chance if self.name == "psi" else jensen_shannon_by_chance
-        chance = by_chance(groups.sizes, n, n_reference, alpha=FAMILY_ALPHA / len(self._columns))
+        comparison = self._comparison
+        comparison.take(self._pool.vector)
+        figures = {name: distance.measure(comparison) for name, distance in DISTANCES.items()}
+        compared = max(int(np.isfinite(figures[self.name]).sum()), 1)
+        chance = self._distance.by_chance(comparison, FAMILY_ALPHA / compared)
         return _Judged(
-            psi=psi(counts, groups.reference, groups.starts),
-            jensen_shannon=jensen_shannon(counts, groups.reference, groups.starts),
+            figures=figures,
             fire=np.maximum(chance, self._threshold),
-            expected_psi=expected_psi(groups.sizes, n, n_reference),
+            expected_psi=expected_psi(comparison.groups.sizes, comparison.n, comparison.n_reference),
         )
 
     def _finding(self, window: PredictionWindow, place: int, judged: _Judged, *, known: bool) -> Finding:
         name = self._columns[place].column.name
-        scores = {"psi": float(judged.psi[place]), "jensen_shannon": float(judged.jensen_shannon[place])}
-        score, fire = scores[self.name], float(judged.fire[place])
+        figures: dict[str, float] = {
+            name: float(found[place]) for name, found in judged.figures.items() if not np.isnan(found[place])
+        }
+        score, fire = figures[self.name], float(judged.fire[place])
         reason = self._reason(place, ready=known)
         verdict = verdict_of(score, fire=fire, clear=CLEAR_SHARE * fire, enough=reason is None)
         evidence: Evidence = {
@@ -161,8 +166,10 @@ class DistanceDrift:
             "n": int(self._pool.n[place]),
             "n_reference": int(self._n_reference[place]),
             "expected_psi": float(judged.expected_psi[place]),
-            **scores,
+            **figures,
         }
+        if not self._is_budgeted:
+            evidence["budgeted"] = False
         if reason is not None:
             evidence["reason"] = reason
         elif verdict is not Verdict.CLEAR:
@@ -177,7 +184,7 @@ class DistanceDrift:
             score=score,
             fire=fire,
             clear=CLEAR_SHARE * fire,
-            severity=Severity.ERROR if scores["psi"] >= SEVERE_PSI else Severity.WARNING,
+            severity=Severity.ERROR if figures["psi"] >= SEVERE_PSI else Severity.WARNING,
             hysteresis=self._hysteresis,
             evidence=evidence,
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
 from detectors.classes import ClassNames
 from detectors.detector import Detector
+from detectors.distance_table import DISTANCES
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.metric_limits import MetricLimits
 from detectors.profile import ReferenceProfile
@@ -32,8 +33,8 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
 
     Notes
     -----
-    `jensen_shannon` is evidence in the findings of `psi`, and a detector of its own only where the settings
-    give it a threshold.
+    The other distances are evidence in the findings of `psi`, and detectors of their own only where the
+    settings give them a threshold.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
     found: list[Watch] = []
-    for distance in ("psi", "jensen_shannon"):
+    for distance in DISTANCES:
         monitor = settings.monitor(distance)
         asked = distance == "psi" or monitor.threshold is not None
         if monitor.enabled and asked and layout.columns:
@@ -59,7 +60,7 @@ def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
                 drift.DistanceDrift(
                     layout,
                     distance=distance,
-                    threshold=monitor.threshold or drift.THRESHOLD,
+                    threshold=monitor.threshold,
                     events_min=monitor.min_events or drift.EVENTS_MIN,
                     hysteresis=monitor.hysteresis(Hysteresis()),
                 )

@@ -19,14 +19,22 @@ Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 
 _RATE_MONITORS: Final = (
     "jensen_shannon",
+    "kolmogorov_smirnov",
+    "l_infinity",
     "missing_rate",
     "invalid_rate",
     "unseen_rate",
     "error_rate",
     "fallback_rate",
 )
-MONITORS: Final = (*_RATE_MONITORS, "psi", "performance", "adwin_features", "adwin_errors")
-"""The monitors that settings can tune; all are on unless switched off."""
+MONITORS: Final = (
+    *_RATE_MONITORS,
+    *("psi", "chi_square", "wasserstein"),
+    *("performance", "adwin_features", "adwin_errors"),
+)
+"""The monitors that settings can tune; all are on unless switched off, the distances but `psi` where they have a
+threshold.
+"""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")
 _CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece")

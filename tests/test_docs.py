@@ -25,6 +25,7 @@ from consumers.plan import plan_model
 from consumers.rejects import Reason
 from consumers.totals import Life
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
+from detectors.distance_table import DISTANCES
 from schemas import model_parts, monitor_settings, river_parameters, river_settings, sink_settings
 from schemas.duration import format_duration
 from schemas.events import GroundTruth, Prediction
@@ -342,7 +343,7 @@ class TestSettings:
 
         expected: dict[str, list[str]] = {
             "psi": told(drift.THRESHOLD, drift.EVENTS_MIN),
-            "jensen_shannon": told("none", drift.EVENTS_MIN),
+            **{name: told("none", drift.EVENTS_MIN) for name in DISTANCES if name != "psi"},
             **{
                 rate: told("from the profile", quality.EVENTS_MIN, rule)
                 for rate, rule in quality.HYSTERESIS.items()

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 EVENTS: Final = 240
 
 TUNING: Final[dict[str, Any]] = {
-    "monitors": {"jensen_shannon": {"threshold": 0.1}},
+    "monitors": {
+        "jensen_shannon": {"threshold": 0.1},
+        "kolmogorov_smirnov": {"threshold": 0.1},
+        "wasserstein": {"threshold": 0.1},
+        "chi_square": {"threshold": 2.0},
+        "l_infinity": {"threshold": 0.1},
+    },
 }
 SETTINGS: Final = {
     "binary": ModelSettings.model_validate(

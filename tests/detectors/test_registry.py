@@ -6,6 +6,7 @@ import pytest
 from builders.summaries import error_counts, error_window, profile_of
 from builders.watched import SETTINGS, day, layout, profile
 
+from detectors.distance_table import DISTANCES
 from detectors.profile import ReferenceProfile
 from detectors.registry import detectors_for
 from schemas.finding import Finding, Hysteresis, Stream, Verdict
@@ -30,15 +31,26 @@ def findings(model: ModelSettings, check: str) -> list[Finding]:
     return detector.update(day("binary", detector.stream, 0))
 
 
-def test_all_monitors_are_on_by_default_but_for_the_distance_that_is_evidence() -> None:
-    assert set(names(settings(), profile("binary"))) == set(MONITORS) - {"jensen_shannon"}
+EVIDENCE = set(DISTANCES) - {"psi"}
 
 
-def test_a_threshold_makes_the_distance_a_detector_of_its_own() -> None:
-    model = settings(monitors={"jensen_shannon": {"threshold": 0.3}})
-    assert "jensen_shannon" in names(model, profile("binary"))
-    off = settings(monitors={"jensen_shannon": {"threshold": 0.3, "enabled": False}})
-    assert "jensen_shannon" not in names(off, profile("binary"))
+def test_all_monitors_are_on_by_default_but_for_the_distances_that_are_evidence() -> None:
+    assert set(names(settings(), profile("binary"))) == set(MONITORS) - EVIDENCE
+
+
+@pytest.mark.parametrize("name", sorted(EVIDENCE))
+def test_a_threshold_makes_a_distance_a_detector_of_its_own(name: str) -> None:
+    model = settings(monitors={name: {"threshold": 0.3}})
+    assert name in names(model, profile("binary"))
+    off = settings(monitors={name: {"threshold": 0.3, "enabled": False}})
+    assert name not in names(off, profile("binary"))
+
+
+@pytest.mark.parametrize("name", sorted(DISTANCES))
+def test_a_distance_with_a_threshold_of_the_user_says_that_no_budget_holds_it(name: str) -> None:
+    found = findings(settings(monitors={name: {"threshold": 0.3}}), name)
+    assert {f.evidence["budgeted"] for f in found} == {False}
+    assert {"budgeted" in f.evidence for f in findings(settings(), "psi")} == {False}
 
 
 @pytest.mark.parametrize("name", MONITORS)

@@ -34,6 +34,11 @@ def lived(task: str) -> list[Detector[Any]]:
     return detectors
 
 
+def names_in(data: bytes) -> set[str]:
+    """Return the detectors of stored states; those that came later have none in an old file."""
+    return set(msgspec.msgpack.decode(data)[1])
+
+
 def next_findings(detectors: list[Detector[Any]], task: str) -> dict[str, list[Finding]]:
     return {
         d.name: [f for i in range(30, 50) for f in d.update(day(task, d.stream, i, broken=True))]
@@ -52,9 +57,10 @@ def test_detectors_go_on_from_their_bytes_as_if_never_stopped(task: str) -> None
 @pytest.mark.parametrize("task", TASKS)
 def test_version_1_loads_for_ever(task: str) -> None:
     detectors = fresh(task)
-    states_from_bytes(detectors, (GOLDEN / f"states-v1-{task}.msgpack").read_bytes())
+    golden = (GOLDEN / f"states-v1-{task}.msgpack").read_bytes()
+    states_from_bytes(detectors, golden)
     told, expected = next_findings(detectors, task), next_findings(lived(task), task)
-    for name in told:
+    for name in names_in(golden):
         # Another release of river starts ADWIN over: then it has less to go on, but it goes on.
         if name.startswith("adwin"):
             assert any(f.verdict is Verdict.BREACH for f in told[name])

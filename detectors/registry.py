@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
+from detectors.betting.setup import budgeted, unbudgeted_limits
 from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.distance_table import DISTANCES
@@ -14,6 +15,7 @@ from detectors.profile import ReferenceProfile
 from detectors.river_monitor import river_monitors
 from schemas.finding import Hysteresis
 from schemas.model_settings import ModelSettings
+from schemas.monitor_settings import MonitorSettings
 
 Watch = Detector[Any]
 
@@ -33,8 +35,8 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
 
     Notes
     -----
-    The other distances are evidence in the findings of `psi`, and detectors of their own only where the
-    settings give them a threshold.
+    What is not tuned is left to the budgeted detectors (`detectors.betting`). Distances are evidence in their
+    findings, and detectors of their own only where the settings tune them.
 
     Raises
     ------
@@ -42,7 +44,8 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
         If the profile does not have what one of river's detectors is to watch.
     """
     predictions, errors = prediction_layout(profile), ErrorLayout(settings.task)
-    found = [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
+    found: list[Watch] = budgeted(settings, profile)
+    found += [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
     found += _labelled(settings, profile, errors)
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
@@ -54,8 +57,7 @@ def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
     found: list[Watch] = []
     for distance in DISTANCES:
         monitor = settings.monitor(distance)
-        asked = distance == "psi" or monitor.threshold is not None
-        if monitor.enabled and asked and layout.columns:
+        if monitor.enabled and _is_asked(distance, monitor) and layout.columns:
             found.append(
                 drift.DistanceDrift(
                     layout,
@@ -68,11 +70,15 @@ def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
     return found
 
 
+def _is_asked(distance: str, monitor: MonitorSettings) -> bool:
+    return monitor.threshold is not None or (distance == "psi" and monitor.tuned)
+
+
 def _quality(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
     found: list[Watch] = []
     for rate in _BAD_VALUES:
         monitor = settings.monitor(rate)
-        if monitor.enabled and layout.columns:
+        if monitor.enabled and monitor.tuned and layout.columns:
             found.append(
                 quality.BadValueRate(
                     layout,
@@ -90,7 +96,7 @@ def _service(settings: ModelSettings) -> list[Watch]:
     found: list[Watch] = []
     for rate in _STATUS_RATES:
         monitor = settings.monitor(rate)
-        if monitor.enabled:
+        if monitor.enabled and monitor.tuned:
             found.append(
                 service.StatusRate(
                     rate=rate,
@@ -113,7 +119,8 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
     found: list[Watch] = []
     loss = "mae" if is_regression else "accuracy"
     has_reference = profile is not None and profile.labelled > 0 and loss in profile.metrics
-    if monitor.enabled and (has_reference or monitor.threshold is not None):
+    wanted = has_reference and (is_regression or monitor.tuned)
+    if monitor.enabled and (wanted or monitor.threshold is not None):
         found.append(
             performance.PerformanceDrop(
                 layout,
@@ -125,12 +132,13 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
                 hysteresis=hysteresis,
             )
         )
-    if settings.metrics:
+    limits = unbudgeted_limits(settings) if monitor.enabled else settings.metrics
+    if limits:
         reference = {} if profile is None else profile.metrics
         found.append(
             MetricLimits(
                 layout,
-                settings.metrics,
+                limits,
                 reference=reference,
                 positive=positive,
                 labels_min=labels_min,

@@ -52,6 +52,34 @@ class MinEffect(BaseModel):
     relative_error: NotNegative = 0.1
 
 
+class BudgetWeights(BaseModel):
+    """Shares of the false-alarm budget, relative to each other; those of groups without a signal go to the others.
+
+    Attributes
+    ----------
+    performance
+        Errors, losses, and limits of metrics.
+    data_drift, prediction_drift
+        How the values of features and of answers lie.
+    data_quality
+        Missing, invalid and unknown values.
+    service
+        Errors and answers by the fallback.
+    """
+
+    model_config = FROZEN
+
+    performance: NotNegative = 5.0
+    data_drift: NotNegative = 3.0
+    prediction_drift: NotNegative = 1.0
+    data_quality: NotNegative = 0.5
+    service: NotNegative = 0.5
+
+    def by_group(self) -> dict[str, float]:
+        """Return the shares by name."""
+        return {name: float(getattr(self, name)) for name in type(self).model_fields}
+
+
 class FalseAlarmBudget(BaseModel):
     """At most this many false alarms in this time, on average, over all signals of the model."""
 
@@ -59,6 +87,7 @@ class FalseAlarmBudget(BaseModel):
 
     false_alarms: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     per_ms: DurationMs = Field(default=30 * MS_PER_DAY, alias="per")
+    weights: BudgetWeights = Field(default_factory=BudgetWeights)
 
     @field_validator("per_ms")
     @classmethod
@@ -89,12 +118,19 @@ class Updates(BaseModel):
 
 
 class FeatureRule(BaseModel):
-    """What the profile cannot know of a feature."""
+    """What the profile cannot know of a feature.
+
+    Attributes
+    ----------
+    weight
+        Its share of the false-alarm budget, relative to that of a feature without a rule.
+    """
 
     model_config = FROZEN
 
     type: Literal["numeric", "categorical"] | None = None
     ignore: bool = False
+    weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
 
 
 class Implicit(BaseModel):

@@ -30,11 +30,9 @@ _RATE_MONITORS: Final = (
 MONITORS: Final = (
     *_RATE_MONITORS,
     *("psi", "chi_square", "wasserstein"),
-    *("performance", "adwin_features", "adwin_errors"),
+    *("drift", "performance", "adwin_features", "adwin_errors"),
 )
-"""The monitors that settings can tune; all are on unless switched off, the distances but `psi` where they have a
-threshold.
-"""
+"""The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")
 _CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece")
@@ -96,7 +94,8 @@ class MonitorSettings(BaseModel):
     Attributes
     ----------
     threshold
-        In the monitor's own unit; a monitor with a user's threshold is outside the budget.
+        In the monitor's own unit. A monitor that a user has tuned, in this or in another way, is outside the
+        budget of false alarms.
     min_events
         Windows with fewer events say nothing.
     breaches, windows, clears
@@ -123,6 +122,11 @@ class MonitorSettings(BaseModel):
                 "set both"
             )
         return self
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the user has said anything but on and off."""
+        return self.model_copy(update={"enabled": True}) != MonitorSettings()
 
     def hysteresis(self, default: Hysteresis) -> Hysteresis:
         """Return `default` with what the settings say put in its place."""
@@ -173,6 +177,11 @@ def check_monitors(monitors: Monitors, task: Task | None) -> Monitors:
         elif name in _RATE_MONITORS and monitor.threshold is not None and monitor.threshold > 1:
             text = f"expected a share above 0 and up to 1, got {monitor.threshold:g}"
             problems.append(((name, "threshold"), text))
+        elif name == "drift" and monitor.tuned:
+            text = (
+                "drift is judged by the false-alarm budget alone: use true or false, or a threshold for psi"
+            )
+            problems.append(((name,), text))
     raise_if_any(problems)
     return monitors
 

@@ -21,8 +21,9 @@ from detectors.betting.signal import (
     slack_of,
 )
 from detectors.layout import ColumnCells, PredictionLayout
-from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn, ReferenceProfile
+from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn
 from detectors.profile_count import WATCHED_CATEGORIES_MAX
+from detectors.rhythm import Rhythm
 from schemas.model_parts import MinEffect
 
 Floats = npt.NDArray[np.float64]
@@ -57,7 +58,6 @@ class ColumnSignal:
 
 def column_signals(
     layout: PredictionLayout,
-    profile: ReferenceProfile,
     *,
     least: MinEffect,
     checks: Iterable[str],
@@ -182,7 +182,7 @@ def rate_signal(  # noqa: PLR0913 - the parts of a rate
     share: float,
     slack: Floats,
     minimum: float,
-    rhythms: tuple[object, ...] = (None,),
+    rhythms: tuple[Rhythm | None, ...] = (None,),
     weight: float = 1.0,
 ) -> Signal:
     """Return a bet that the share of bad events has risen.
@@ -206,7 +206,7 @@ def rate_signal(  # noqa: PLR0913 - the parts of a rate
         slack=slack,
         minimum=np.array([minimum]),
         wagers=(Wager(0, UP, RATE_SIZES),),
-        rhythms=rhythms,  # type: ignore[arg-type]
+        rhythms=rhythms,
         weight=weight,
     )
 

@@ -1,0 +1,52 @@
+"""The false-alarm budget: how much evidence each signal must show before it may speak.
+
+A fair game reaches a fortune of A with probability at most 1 / A, and one that is started anew in every
+window (Shiryaev and Roberts) reaches A within t windows with probability at most t / A. So a signal that
+fires at A / w raises at most w false alarms in A windows, and the rates of all signals add up whatever their
+dependence: that is all the correction there is for their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from detectors.betting.signal import Signal
+
+E_VALUE_MIN: Final = 1_000.0
+"""No alarm whose best single game has not multiplied its stake by this much, however generous the budget."""
+
+
+def bars(
+    signals: Sequence[Signal],
+    *,
+    false_alarms: float,
+    per_ms: int,
+    window_ms: int,
+    weights: Mapping[str, float],
+) -> list[float]:
+    """Return the log evidence at which each signal fires.
+
+    Parameters
+    ----------
+    false_alarms, per_ms
+        The budget: at most so many false alarms in so many milliseconds.
+    window_ms
+        Length of a window; evidence is counted per window.
+    weights
+        Share of each group, relative to the others'; shares of groups without a signal go to the others.
+    """
+    windows = per_ms / window_ms / false_alarms
+    groups = {signal.group for signal in signals}
+    total = sum(weights.get(group, 0.0) for group in groups)
+    members: dict[str, float] = {}
+    for signal in signals:
+        members[signal.group] = members.get(signal.group, 0.0) + signal.weight
+    found: list[float] = []
+    for signal in signals:
+        share = (
+            weights.get(signal.group, 0.0) / total * signal.weight / members[signal.group] if total else 0.0
+        )
+        found.append(math.log(windows / share) if share > 0 else math.inf)
+    return found

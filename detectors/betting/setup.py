@@ -1,0 +1,136 @@
+"""Which signals a model has, and how its budget is dealt out to them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.betting.budget import bars
+from detectors.betting.columns import BudgetedColumns
+from detectors.betting.error_signals import METRICS, ErrorCells, error_cells, error_signals, limit_signals
+from detectors.betting.errors import BudgetedErrors
+from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals, rate_signal
+from detectors.betting.watched import Watched
+from detectors.classes import ClassNames
+from detectors.detector import Detector
+from detectors.layout import STATUSES, ErrorLayout, PredictionLayout, prediction_layout
+from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
+from schemas.finding import Kind
+from schemas.model_settings import ModelSettings
+from schemas.monitor_settings import MetricRule
+
+STATUS_KINDS: Final = {"error_rate": Kind.ERROR_RATE, "fallback_rate": Kind.FALLBACK_RATE}
+STATUS_RATE: Final = 0.05
+"""Share of errors, or of answers by the fallback, that counts as usual where nobody says more."""
+PERFORMANCE: Final = "performance"
+
+
+def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
+    """Return the budgeted detectors of a model.
+
+    A check that the settings switch off, or give a threshold of the user's own, is not among them.
+    """
+    columns = _columns(settings, profile)
+    cells = error_cells(profile, _names(settings, profile))
+    errors = _errors(settings, profile, cells)
+    levels = bars(
+        [item.signal for item in (*columns, *errors)],
+        false_alarms=settings.false_alarm_budget.false_alarms,
+        per_ms=settings.false_alarm_budget.per_ms,
+        window_ms=settings.window_ms,
+        weights=settings.false_alarm_budget.weights.by_group(),
+    )
+    found: list[Detector[Any]] = []
+    if columns:
+        layout = prediction_layout(profile)
+        first = levels[: len(columns)]
+        found.append(BudgetedColumns(layout, profile, columns, first, window_ms=settings.window_ms))
+    if errors:
+        found.append(
+            BudgetedErrors(
+                ErrorLayout(settings.task),
+                profile,
+                cells,
+                errors,
+                levels[len(columns) :],
+                positive=_names(settings, profile).positive,
+                window_ms=settings.window_ms,
+            )
+        )
+    return found
+
+
+def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNames:
+    known = () if profile is None else profile.classes
+    return ClassNames(settings.classes, settings.positive_class, known)
+
+
+def is_budgeted(settings: ModelSettings, check: str) -> bool:
+    """Return whether a check is left to the budget: on, and not tuned by the user."""
+    monitor = settings.monitor(check)
+    return monitor.enabled and not monitor.tuned
+
+
+def _columns(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Watched]:
+    found: list[Watched] = []
+    if profile is not None:
+        checks = [check for check in (DRIFT, *FLAWS) if is_budgeted(settings, check)]
+        weights = {name: rule.weight for name, rule in settings.features.items()}
+        importance = _importances(profile)
+        for made in column_signals(
+            prediction_layout(profile), least=settings.min_effect, checks=checks, weights=weights
+        ):
+            name = profile.columns[made.column].name
+            kind = _kind(made.check, name)
+            found.append(Watched(made.signal, kind, made.check, name, made.column, importance.get(name, 1.0)))
+    found += [_status(check) for check in STATUS_KINDS if is_budgeted(settings, check)]
+    return found
+
+
+def _kind(check: str, name: str) -> Kind:
+    if check != DRIFT:
+        return Kind.DATA_QUALITY
+    if name.startswith(OUTPUT_PREFIX):
+        return Kind.PREDICTION_DRIFT
+    return Kind.DATA_DRIFT
+
+
+def _importances(profile: ReferenceProfile) -> dict[str, float]:
+    mean = sum(profile.importances.values()) / max(len(profile.importances), 1)
+    return {name: value / mean for name, value in profile.importances.items()} if mean > 0 else {}
+
+
+def _status(check: str) -> Watched:
+    """Return a bet that more than `STATUS_RATE` of the answers have a status."""
+    statuses = np.arange(len(STATUSES))
+    bad = statuses == STATUSES.index(check.removesuffix("_rate"))
+    signal = rate_signal(
+        check,
+        "service",
+        PredictionLayout.STATUS + statuses.astype(np.intp),
+        bad,
+        share=STATUS_RATE,
+        slack=np.zeros((1, 2)),
+        minimum=STATUS_RATE / 10,
+    )
+    return Watched(signal, STATUS_KINDS[check], check)
+
+
+def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:
+    found: list[Watched] = []
+    if profile is not None and settings.task != "regression" and is_budgeted(settings, PERFORMANCE):
+        found += error_signals(cells, profile, least=settings.min_effect)
+    if settings.task != "regression" and settings.monitor(PERFORMANCE).enabled:
+        reference = {} if profile is None else profile.metrics
+        found += limit_signals(cells, settings.metrics, reference)
+    return found
+
+
+def unbudgeted_limits(settings: ModelSettings) -> dict[str, MetricRule]:
+    """Return the metrics whose limits no bet can be made on: those that are no share of wrong answers."""
+    return {
+        name: rule
+        for name, rule in settings.metrics.items()
+        if settings.task == "regression" or name not in METRICS
+    }

@@ -1,0 +1,137 @@
+"""Everything about signals that does not change from window to window, padded to arrays of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.betting.calendar import HOURS_PER_WEEK
+from detectors.betting.signal import STAKE_SHARE_MAX, Signal
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
+Vector = npt.NDArray[np.int64]
+
+_HALF: Final = 0.5
+
+
+class BetTables:
+    """The bets of signals.
+
+    Attributes
+    ----------
+    shape
+        (signals, bets, functionals).
+    functional, stake, log_prior, inflation
+        Shape (signals, bets); padding has the log prior minus infinity.
+    sd, variance, minimum
+        Shape (signals, functionals).
+    rate
+        Shape (signals,): events per millisecond in the reference, 0 where it has no times.
+    unknown, unknown_bets
+        Where the reference does not know the inertia.
+    """
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        stakes = [signal.stakes() for signal in signals]
+        count = len(signals)
+        width = max((len(signal.cells) for signal in signals), default=0)
+        bets = max((len(stake) for _, stake, _, _ in stakes), default=1)
+        functionals = max((signal.values.shape[1] for signal in signals), default=1)
+        self.shape = (count, bets, functionals)
+        self._cells = np.full((count, width), -1, dtype=np.intp)
+        self._values = np.zeros((count, width, functionals))
+        self._logs = np.zeros((count, width, bets))
+        self._season = np.zeros((count, functionals, HOURS_PER_WEEK))
+        self._smooth = np.zeros((count, functionals), dtype=np.bool_)
+        self._null = np.zeros((count, bets))
+        self.functional = np.zeros((count, bets), dtype=np.intp)
+        self.stake = np.zeros((count, bets))
+        self.log_prior = np.full((count, bets), -np.inf)
+        self.inflation = np.ones((count, bets))
+        self.sd, self.minimum = np.ones((count, functionals)), np.zeros((count, functionals))
+        self.rate = np.zeros(count)
+        for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
+            self._put(place, signal, found)
+        self.variance = np.square(self.sd)
+        self.unknown_bets: Mask = np.isnan(self.inflation)
+        self.inflation[self.unknown_bets] = 1.0
+        self.unknown: Mask = np.any(self.unknown_bets, axis=1).reshape(count)
+
+    def _put(self, place: int, signal: Signal, found: tuple[Places, Floats, Floats, Floats]) -> None:
+        functional, stake, log_prior, inflation = found
+        cells, bets, width = len(signal.cells), len(stake), signal.values.shape[1]
+        self._cells[place, :cells] = signal.cells
+        self._values[place, :cells, :width] = signal.values
+        self._logs[place, :cells, :bets] = np.log1p(signal.values[:, functional] * stake)
+        self.functional[place, :bets], self.stake[place, :bets] = functional, stake
+        self.log_prior[place, :bets], self.inflation[place, :bets] = log_prior, inflation
+        self._null[place, :bets] = np.where(
+            stake > 0, signal.slack[functional, 0], -signal.slack[functional, 1]
+        )
+        self.sd[place, :width], self.minimum[place, :width] = signal.sds, signal.minimum
+        for column, rhythm in enumerate(signal.rhythms):
+            if rhythm is not None:
+                self.rate[place] = max(self.rate[place], rhythm.rate)
+                self._smooth[place, column] = rhythm.smooth
+                if rhythm.season:
+                    season = np.array(rhythm.season)
+                    self._season[place, column] = np.tile(season, HOURS_PER_WEEK // len(season))
+
+    def counts(self, vector: Vector) -> tuple[Floats, Floats]:
+        """Return the counts of every signal's cells, shape (signals, cells), and their sums."""
+        extended = np.append(vector, 0).astype(np.float64)
+        counts = extended[self._cells]
+        return counts, counts.sum(axis=1)
+
+    def sums(self, counts: Floats) -> Floats:
+        """Return the sums of the functionals over a window's events, shape (signals, functionals)."""
+        found: Floats = np.matmul(counts[:, None, :], self._values)[:, 0, :]
+        return found
+
+    def offsets(self, hour: float | None) -> Floats:
+        """Return what the cycle adds to the mean at an hour of the week, shape (signals, functionals)."""
+        if hour is None:
+            return np.zeros_like(self.sd)
+        steps = self._season[:, :, int(hour) % HOURS_PER_WEEK]
+        place = hour - _HALF
+        before = int(np.floor(place))
+        part = place - before
+        lines = (
+            self._season[:, :, before % HOURS_PER_WEEK] * (1 - part)
+            + self._season[:, :, (before + 1) % HOURS_PER_WEEK] * part
+        )
+        return np.where(self._smooth, lines, steps)
+
+    def gains(self, counts: Floats, n: Floats, offsets: Floats) -> Floats:
+        """Return the log factor of every bet over a window, shape (signals, bets), not yet divided by inflation.
+
+        The factor of an event is (1 + stake * value) / (1 + stake * mean), with the mean at the end of its
+        interval that is the hardest for the bet; its expectation is at most 1 wherever the mean lies inside.
+        """
+        won = np.matmul(counts[:, None, :], self._logs)[:, 0, :]
+        mean = np.take_along_axis(offsets, self.functional, axis=1) + self._null
+        fair = np.maximum(1 + self.stake * mean, 1 - STAKE_SHARE_MAX)
+        gains: Floats = won - n[:, None] * np.log(fair)
+        return gains
+
+    def recovery_gain(self, place: int, functional: int, total: float, n: float, least: float) -> float:
+        """Return the log factor of a bet that the mean lies within `least` of what is usual: the worse of two.
+
+        To second order in the stake, which is a quarter of the shift over the variance at most.
+
+        Parameters
+        ----------
+        total, n
+            Sum of the functional less what is usual, and events.
+        least
+            Half width of what counts as over, in the functional's unit.
+        """
+        variance = float(self.variance[place, functional])
+        stake = least / variance / 2
+        shift = min(least * n - total, least * n + total)
+        return stake * shift - stake * stake * n * (variance + least * least) / 2

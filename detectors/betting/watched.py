@@ -1,0 +1,111 @@
+"""Signals with what they stand for, in banks of about equal size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors.betting.bank import Reading, SignalBank
+from detectors.betting.signal import Signal
+from schemas.finding import Hysteresis, Kind
+
+Vector = npt.NDArray[np.int64]
+
+AT_ONCE: Final = Hysteresis(breaches=1, windows=1, clears=1)
+"""Evidence has been gathered over all windows that it took: it fires and resolves in one."""
+
+LN_10: Final = float(np.log(10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A signal and the trouble that it shows.
+
+    Parameters
+    ----------
+    feature
+        None for what is about the model as a whole.
+    column
+        Place of the feature's column in the layout; None without one.
+    importance
+        Of the feature, relative to the mean of all.
+    """
+
+    signal: Signal
+    kind: Kind
+    check: str
+    feature: str | None = None
+    column: int | None = None
+    importance: float = 1.0
+
+
+class WatchedBanks:
+    """Watched signals, those of about equal size together, so that padding wastes little.
+
+    Parameters
+    ----------
+    watched, bars
+        Signals, and the log evidence at which each fires.
+    window_ms
+        Length of a window.
+    """
+
+    def __init__(self, watched: Sequence[Watched], bars: Sequence[float], *, window_ms: int) -> None:
+        self.watched = tuple(watched)
+        places: dict[tuple[int, int], list[int]] = {}
+        for place, item in enumerate(self.watched):
+            bets = sum(len(wager.sizes) for wager in item.signal.wagers)
+            size = (len(item.signal.cells).bit_length(), bets.bit_length())
+            places.setdefault(size, []).append(place)
+        self._places = [places[size] for size in sorted(places)]
+        self._banks = [
+            SignalBank(
+                [self.watched[place].signal for place in members],
+                [bars[place] for place in members],
+                window_ms=window_ms,
+            )
+            for members in self._places
+        ]
+
+    def update(self, vector: Vector, *, start_ms: int, hour: float | None) -> list[tuple[int, Reading]]:
+        """Take one window in; returns (place in `watched`, reading) of what fires or has resolved, in order."""
+        found: list[tuple[int, Reading]] = []
+        for members, bank in zip(self._places, self._banks, strict=True):
+            readings = bank.update(vector, start_ms=start_ms, hour=hour)
+            found += [(members[reading.signal], reading) for reading in readings]
+        return sorted(found, key=lambda pair: pair[0])
+
+    @property
+    def fresh(self) -> npt.NDArray[np.bool_]:
+        """Shape (watched,): see `SignalBank.fresh`."""
+        found = np.zeros(len(self.watched), dtype=np.bool_)
+        for members, bank in zip(self._places, self._banks, strict=True):
+            found[members] = bank.fresh
+        return found
+
+    def to_bytes(self) -> bytes:
+        """Return the state for `restore`; it names its signals."""
+        names = [item.signal.name for item in self.watched]
+        return msgspec.msgpack.encode((names, [bank.to_bytes() for bank in self._banks]))
+
+    def restore(self, data: bytes) -> None:
+        """Take up a state; one of other signals starts over.
+
+        Raises
+        ------
+        ValueError
+            Bytes of something else.
+        """
+        try:
+            names, parts = msgspec.msgpack.decode(data, type=tuple[list[str], list[bytes]])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"expected the state of signals: {error}") from error
+        if names != [item.signal.name for item in self.watched] or len(parts) != len(self._banks):
+            return
+        for bank, part in zip(self._banks, parts, strict=True):
+            bank.restore(part)

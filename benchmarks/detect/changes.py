@@ -1,4 +1,7 @@
-"""Rows with a change: 10,000 events of the reference's law, then 20,000 of another."""
+"""Rows with a change: 10,000 events of the reference's law and up to a thousand more, then 20,000 of another.
+
+Where in a thousand the change lies is drawn with the seed, so that no window of a fixed length ends at it.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ def share(points: float) -> tuple[Draw, Information]:
 
 
 def change_row(name: str, kind: Kind, change: tuple[Draw, Information], *, ramp: int = 0) -> Row:
-    """Return a row whose law changes at event 10,000, at once or over `ramp` events."""
+    """Return a row whose law changes after 10,000 events, at once or over `ramp` events."""
     draw, information = change
     since = np.arange(1, AFTER + 1)
     progress = np.minimum(since / max(ramp, 1), 1.0)
@@ -105,10 +108,11 @@ def change_row(name: str, kind: Kind, change: tuple[Draw, Information], *, ramp:
         before = arrivals(rng, reference_events, first_day=-math.ceil(days), days=days)
         reference = Stream(kind, before, draw(rng, np.zeros(reference_events)))
         rng = source(name, seed, LIVE)
-        events = CHANGE_AT + AFTER
+        change_at = CHANGE_AT + int(rng.integers(0, 1000))
+        events = change_at + AFTER
         times = arrivals(rng, events, first_day=0, days=DAYS * events / EVENTS)
-        values = draw(rng, np.concatenate([np.zeros(CHANGE_AT), progress]))
-        return reference, Stream(kind, times, values, CHANGE_AT)
+        values = draw(rng, np.concatenate([np.zeros(change_at), progress]))
+        return reference, Stream(kind, times, values, change_at)
 
     return Row(name, make, tuple(information(progress).tolist()))
 

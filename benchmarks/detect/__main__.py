@@ -12,11 +12,15 @@ from benchmarks.detect import documents
 from benchmarks.detect.changes import CHANGES
 from benchmarks.detect.contender import Maker
 from benchmarks.detect.measure import Table, change_cell, floors, markdown, measure, null_cell
+from benchmarks.detect.month import CHANGES as MONTH_CHANGES
+from benchmarks.detect.month import Change, Month, Regime
+from benchmarks.detect.month_watch import month_table, watch, watches
 from benchmarks.detect.peers import ONE_SEED, named
 from benchmarks.detect.streams import STATIONARY, Kind, Row
 from benchmarks.detect.unseen import UNSEEN
 
 RUN_LENGTHS: Final = (1e6, 2e8)
+SHORT_MONTH: Final = {"features": 20, "events": 200_000}
 KINDS: Final[dict[Kind, str]] = {"error": "Errors", "numeric": "Numbers", "category": "Categories"}
 
 
@@ -90,10 +94,29 @@ def _by_kind(table: Table, kinds: dict[str, Kind]) -> Iterator[tuple[Kind, Table
             yield kind, part
 
 
+def _month(parsed: argparse.Namespace) -> Iterator[str]:
+    size = SHORT_MONTH if parsed.short else {}
+    plans: list[tuple[str, Regime, tuple[Change, ...]]] = [
+        ("A", "A", ()),
+        ("B", "B", ()),
+        ("C", "C", ()),
+        ("B, ten features change", "B", MONTH_CHANGES),
+    ]
+    yield "### One model, one month: 200 features, a million events"
+    for title, regime, changes in plans:
+        found = [
+            watch(Month(regime, seed, changes, **size), [make() for make in watches(parsed.only)])
+            for seed in range(1, (1 if parsed.short else parsed.seeds) + 1)
+        ]
+        _tell(f"month {title}")
+        yield month_table(title, found)
+
+
 SECTIONS: Final[dict[str, Callable[[argparse.Namespace], Iterator[str]]]] = {
     "stationary": _stationary,
     "unseen": _unseen,
     "changes": _changes,
+    "month": _month,
 }
 
 

@@ -64,7 +64,7 @@ class River:
 
     def _fed(self, stream: Stream) -> Floats:
         if stream.kind == "category":
-            return (stream.values == self._category).astype(np.float64)
+            return np.where(stream.values == self._category, 1.0, 0.0)
         if self.turn == "flip":
             flipped: Floats = 1 - stream.values
             return flipped

@@ -34,7 +34,7 @@ def ranks(ordered: Floats, values: Floats) -> Floats:
 
 def is_code(values: Floats, *, code: float) -> Floats:
     """Return 1 where a value is the category, else 0."""
-    return (values == code).astype(np.float64)
+    return np.where(values == code, 1.0, 0.0)
 
 
 def windows(values: Floats, length: int) -> tuple[Integers, Floats]:
@@ -117,9 +117,10 @@ class ScanWindows:
         """Look at every window; after an alarm only at those that begin behind it."""
         hits: list[tuple[int, int]] = []
         for signal in self._signals:
+            values = signal.turn(stream.values)
             for length in LENGTHS:
                 chance = length / STEPS / self.run_length / len(LENGTHS) / len(self._signals) / 2
-                ends, means = windows(signal.turn(stream.values), length)
+                ends, means = windows(values, length)
                 hits += [(int(end), length) for end in ends[signal.is_beyond(means, length, chance)]]
         found: list[int] = []
         behind = 0

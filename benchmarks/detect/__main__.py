@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.detect import documents
+from benchmarks.detect import documents, real_measure
 from benchmarks.detect.changes import CHANGES
 from benchmarks.detect.contender import Maker
 from benchmarks.detect.measure import Table, change_cell, floors, markdown, measure, null_cell
@@ -27,7 +27,8 @@ KINDS: Final[dict[Kind, str]] = {"error": "Errors", "numeric": "Numbers", "categ
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for, print it, and write it into a document if one is named."""
     parsed = _parser().parse_args(arguments)
-    sections = [section for name in parsed.rows.split(",") for section in SECTIONS[name](parsed)]
+    rows = parsed.rows or ",".join(name for name in SECTIONS if name != "real" or parsed.data)
+    sections = [section for name in rows.split(",") for section in SECTIONS[name](parsed)]
     text = "\n\n".join(sections)
     print(text)
     if parsed.out:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detect")
-    parser.add_argument("--rows", default="stationary,unseen,changes", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--rows", help=f"of {', '.join(SECTIONS)} (default all; real with --data)")
     parser.add_argument("--seeds", type=int, default=5, help="streams of each row (default 5)")
     parser.add_argument("--short", action="store_true", help="one seed, and only what is fast")
     parser.add_argument("--only", metavar="NAME,NAME", help="contenders to run (default all)")
@@ -112,11 +113,19 @@ def _month(parsed: argparse.Namespace) -> Iterator[str]:
         yield month_table(title, found)
 
 
+def _real(parsed: argparse.Namespace) -> Iterator[str]:
+    if parsed.data is None:
+        raise SystemExit("--rows real needs --data DIR, the folder with the real streams")
+    makers = [make for make in named(parsed.only) if make().name not in ONE_SEED]
+    return real_measure.sections(parsed.data, makers, 1 if parsed.short else parsed.seeds, _tell)
+
+
 SECTIONS: Final[dict[str, Callable[[argparse.Namespace], Iterator[str]]]] = {
     "stationary": _stationary,
     "unseen": _unseen,
     "changes": _changes,
     "month": _month,
+    "real": _real,
 }
 
 

@@ -65,8 +65,9 @@ def zero_inflated(rng: np.random.Generator, days: Floats) -> Floats:
 def with_gaps(rng: np.random.Generator, hours: Integers) -> Floats:
     """Return an even pace with holes: every twelfth hour is missing at random, and one whole day."""
     weights = np.where(rng.random(len(hours)) < 1 / 12, 0.0, 1.0)
-    days = hours // 24
-    weights[days == rng.choice(np.unique(days))] = 0.0
+    days = np.unique(hours // 24)
+    if len(days) > 1:
+        weights[hours // 24 == rng.choice(days)] = 0.0
     return weights
 
 

@@ -14,7 +14,7 @@ PREDICTIONS ?= 60000
 UV_VERSION := 0.13.9
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 $(VENV)/.stamp-run: requirements.txt requirements-build.txt pyproject.toml tools/install
 	@tools/install run

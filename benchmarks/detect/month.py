@@ -25,7 +25,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
+from scipy.signal import lfilter  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks.detect.streams import DAY_MS, HOUR_MS, START_MS, Floats, Integers, in_days, weekly
 from benchmarks.detect.unseen import by_hour, holidays

@@ -49,7 +49,7 @@ class River:
         if reference.kind == "category":
             self._category = float(np.argmax(np.bincount(reference.values.astype(np.int64))))
         elif self.turn == "standardise":
-            self._mean, self._sd = float(reference.values.mean()), float(reference.values.std())
+            self._mean, self._sd = float(reference.values.mean()), float(reference.values.std()) or 1.0
 
     def alarms(self, stream: Stream) -> Integers:
         """Feed every event."""

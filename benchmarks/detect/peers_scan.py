@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.stats import norm  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks.detect.changes import bernoulli_nats
 from benchmarks.detect.streams import Floats, Integers, Kind, Stream
@@ -18,6 +18,8 @@ from benchmarks.detect.streams import Floats, Integers, Kind, Stream
 LENGTHS: Final = tuple(32 << k for k in range(8))
 STEPS: Final = 8
 """A window of n events is looked at every n/8 events."""
+VARIANCE_MIN: Final = 1e-12
+"""Of a constant reference, whose every change is then far off."""
 SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 ALL: Final[frozenset[Kind]] = frozenset({"error", "numeric", "category"})
 
@@ -63,11 +65,12 @@ class Signal:
         self._is_rate = is_rate
         n = len(own)
         self._mean = float((own.sum() + 1) / (n + 2)) if is_rate else float(own.mean())
-        self._variance = float(own.var())
-        self._inflation = {
-            length: max(1.0, float(windows(own, length)[1].var()) * length / self._variance)
-            for length in LENGTHS
-        }
+        self._variance = max(float(own.var()), VARIANCE_MIN)
+        self._inflation = dict.fromkeys(LENGTHS, 1.0)
+        for length in LENGTHS:
+            means = windows(own, length)[1]
+            if len(means) > STEPS:
+                self._inflation[length] = max(1.0, float(means.var()) * length / self._variance)
 
     def is_beyond(self, means: Floats, length: int, chance: float) -> npt.NDArray[np.bool_]:
         """Return which windows lie so far off that it happens with no more than this chance."""

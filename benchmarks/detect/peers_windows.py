@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtrc, kolmogorov
+from scipy.special import chdtrc, kolmogorov  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks.detect.streams import DAY_MS, HOUR_MS, Floats, Integers, Kind, Stream
 
@@ -43,7 +43,7 @@ def kolmogorov_smirnov(reference: Stream) -> Measure:
 
 def wasserstein(reference: Stream) -> Measure:
     """Return the distance in standard deviations of the reference, between quantile and quantile."""
-    ordered, sd = np.sort(reference.values), float(reference.values.std())
+    ordered, sd = np.sort(reference.values), float(reference.values.std()) or 1.0
 
     def measure(values: Floats) -> float:
         n = len(values)

@@ -32,12 +32,19 @@ FLIGHT_REFERENCE_DAYS: Final = 56
 LATE_MINUTES: Final = 15
 CAR_LOAN_CHANGE_ROW: Final = 25_000
 CAR_LOAN_TEXTS: Final = frozenset({"salary_range", "repaid_loan_on_prev_car", "size_of_downpayment"})
-CAR_LOAN_MOVED: Final = ("car_value", "loan_length", "repaid_loan_on_prev_car", "salary_range", "(error)")
+CAR_LOAN_MOVED: Final = (
+    "car_value",
+    "loan_length",
+    "repaid_loan_on_prev_car",
+    "salary_range",
+    "(score)",
+    "(error)",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something known to be wrong: a column's name, `(error)` for the error rate, from a time on to another."""
+    """Something known to be wrong from one time to another: in a feature, the `(score)`, or the `(error)` rate."""
 
     column: str
     what: str

@@ -19,7 +19,7 @@ from benchmarks.detect.month import Month
 from benchmarks.detect.month_watch import DummyWatch, Pages, count, watch
 from benchmarks.detect.peers import CONTENDERS, ONE_SEED, named
 from benchmarks.detect.peers_scan import Dummy
-from benchmarks.detect.streams import START_MS, STATIONARY
+from benchmarks.detect.streams import START_MS, STATIONARY, Stream
 
 OBVIOUS = {
     "error": change_row("errors 10 to 60 %", "error", rate(0.1, 0.6)),
@@ -36,6 +36,17 @@ def test_every_contender_finds_an_obvious_change(make: Maker) -> None:
         (tally,) = table[OBVIOUS[kind].name].values()
         assert tally.missed == 0, kind
         assert tally.quantile(0.5) <= 5000
+
+
+@pytest.mark.parametrize("make", BY_NAME.values(), ids=BY_NAME)
+def test_a_constant_reference_breaks_nobody(make: Maker) -> None:
+    if "numeric" not in make().kinds:
+        return
+    times = START_MS + np.arange(3000) * 30_000
+    contender = make()
+    contender.fit(Stream("numeric", times, np.full(3000, 4.0)))
+    found = contender.alarms(Stream("numeric", times, np.repeat([4.0, 5.0], 1500)))
+    assert (np.diff(found) > 0).all()
 
 
 def test_the_dummys_row_is_what_arithmetic_says() -> None:

@@ -101,7 +101,7 @@ class TestMonth:
 
     def test_noise_has_a_standard_deviation_of_one_whatever_its_tails(self) -> None:
         for regime in ("A", "B"):
-            law = Law(regime, 20)  # type: ignore[arg-type]  # a tuple of literals is one of strings
+            law = Law(regime, 20)
             noise = law.noise(np.random.default_rng(1), 50_000)
             assert noise.std(axis=0) == pytest.approx(np.ones(20), rel=0.05)
             assert np.abs(noise).max() > 7

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check bench chaos fuzz lock clean
+.PHONY: help demo test lint types check bench bench-detect chaos fuzz lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ PREDICTIONS ?= 60000
 UV_VERSION := 0.13.9
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 $(VENV)/.stamp-run: requirements.txt requirements-build.txt pyproject.toml tools/install
 	@tools/install run
@@ -43,6 +43,9 @@ check: lint types test ## what CI asks for
 
 bench: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## measure; see docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-detect: $(VENV)/.stamp-dev ## false alarms and delays, ours and others': make bench-detect DATA=DIR
+	@$(BIN)/python -m benchmarks.detect $(if $(DATA),--data $(DATA)) $(ARGS)
 
 chaos: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## kill everything at random and recount: make chaos SEED=1 RUNS=50
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --runs $(RUNS) --predictions $(PREDICTIONS) $(ARGS)

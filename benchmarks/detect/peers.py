@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.detect.contender import Maker
+from benchmarks.detect.ours import OURS
 from benchmarks.detect.peers_river import RIVER, SLOW
 from benchmarks.detect.peers_scan import SCANS
 from benchmarks.detect.peers_windows import WINDOWS
 
 CONTENDERS: Final[tuple[Maker, ...]] = (
+    *OURS,
     *RIVER,
     *SLOW,
     *WINDOWS,

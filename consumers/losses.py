@@ -71,6 +71,7 @@ class Losses:
 
     def _regression(self, predicted: Floats, truth: Floats) -> None:
         error = predicted - truth
+        self._error = error
         self._wrong = np.zeros(len(error), dtype=np.bool_)
         self._scored = np.ones(len(error), dtype=np.bool_)
         self._has_ape = truth != 0
@@ -102,6 +103,9 @@ class Losses:
             cells = self._score_cells(table.layout.score_bins, pick[where])
             table.add_counts(rows[where], cells, sign[where])
             self._add_pairs(table, rows, pick)
+        elif table.layout.edges:
+            cells = ErrorLayout.SCORES + np.searchsorted(table.layout.edges, self._error[pick])
+            table.add_counts(rows, cells, sign)
         self._add_sums(table, rows, pick)
 
     def _score_cells(self, bins: int, pick: Rows) -> npt.NDArray[np.int64]:

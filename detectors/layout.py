@@ -129,7 +129,8 @@ class ErrorLayout:
     """Slices of a summary of joined predictions.
 
     Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
-    truth positive; for more than two classes: prediction wrong, prediction right), then exact sums.
+    truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
+    profile's bins of errors, then exact sums.
 
     Parameters
     ----------
@@ -137,10 +138,13 @@ class ErrorLayout:
         Decides whether there are score cells, and which sums.
     score_bins
         Score cells per row.
+    edges
+        Inner edges of the bins of a regression's errors (prediction minus truth); without any there are none.
     """
 
     task: str
     score_bins: int = WINDOW_SCORE_BINS
+    edges: tuple[float, ...] = ()
 
     LAG = len(ERROR_COUNTS)
     SCORES = LAG + LABEL_LAG_S.size
@@ -153,7 +157,12 @@ class ErrorLayout:
     @cached_property
     def counts(self) -> int:
         """Number of leading entries that are plain counts."""
-        return self.SCORES + (0 if self.task == "regression" else 2 * self.score_bins)
+        return self.SCORES + (self.error_bins if self.task == "regression" else 2 * self.score_bins)
+
+    @cached_property
+    def error_bins(self) -> int:
+        """Number of bins of a regression's errors, 0 where the profile has none."""
+        return len(self.edges) + 1 if self.edges else 0
 
     @cached_property
     def size(self) -> int:
@@ -163,7 +172,8 @@ class ErrorLayout:
     @cached_property
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
-        return _hash("errors", self.task, str(self.score_bins))
+        edges = [_hash(*map(repr, self.edges))] if self.edges else []
+        return _hash("errors", self.task, str(self.score_bins), *edges)
 
     def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
         """Return one exact sum of a vector, correctly rounded."""
@@ -186,6 +196,13 @@ def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
         placed.append(ColumnCells(column, offset, bins))
         offset += placed[-1].size
     return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash)
+
+
+def error_layout(task: str, profile: ReferenceProfile | None) -> ErrorLayout:
+    """Return the layout of a model's error windows."""
+    if task != "regression" or profile is None or profile.error is None:
+        return ErrorLayout(task)
+    return ErrorLayout(task, edges=profile.error.edges)
 
 
 def _hash(*parts: str) -> str:

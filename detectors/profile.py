@@ -129,6 +129,11 @@ class ReferenceProfile:
         (predicted class, true class, labelled rows), of classifications.
     error_rhythms
         Of being wrong, by true class.
+    error
+        Of a regression: how its errors, prediction minus truth, lie.
+    score_cells
+        Of a classification with scores: labelled rows per cell of the score, first those of which what the
+        score is the probability of did not come true, then those of which it did.
     """
 
     model: str
@@ -144,6 +149,8 @@ class ReferenceProfile:
     span_ms: int = 0
     confusion: tuple[tuple[str, str, int], ...] = ()
     error_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
+    error: NumericColumn | None = None
+    score_cells: tuple[int, ...] = ()
 
     @property
     def binning_hash(self) -> str:
@@ -220,7 +227,16 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         span_ms=int(raw.get("span_ms", 0)),
         confusion=tuple((str(p), str(t), int(n)) for p, t, n in raw.get("confusion", ())),
         error_rhythms=rhythms_from(raw.get("error_rhythms", {})),
+        error=_number(raw["error"]) if raw.get("error") is not None else None,
+        score_cells=tuple(int(n) for n in raw.get("score_cells", ())),
     )
+
+
+def _number(raw: Mapping[str, Any]) -> NumericColumn:
+    column = _column(raw)
+    if not isinstance(column, NumericColumn):
+        raise TypeError("error: expected a column of numbers")
+    return column
 
 
 def _column(raw: Mapping[str, Any]) -> Column:

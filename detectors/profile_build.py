@@ -173,6 +173,8 @@ class ProfileBuilder:
             span_ms=self._span.length_ms,
             confusion=quality.confusion(),
             error_rhythms=quality.rhythms(),
+            error=self._outputs.error(),
+            score_cells=quality.score_cells(),
         )
 
     def warnings(self) -> list[str]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
-from detectors.profile import OUTPUT_PREFIX, Column
+from detectors.profile import OUTPUT_PREFIX, Column, NumericColumn
 from detectors.profile_count import CategoryCount, NumericCount
-from detectors.profile_quality import Quality
+from detectors.profile_quality import Quality, measured_rows
 from detectors.profile_scan import ColumnScan
 from detectors.profile_values import Answers, Floats, Numbers, Times
 from schemas.errors import Stop
@@ -23,6 +23,7 @@ CLASSES_MAX: Final = 1_000
 _SHOWN_MAX: Final = 5
 
 LABEL, SCORE, VALUE = (f"{OUTPUT_PREFIX}{what}" for what in ("label", "score", "value"))
+ERROR = "error"
 
 
 class OutputColumns:
@@ -52,6 +53,8 @@ class OutputColumns:
             VALUE if task == "regression" else SCORE, declared="numeric", sample_max=sample_max
         )
         self._has_value = False
+        self._error_scan = ColumnScan(ERROR, declared="numeric", sample_max=sample_max)
+        self._error_count: NumericCount | None = None
         self._predicted: Counter[str] | None = None
         self._true: Counter[str] = Counter()
         self._value_count: NumericCount | None = None
@@ -61,6 +64,7 @@ class OutputColumns:
     def limit(self, size_max: int) -> None:
         """Keep a smaller sample from now on."""
         self._scan.limit(size_max)
+        self._error_scan.limit(size_max)
 
     def sample(self, answers: Answers, keys: Floats) -> None:
         """Take answers in, first pass; `keys` as for `ColumnScan`.
@@ -74,6 +78,9 @@ class OutputColumns:
         if value is not None:
             self._has_value = True
             self._scan.add(value, keys if answers.measured is None else keys[answers.measured])
+        errors = self._errors(answers)
+        if errors is not None:
+            self._error_scan.add(errors, keys)
         if answers.predicted is not None:
             self._predicted = self._predicted or Counter()
             self._predicted.update(name for name in _own_names(answers) if name is not None)
@@ -90,6 +97,14 @@ class OutputColumns:
         value = answers.value if answers.measured is None else answers.value[answers.measured]
         return Numbers(value, np.isnan(value))
 
+    def _errors(self, answers: Answers) -> Numbers | None:
+        """Return prediction minus truth of a regression's own answers, missing where there is either of them not."""
+        if self._task != "regression" or answers.value is None or answers.true_value is None:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = answers.value - answers.true_value
+        return Numbers(error, ~np.isfinite(error) | ~measured_rows(answers, len(error)))
+
     def start(self, grid: Grid | None = None) -> None:
         """Turn what the first pass saw into bins and classes; `grid` has the blocks of time for rhythms."""
         self._names = ClassNames(self._settings_classes, self._positive, self._known())
@@ -98,6 +113,10 @@ class OutputColumns:
         if self._has_value:
             self._value_count = NumericCount(
                 self._scan.name, self._scan.sample.ordered(), self._scan.largest, grid
+            )
+        if self._error_scan.sample.ordered().size:
+            self._error_count = NumericCount(
+                ERROR, self._error_scan.sample.ordered(), self._error_scan.largest, grid
             )
         if self._predicted is not None:
             frequent = [self._named(name) for name, _ in self._predicted.most_common()]
@@ -119,12 +138,19 @@ class OutputColumns:
         if self._value_count is not None:
             value = self._own_value(answers)
             self._value_count.add([None] * own_n if value is None else value, own_places)
+        errors = self._errors(answers)
+        if self._error_count is not None and errors is not None:
+            self._error_count.add(errors, places)
         self.quality.add(answers, places)
 
     def columns(self) -> list[Column]:
         """Return the outputs' columns: the value or score, then the label."""
         counts = (self._value_count, self._label_count)
         return [count.column() for count in counts if count is not None]
+
+    def error(self) -> NumericColumn | None:
+        """Return how a regression's errors lie, None without labels."""
+        return None if self._error_count is None else self._error_count.column()
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes of labels and predictions, most frequent first."""

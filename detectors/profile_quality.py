@@ -12,7 +12,7 @@ from detectors import exact
 from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import BlockSums
 from detectors.classes import ClassNames
-from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, ErrorLayout
+from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, WINDOW_SCORE_BINS, ErrorLayout
 from detectors.metrics import error_counts, metrics_of
 from detectors.profile_values import Answers, Floats, Mask, Times
 from detectors.rank_counts import RankCounts
@@ -67,7 +67,7 @@ class Quality:
         if truth is None or predicted is None:
             return
         answered = np.array([name is not None for name in predicted], dtype=np.bool_)
-        rows = np.flatnonzero(known & answered & _measured(answers, len(known)))
+        rows = np.flatnonzero(known & answered & measured_rows(answers, len(known)))
         right = np.zeros(len(rows), dtype=np.bool_)
         pairs = self._summary.pairs
         for place, row in enumerate(rows.tolist()):
@@ -117,7 +117,7 @@ class Quality:
         self.labelled += int(known.sum())
         if answers.value is None:
             return
-        rows = known & np.isfinite(answers.value) & _measured(answers, len(known))
+        rows = known & np.isfinite(answers.value) & measured_rows(answers, len(known))
         truth, value = answers.true_value[rows], answers.value[rows]
         if len(truth):
             self._summary.vector[_N] += len(truth)
@@ -136,6 +136,14 @@ class Quality:
         if "roc_auc" in found and area is not None:
             found["roc_auc"] = area
         return found
+
+    def score_cells(self) -> tuple[int, ...]:
+        """Return labelled rows per cell of the score as a window counts them; empty without scores."""
+        if self._task == "regression" or not self._summary.vector[_SCORED]:
+            return ()
+        start = ErrorLayout.SCORES
+        fine = self._summary.vector[start : start + 2 * TOTAL_SCORE_BINS]
+        return tuple(fine.reshape(2 * WINDOW_SCORE_BINS, -1).sum(axis=1).tolist())
 
     @property
     def error_sd(self) -> float:
@@ -164,5 +172,6 @@ def _number_losses(truth: Floats, value: Floats) -> Floats:
         return np.nan_to_num(stacked, copy=False)
 
 
-def _measured(answers: Answers, n: int) -> Mask:
+def measured_rows(answers: Answers, n: int) -> Mask:
+    """Return where an answer is the model's own, shape (n,)."""
     return np.ones(n, dtype=np.bool_) if answers.measured is None else answers.measured

@@ -9,7 +9,7 @@ from detectors.betting.setup import budgeted, unbudgeted_limits
 from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.distance_table import DISTANCES
-from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
+from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.metric_limits import MetricLimits
 from detectors.profile import ReferenceProfile
 from detectors.river_monitor import river_monitors
@@ -43,7 +43,7 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     Stop
         If the profile does not have what one of river's detectors is to watch.
     """
-    predictions, errors = prediction_layout(profile), ErrorLayout(settings.task)
+    predictions, errors = prediction_layout(profile), error_layout(settings.task, profile)
     found: list[Watch] = budgeted(settings, profile)
     found += [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
     found += _labelled(settings, profile, errors)

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
-from detectors.layout import ErrorLayout, prediction_layout
+from detectors.layout import error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
 from detectors.river_change import Change, RiverChange
 from detectors.river_signals import Reference, Signal, signal_of
@@ -184,7 +184,7 @@ def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) ->
     Stop
         If the profile does not have what one of them watches.
     """
-    reference = Reference(profile, prediction_layout(profile), ErrorLayout(settings.task))
+    reference = Reference(profile, prediction_layout(profile), error_layout(settings.task, profile))
     found: list[RiverMonitor] = []
     for name, monitor in settings.river_monitors.items():
         try:

@@ -105,10 +105,13 @@ def _month(parsed: argparse.Namespace) -> Iterator[str]:
         ("C", "C", ()),
         ("B, ten features change", "B", MONTH_CHANGES),
     ]
+    makers = watches(parsed.only)
+    if not makers:
+        return
     yield "### One model, one month: 200 features, a million events"
     for title, regime, changes in plans:
         found = [
-            watch(Month(regime, seed, changes, **size), [make() for make in watches(parsed.only)])
+            watch(Month(regime, seed, changes, **size), [make() for make in makers])
             for seed in range(1, (1 if parsed.short else parsed.seeds) + 1)
         ]
         _tell(f"month {title}")

@@ -15,7 +15,7 @@ from benchmarks.detect.measure import Table, change_cell, floors, markdown, meas
 from benchmarks.detect.month import CHANGES as MONTH_CHANGES
 from benchmarks.detect.month import Change, Month, Regime
 from benchmarks.detect.month_watch import month_table, watch, watches
-from benchmarks.detect.peers import ONE_SEED, named
+from benchmarks.detect.peers import SLOW_NAMES, named
 from benchmarks.detect.streams import STATIONARY, Kind, Row
 from benchmarks.detect.unseen import UNSEEN
 
@@ -28,11 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for, print it, and write it into a document if one is named."""
     parsed = _parser().parse_args(arguments)
     rows = parsed.rows or ",".join(name for name in SECTIONS if name != "real" or parsed.data)
-    sections = [section for name in rows.split(",") for section in SECTIONS[name](parsed)]
-    text = "\n\n".join(sections)
-    print(text)
+    sections: list[str] = []
+    for name in rows.split(","):
+        for section in SECTIONS[name](parsed):
+            print(section, end="\n\n", flush=True)
+            sections.append(section)
     if parsed.out:
-        documents.write(parsed.out, text)
+        documents.write(parsed.out, "\n\n".join(sections))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +53,7 @@ def _contenders(parsed: argparse.Namespace) -> tuple[tuple[Maker, ...], int]:
     makers = named(parsed.only)
     if not parsed.short:
         return makers, int(parsed.seeds)
-    return tuple(make for make in makers if make().name not in ONE_SEED), 1
+    return tuple(make for make in makers if make().name not in SLOW_NAMES), 1
 
 
 def _tell(line: str) -> None:
@@ -60,7 +62,7 @@ def _tell(line: str) -> None:
 
 def _null(rows: Sequence[Row], title: str, parsed: argparse.Namespace) -> Iterator[str]:
     makers, seeds = _contenders(parsed)
-    table, kinds = measure(rows, makers, seeds=seeds, one_seed=ONE_SEED, told=_tell)
+    table, kinds = measure(rows, makers, seeds=seeds, slow=SLOW_NAMES, told=_tell)
     yield f"### {title}\n\nFalse alarms per 100,000 events, over {seeds} streams of 100,000 events a row."
     for kind, part in _by_kind(table, kinds):
         yield markdown(part, [make().name for make in makers], null_cell, corner=KINDS[kind])
@@ -76,7 +78,7 @@ def _unseen(parsed: argparse.Namespace) -> Iterator[str]:
 
 def _changes(parsed: argparse.Namespace) -> Iterator[str]:
     makers, seeds = _contenders(parsed)
-    table, kinds = measure(CHANGES, makers, seeds=seeds, one_seed=ONE_SEED, told=_tell)
+    table, kinds = measure(CHANGES, makers, seeds=seeds, slow=SLOW_NAMES, told=_tell)
     heads = [f"floor {length / 1e6:.0f}M" for length in RUN_LENGTHS]
     yield (
         "### A change after 10,000 events\n\nMedian / 90 % delay in events (share missed after 20,000, false alarms per "
@@ -103,10 +105,13 @@ def _month(parsed: argparse.Namespace) -> Iterator[str]:
         ("C", "C", ()),
         ("B, ten features change", "B", MONTH_CHANGES),
     ]
+    makers = watches(parsed.only)
+    if not makers:
+        return
     yield "### One model, one month: 200 features, a million events"
     for title, regime, changes in plans:
         found = [
-            watch(Month(regime, seed, changes, **size), [make() for make in watches(parsed.only)])
+            watch(Month(regime, seed, changes, **size), [make() for make in makers])
             for seed in range(1, (1 if parsed.short else parsed.seeds) + 1)
         ]
         _tell(f"month {title}")
@@ -116,7 +121,7 @@ def _month(parsed: argparse.Namespace) -> Iterator[str]:
 def _real(parsed: argparse.Namespace) -> Iterator[str]:
     if parsed.data is None:
         raise SystemExit("--rows real needs --data DIR, the folder with the real streams")
-    makers = [make for make in named(parsed.only) if make().name not in ONE_SEED]
+    makers = [make for make in named(parsed.only) if make().name not in SLOW_NAMES]
     return real_measure.sections(parsed.data, makers, 1 if parsed.short else parsed.seeds, _tell)
 
 

@@ -19,8 +19,8 @@ CONTENDERS: Final[tuple[Maker, ...]] = (
 )
 """In the order of the tables' columns."""
 
-ONE_SEED: Final = frozenset(make().name for make in SLOW)
-"""Those that are too slow for more than one seed of a row."""
+SLOW_NAMES: Final = frozenset(make().name for make in SLOW)
+"""Those that are too slow for all of it, see `measure.measure`."""
 
 
 def named(only: str | None) -> tuple[Maker, ...]:

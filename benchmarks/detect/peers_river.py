@@ -89,4 +89,4 @@ RIVER: Final = (
     _river("HDDM_W", HDDMW, ERRORS),
 )
 SLOW: Final = (_river("KSWIN", lambda: KSWIN(seed=1), NUMERIC),)
-"""A hundred microseconds an event and more."""
+"""Hundreds of microseconds an event."""

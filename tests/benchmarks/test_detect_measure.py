@@ -17,7 +17,7 @@ from benchmarks.detect.measure import Tally, change_cell, delay, markdown, measu
 from benchmarks.detect.month import CHANGES as MONTH_CHANGES
 from benchmarks.detect.month import Month
 from benchmarks.detect.month_watch import DummyWatch, Pages, count, watch
-from benchmarks.detect.peers import CONTENDERS, ONE_SEED, named
+from benchmarks.detect.peers import CONTENDERS, SLOW_NAMES, named
 from benchmarks.detect.peers_scan import Dummy
 from benchmarks.detect.streams import START_MS, STATIONARY, Stream
 
@@ -26,7 +26,7 @@ OBVIOUS = {
     "numeric": change_row("mean +2 sd", "numeric", moments(2.0, 1.0)),
     "category": change_row("category share 35 points", "category", share(0.35)),
 }
-BY_NAME = {make().name: make for make in CONTENDERS if make().name not in ONE_SEED}
+BY_NAME = {make().name: make for make in CONTENDERS if make().name not in SLOW_NAMES}
 
 
 @pytest.mark.parametrize("make", BY_NAME.values(), ids=BY_NAME)

@@ -14,7 +14,8 @@ from benchmarks.detect.contender import Maker
 from benchmarks.detect.measure import Table, change_cell, floors, markdown, measure, null_cell
 from benchmarks.detect.month import CHANGES as MONTH_CHANGES
 from benchmarks.detect.month import Change, Month, Regime
-from benchmarks.detect.month_watch import month_table, watch, watches
+from benchmarks.detect.month_watch import month_table, watch
+from benchmarks.detect.month_watches import watches
 from benchmarks.detect.peers import SLOW_NAMES, named
 from benchmarks.detect.streams import STATIONARY, Kind, Row
 from benchmarks.detect.unseen import UNSEEN

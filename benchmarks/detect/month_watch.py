@@ -14,12 +14,8 @@ from river.drift import ADWIN
 from benchmarks.detect.month import DAYS, FEATURES_PER_CHANGE, Block, Matrix, Month, columns
 from benchmarks.detect.peers_windows import (
     Measure,
-    jensen_shannon,
-    kolmogorov_smirnov,
-    stability_index,
-    wasserstein,
 )
-from benchmarks.detect.streams import DAY_MS, HOUR_MS, Floats, Integers, Stream
+from benchmarks.detect.streams import DAY_MS, Floats, Integers, Stream
 
 REFERENCE_STEP: Final = 30
 """Tests compare with every thirtieth row of the reference month: about a day's worth."""
@@ -228,25 +224,6 @@ class DummyWatch:
         """Count."""
         times = np.concatenate(self._times)[self.events - 1 :: self.events]
         return Pages(times, np.full(len(times), -1))
-
-
-WATCHES: Final[tuple[Callable[[], MonthWatch], ...]] = (
-    lambda: Adwins("ADWIN std"),
-    lambda: Tested("Wasserstein 0.1 hour", wasserstein, 0.1, HOUR_MS),
-    lambda: Tested("KS 0.05 day", kolmogorov_smirnov, 0.05, DAY_MS, p_value=True),
-    lambda: Tested("KS 0.05/F day", kolmogorov_smirnov, 0.05, DAY_MS, p_value=True, shared=True),
-    lambda: Tested("Wasserstein 0.1 day", wasserstein, 0.1, DAY_MS),
-    lambda: Tested("PSI 0.1 day", stability_index, 0.1, DAY_MS),
-    lambda: Tested("JS 0.1 day", jensen_shannon, 0.1, DAY_MS),
-    lambda: DummyWatch(100_000),
-)
-"""Those who watch the month (ADWIN takes minutes); a watch more is one line more."""
-
-
-def watches(only: str | None) -> list[Callable[[], MonthWatch]]:
-    """Return the watches whose names are listed, comma by comma; all if None."""
-    asked = None if only is None else {name.strip().lower() for name in only.split(",")}
-    return [make for make in WATCHES if asked is None or make().name.lower() in asked]
 
 
 def month_table(title: str, found: Sequence[dict[str, Watched]]) -> str:

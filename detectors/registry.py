@@ -119,7 +119,8 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
     found: list[Watch] = []
     loss = "mae" if is_regression else "accuracy"
     has_reference = profile is not None and profile.labelled > 0 and loss in profile.metrics
-    wanted = has_reference and (is_regression or monitor.tuned)
+    old = is_regression and (profile is None or profile.error is None)
+    wanted = has_reference and (old or monitor.tuned)
     if monitor.enabled and (wanted or monitor.threshold is not None):
         found.append(
             performance.PerformanceDrop(

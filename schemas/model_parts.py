@@ -61,6 +61,8 @@ class BudgetWeights(BaseModel):
         Errors, losses, and limits of metrics.
     data_drift, prediction_drift
         How the values of features and of answers lie.
+    label_drift
+        How often each class turns out to be true.
     data_quality
         Missing, invalid and unknown values.
     service
@@ -72,6 +74,7 @@ class BudgetWeights(BaseModel):
     performance: NotNegative = 5.0
     data_drift: NotNegative = 3.0
     prediction_drift: NotNegative = 1.0
+    label_drift: NotNegative = 0.5
     data_quality: NotNegative = 0.5
     service: NotNegative = 0.5
 

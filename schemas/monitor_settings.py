@@ -30,9 +30,12 @@ _RATE_MONITORS: Final = (
 MONITORS: Final = (
     *_RATE_MONITORS,
     *("psi", "chi_square", "wasserstein"),
-    *("drift", "performance", "adwin_features", "adwin_errors"),
+    *("drift", "performance", "label_drift", "calibration", "adwin_features", "adwin_errors"),
 )
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
+
+_BUDGETED: Final = ("drift", "label_drift", "calibration")
+"""Monitors that have no threshold to tune."""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")
 _CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece")

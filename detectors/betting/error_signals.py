@@ -1,7 +1,8 @@
-"""What is bet on about labels: how often the model is wrong, within each true class.
+"""What is bet on about labels.
 
 Labels of one class often come sooner than those of another, so the mix of what has arrived says nothing about
-the model. Within a true class the share of wrong answers does not depend on that mix.
+the model. How often it is wrong is therefore bet on within each true class. What cannot be taken apart like
+that, such as the mix of classes itself, is bet on only where labels come promptly (`Prompt` below).
 """
 
 from __future__ import annotations
@@ -12,117 +13,83 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.betting.feature_signals import rate_signal
-from detectors.betting.signal import quantile_for, rate_slack, rhythms_of
+from detectors.betting.error_cells import LABELS_MIN, ErrorCells
+from detectors.betting.feature_signals import NUMERIC_WAGERS, RATE_SIZES, SD_FACTORS, VALUES_MIN, rate_signal
+from detectors.betting.functionals import NUMERIC, centred, numeric_functionals
+from detectors.betting.isotonic import isotonic
+from detectors.betting.signal import (
+    DOWN,
+    UP,
+    Signal,
+    Wager,
+    quantile_for,
+    rate_slack,
+    rhythms_of,
+    slack_of,
+)
 from detectors.betting.watched import Watched
-from detectors.classes import ClassNames
-from detectors.profile import ReferenceProfile
-from detectors.summary import Pairs
+from detectors.layout import WINDOW_SCORE_BINS
+from detectors.profile import NumericColumn, ReferenceProfile
 from schemas.finding import Kind
 from schemas.model_parts import MinEffect
 from schemas.monitor_settings import MetricRule
 
-CLASSES_MAX: Final = 8
-"""True classes that are bet on one by one; the rarer ones together."""
-LABELS_MIN: Final = 30
-"""A class with fewer labelled rows in the reference counts among the rest."""
+Floats = npt.NDArray[np.float64]
+
 METRICS: Final = ("accuracy", "recall", "precision")
 """Metrics whose limits are shares of wrong answers: of all, of the truly positive, of those called positive."""
-
+PERFORMANCE, BIAS, BRIER, CALIBRATION, LABEL_DRIFT = (
+    "performance",
+    "bias",
+    "brier",
+    "calibration",
+    "label_drift",
+)
+LOSS_SHARE: Final = 0.99
+"""Losses are clipped at this quantile of the reference's, so that no single one decides."""
+_LOSS_SIZES: Final = (0.05, *RATE_SIZES)
 _TWO: Final = 2
 
 
-class ErrorCells:
-    """Counts right and wrong answers per true class, of all, and of those called positive.
-
-    Parameters
-    ----------
-    names
-        Decides which answers are right.
-    classes
-        True classes with cells of their own.
-    """
-
-    def __init__(self, names: ClassNames, classes: tuple[str, ...]) -> None:
-        self._names = names
-        self.classes = classes
-        self._place = {name: place for place, name in enumerate(classes)}
-        self.rest = len(classes)
-        self.all = len(classes) + 1
-        self.called_positive = len(classes) + 2
-        self.size = _TWO * (len(classes) + 3)
-
-    @property
-    def positive_place(self) -> int | None:
-        """Row of the positive class, None without one."""
-        return None if self._names.positive is None else self._place.get(self._names.positive)
-
-    def vector(self, pairs: Pairs) -> npt.NDArray[np.int64]:
-        """Return the counts, shape (size,): right and wrong in turn."""
-        found = np.zeros(self.size, dtype=np.int64)
-        for (predicted, true), n in pairs.items():
-            wrong = not self._names.same(predicted, true)
-            rows = [self._place.get(true, self.rest), self.all]
-            if predicted == self._names.positive:
-                rows.append(self.called_positive)
-            for row in rows:
-                found[_TWO * row + wrong] += n
-        return found
-
-
-def error_cells(profile: ReferenceProfile | None, names: ClassNames) -> ErrorCells:
-    """Return cells for the classes that the reference has labels of, and for the positive one."""
-    rows: dict[str, int] = {}
-    for _, true, n in () if profile is None else profile.confusion:
-        rows[true] = rows.get(true, 0) + n
-    frequent = sorted(
-        (name for name, n in rows.items() if n >= LABELS_MIN), key=lambda name: (-rows[name], name)
-    )
-    kept = frequent[:CLASSES_MAX]
-    if names.positive is not None and names.positive not in kept:
-        kept.append(names.positive)
-    return ErrorCells(names, tuple(kept))
-
-
-def error_signals(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect) -> list[Watched]:
-    """Return bets that answers are wrong more often than in the reference.
+def class_signals(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect) -> list[Watched]:
+    """Return bets that answers are wrong more often than in the reference, within each true class.
 
     With a profile that does not know which classes were mixed up, of all answers together.
     """
+    rows: dict[str, int]
     if profile.confusion:
-        counts = cells.vector({(p, t): n for p, t, n in profile.confusion})
-        rows = {
-            name: place
-            for place, name in enumerate(cells.classes)
-            if counts[_TWO * place : _TWO * place + _TWO].sum() >= LABELS_MIN
-        }
-        if counts[_TWO * cells.rest : _TWO * cells.rest + _TWO].sum() >= LABELS_MIN:
-            rows["(rest)"] = cells.rest
-    elif "accuracy" in profile.metrics and profile.labelled >= LABELS_MIN:
+        counts = cells.of_pairs({(p, t): n for p, t, n in profile.confusion})
+        rows = {name: place for place, name in enumerate((*cells.classes, "(rest)"))}
+    elif "accuracy" in profile.metrics:
         wrong = round((1 - profile.metrics["accuracy"]) * profile.labelled)
-        counts = np.zeros(cells.size, dtype=np.int64)
-        counts[_TWO * cells.all : _TWO * cells.all + _TWO] = profile.labelled - wrong, wrong
+        counts = np.zeros(_TWO * (cells.all + 1), dtype=np.int64)
+        counts[_TWO * cells.all :] = profile.labelled - wrong, wrong
         rows = {"": cells.all}
     else:
         return []
-    z = quantile_for(len(rows))
+    known = {name: place for name, place in rows.items() if _row(counts, place).sum() >= LABELS_MIN}
+    z = quantile_for(len(known))
     found: list[Watched] = []
-    for name, place in rows.items():
-        right, wrong = counts[_TWO * place : _TWO * place + _TWO].tolist()
+    for name, place in known.items():
+        right, wrong = _row(counts, place).tolist()
         share, rhythms = wrong / (right + wrong), rhythms_of(profile.error_rhythms, [name])
-        minimum = share * least.relative_error
-        slack = rate_slack(np.array([share]), rhythms, n=right + wrong, z=z, minimum=np.array([minimum]))
+        smallest = np.array([share * least.relative_error])
+        slack = rate_slack(np.array([share]), rhythms, n=right + wrong, z=z, minimum=smallest)
         signal = rate_signal(
             f"wrong:{name}",
             "performance",
-            *_cells_of(place),
+            *cells.row(place),
             share=share,
             slack=slack,
-            minimum=max(minimum, float(slack[0, 0])),
+            minimum=float(slack[0, 0]),
             rhythms=rhythms,
         )
-        found.append(Watched(signal, Kind.PERFORMANCE, "performance"))
+        found.append(Watched(signal, Kind.PERFORMANCE, PERFORMANCE))
     return found
+
+
+def _row(counts: npt.NDArray[np.int64], place: int) -> npt.NDArray[np.int64]:
+    return counts[_TWO * place : _TWO * place + _TWO]
 
 
 def limit_signals(
@@ -132,11 +99,10 @@ def limit_signals(
 
     The limit itself is the null: a model that sits at it breaks the budget no more often than one far inside.
     """
-    found: list[Watched] = []
     places = {"accuracy": cells.all, "precision": cells.called_positive}
-    positive = cells.positive_place
-    if positive is not None:
-        places["recall"] = positive
+    if cells.positive_place is not None:
+        places["recall"] = cells.positive_place
+    found: list[Watched] = []
     for metric, rule in rules.items():
         if metric not in places:
             continue
@@ -152,14 +118,169 @@ def limit_signals(
             signal = rate_signal(
                 f"{metric}_{key}",
                 "performance",
-                *_cells_of(places[metric]),
+                *cells.row(places[metric]),
                 share=share,
-                slack=np.zeros((1, _TWO)) + np.finfo(np.float64).eps,
+                slack=np.full((1, _TWO), np.finfo(np.float64).eps),
                 minimum=max(share / 10, 0.001),
             )
             found.append(Watched(signal, Kind.PERFORMANCE, f"{metric}_{key}"))
     return found
 
 
-def _cells_of(place: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    return np.array([_TWO * place, _TWO * place + 1], dtype=np.intp), np.array([False, True])
+def regression_signals(
+    cells: ErrorCells, error: NumericColumn, *, squared: bool, least: MinEffect
+) -> list[Watched]:
+    """Return bets that errors have become larger, and that they lean to one side.
+
+    Parameters
+    ----------
+    error
+        How errors lie in the reference.
+    squared
+        Whether the loss is the square of the error, and not its size.
+    """
+    counts = np.array(error.counts, dtype=np.float64)
+    n = int(counts.sum())
+    if n < VALUES_MIN or not cells.layout.error_bins:
+        return []
+    z = quantile_for(2)
+    found: list[Watched] = []
+    loss = _losses(error, counts, squared=squared)
+    usual = float(counts @ loss) / n
+    if loss.max() > 0:
+        found.append(
+            Watched(
+                _bounded(
+                    "loss",
+                    cells.section(),
+                    (loss - usual)[:, None],
+                    counts,
+                    smallest=least.relative_error * usual,
+                    rhythms=("tails",),
+                    error=error,
+                    z=z,
+                ),
+                Kind.PERFORMANCE,
+                PERFORMANCE,
+            )
+        )
+    values = centred(numeric_functionals(counts), counts)[:, :1]
+    if np.any(values):
+        signal = _bounded(
+            "bias",
+            cells.section(),
+            values,
+            counts,
+            smallest=least.sd * float(SD_FACTORS[0]),
+            rhythms=NUMERIC[:1],
+            error=error,
+            z=z,
+            wagers=NUMERIC_WAGERS[:_TWO],
+        )
+        found.append(Watched(signal, Kind.PERFORMANCE, BIAS))
+    return found
+
+
+def _losses(error: NumericColumn, counts: Floats, *, squared: bool) -> Floats:
+    """Return the loss of each bin of errors, from 0 to 1: that of its middle, clipped at a quantile."""
+    edges = np.array([error.low, *error.edges, error.high])
+    edges[0], edges[-1] = min(edges[0], edges[1]), max(edges[-1], edges[-2])
+    middles = np.abs((edges[1:] + edges[:-1]) / 2)
+    if squared:
+        middles = middles * middles
+    order = np.argsort(middles, kind="stable")
+    reached = np.cumsum(counts[order])
+    most = middles[order][np.searchsorted(reached, LOSS_SHARE * reached[-1])]
+    clipped: Floats = np.minimum(middles, most) / most if most > 0 else np.zeros_like(middles)
+    return clipped
+
+
+def _bounded(  # noqa: PLR0913 - the parts of a signal
+    name: str,
+    cells: npt.NDArray[np.intp],
+    values: Floats,
+    counts: Floats,
+    *,
+    smallest: float,
+    rhythms: tuple[str, ...] = (),
+    error: NumericColumn | None = None,
+    z: float,
+    wagers: tuple[Wager, ...] = (Wager(0, UP, _LOSS_SIZES),),
+    group: str = "performance",
+) -> Signal:
+    """Return a signal of one bounded functional."""
+    n = int(counts.sum())
+    variance = np.maximum(counts @ np.square(values) / n, 3 / n * np.square(values).max(axis=0))
+    sds = np.sqrt(variance)
+    known = rhythms_of(error.rhythms, rhythms) if error is not None else (None,)
+    minimum = np.array([smallest])
+    slack = slack_of(sds, known, n=n, z=z, minimum=minimum)
+    return Signal(
+        name=name,
+        group=group,
+        cells=cells,
+        values=values,
+        sds=sds,
+        slack=slack,
+        minimum=slack[:, 0],
+        wagers=wagers,
+        rhythms=known,
+    )
+
+
+def prompt_signals(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect) -> list[Watched]:
+    """Return bets on what the order of arrival could feign: the mix of classes, and how well scores fit."""
+    found: list[Watched] = []
+    if profile.confusion:
+        counts = cells.of_pairs({(p, t): n for p, t, n in profile.confusion})
+        drift = _label_drift(cells, counts[: _TWO * (cells.rest + 1)], least)
+        found += [Watched(drift, Kind.LABEL_DRIFT, LABEL_DRIFT)] if drift is not None else []
+    scored = np.array(profile.score_cells, dtype=np.float64)
+    if len(scored) == _TWO * WINDOW_SCORE_BINS and scored.sum() >= VALUES_MIN:
+        found += _score_signals(cells, scored, least)
+    return found
+
+
+def _label_drift(cells: ErrorCells, counts: npt.NDArray[np.int64], least: MinEffect) -> Signal | None:
+    """Return bets on the share of each true class, up and down."""
+    n = int(counts.sum())
+    rows = [place for place in range(cells.rest + 1) if _row(counts, place).sum() > 0]
+    if n < VALUES_MIN or len(rows) < _TWO:
+        return None
+    hits = (np.arange(len(counts))[:, None] // _TWO == np.array(rows)).astype(np.float64)
+    shares = counts @ hits / n
+    minimum = np.full(len(rows), least.share)
+    none = (None,) * len(rows)
+    return Signal(
+        name=LABEL_DRIFT,
+        group="label_drift",
+        cells=cells.true_classes(),
+        values=hits - shares,
+        sds=np.sqrt(shares * (1 - shares)),
+        slack=rate_slack(shares, none, n=n, z=quantile_for(len(rows)), minimum=minimum),
+        minimum=minimum,
+        wagers=tuple(Wager(i, d, RATE_SIZES) for i in range(len(rows)) for d in (UP, DOWN)),
+        rhythms=none,
+    )
+
+
+def _score_signals(cells: ErrorCells, scored: Floats, least: MinEffect) -> list[Watched]:
+    """Return bets that scores are off to one side, and that they are worth less (Brier's loss)."""
+    missed, hit = scored[:WINDOW_SCORE_BINS], scored[WINDOW_SCORE_BINS:]
+    happens = isotonic(hit, missed + hit)
+    rest = np.concatenate([-happens, 1 - happens])[:, None]
+    score = (np.arange(WINDOW_SCORE_BINS) + 0.5) / WINDOW_SCORE_BINS
+    loss = np.concatenate([np.square(score), np.square(1 - score)])
+    usual = float(scored @ loss) / scored.sum()
+    sides = (Wager(0, UP, _LOSS_SIZES), Wager(0, DOWN, _LOSS_SIZES))
+    z = quantile_for(_TWO)
+    off = _bounded(
+        CALIBRATION, cells.section(), centred(rest, scored), scored, smallest=least.share, z=z, wagers=sides
+    )
+    worse = _bounded(
+        BRIER, cells.section(), (loss - usual)[:, None], scored, smallest=least.relative_error * usual, z=z
+    )
+    return [
+        Watched(off, Kind.CALIBRATION, CALIBRATION),
+        Watched(worse, Kind.PERFORMANCE, PERFORMANCE),
+    ]

@@ -8,13 +8,21 @@ import numpy as np
 
 from detectors.betting.budget import bars
 from detectors.betting.columns import BudgetedColumns
-from detectors.betting.error_signals import METRICS, ErrorCells, error_cells, error_signals, limit_signals
+from detectors.betting.error_cells import ErrorCells, error_cells
+from detectors.betting.error_signals import (
+    METRICS,
+    PERFORMANCE,
+    class_signals,
+    limit_signals,
+    prompt_signals,
+    regression_signals,
+)
 from detectors.betting.errors import BudgetedErrors
 from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals, rate_signal
 from detectors.betting.watched import Watched
 from detectors.classes import ClassNames
 from detectors.detector import Detector
-from detectors.layout import STATUSES, ErrorLayout, PredictionLayout, prediction_layout
+from detectors.layout import STATUSES, PredictionLayout, error_layout, prediction_layout
 from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
 from schemas.finding import Kind
 from schemas.model_settings import ModelSettings
@@ -23,7 +31,6 @@ from schemas.monitor_settings import MetricRule
 STATUS_KINDS: Final = {"error_rate": Kind.ERROR_RATE, "fallback_rate": Kind.FALLBACK_RATE}
 STATUS_RATE: Final = 0.05
 """Share of errors, or of answers by the fallback, that counts as usual where nobody says more."""
-PERFORMANCE: Final = "performance"
 
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
@@ -32,29 +39,31 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     A check that the settings switch off, or give a threshold of the user's own, is not among them.
     """
     columns = _columns(settings, profile)
-    cells = error_cells(profile, _names(settings, profile))
-    errors = _errors(settings, profile, cells)
+    names = _names(settings, profile)
+    cells = error_cells(error_layout(settings.task, profile), profile, names)
+    errors, prompt = _errors(settings, profile, cells), _prompt(settings, profile, cells)
     levels = bars(
-        [item.signal for item in (*columns, *errors)],
+        [item.signal for item in (*columns, *errors, *prompt)],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
         weights=settings.false_alarm_budget.weights.by_group(),
     )
+    first, last = len(columns), len(columns) + len(errors)
     found: list[Detector[Any]] = []
     if columns:
         layout = prediction_layout(profile)
-        first = levels[: len(columns)]
-        found.append(BudgetedColumns(layout, profile, columns, first, window_ms=settings.window_ms))
-    if errors:
+        found.append(BudgetedColumns(layout, profile, columns, levels[:first], window_ms=settings.window_ms))
+    if errors or prompt:
         found.append(
             BudgetedErrors(
-                ErrorLayout(settings.task),
                 profile,
                 cells,
                 errors,
-                levels[len(columns) :],
-                positive=_names(settings, profile).positive,
+                levels[first:last],
+                prompt=prompt,
+                prompt_bars=levels[last:],
+                positive=names.positive,
                 window_ms=settings.window_ms,
             )
         )
@@ -118,13 +127,27 @@ def _status(check: str) -> Watched:
 
 
 def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:
+    """Return what is bet on whatever the order in which labels come."""
     found: list[Watched] = []
-    if profile is not None and settings.task != "regression" and is_budgeted(settings, PERFORMANCE):
-        found += error_signals(cells, profile, least=settings.min_effect)
-    if settings.task != "regression" and settings.monitor(PERFORMANCE).enabled:
+    is_regression = settings.task == "regression"
+    if profile is not None and is_budgeted(settings, PERFORMANCE):
+        if not is_regression:
+            found += class_signals(cells, profile, least=settings.min_effect)
+        elif profile.error is not None:
+            squared = settings.loss.name == "squared"
+            found += regression_signals(cells, profile.error, squared=squared, least=settings.min_effect)
+    if not is_regression and settings.monitor(PERFORMANCE).enabled:
         reference = {} if profile is None else profile.metrics
         found += limit_signals(cells, settings.metrics, reference)
     return found
+
+
+def _prompt(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:
+    """Return what is bet on only where labels come promptly."""
+    if profile is None or settings.task == "regression":
+        return []
+    made = prompt_signals(cells, profile, least=settings.min_effect)
+    return [item for item in made if is_budgeted(settings, item.check)]
 
 
 def unbudgeted_limits(settings: ModelSettings) -> dict[str, MetricRule]:

@@ -122,7 +122,8 @@ class BetTables:
     def recovery_gain(self, place: int, functional: int, total: float, n: float, least: float) -> float:
         """Return the log factor of a bet that the mean lies within `least` of what is usual: the worse of two.
 
-        To second order in the stake, which is a quarter of the shift over the variance at most.
+        To second order in the stake, half of the one at which the bet grows fastest once all is as it was: so
+        it grows after any shift, however large against the standard deviation.
 
         Parameters
         ----------
@@ -131,7 +132,7 @@ class BetTables:
         least
             Half width of what counts as over, in the functional's unit.
         """
-        variance = float(self.variance[place, functional])
-        stake = least / variance / 2
+        square = float(self.variance[place, functional]) + least * least
+        stake = least / square / 2
         shift = min(least * n - total, least * n + total)
-        return stake * shift - stake * stake * n * (variance + least * least) / 2
+        return stake * shift - stake * stake * n * square / 2

@@ -72,7 +72,8 @@ class BudgetedColumns:
         window_ms: int,
     ) -> None:
         self._layout = layout
-        self._banks = WatchedBanks(watched, bars, window_ms=window_ms)
+        reference = "" if profile is None else profile.content_hash
+        self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._zone = "UTC" if profile is None else profile.timezone
         self._span_ms = 0 if profile is None else profile.span_ms
         self._window_ms = window_ms
@@ -204,8 +205,9 @@ class BudgetedColumns:
         ValueError
             If the state is not one of this detector.
         """
-        self._banks.restore(value_in(state, "banks", bytes))
         worst = integers_in(state, "worst")
-        if len(worst) == len(self._worst):
+        if self._banks.restore(value_in(state, "banks", bytes)):
+            if len(worst) != len(self._worst) or not set(worst) <= {s.rank for s in Severity}:
+                raise ValueError(f"expected {len(self._worst)} severities as worst")
             self._worst = np.array(worst, dtype=np.int64)
         self._pool.restore(state)

@@ -58,6 +58,14 @@ class BetTables:
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
         self.variance = np.square(self.sd)
+        self._has_season = bool(self._season.any())
+        padded = self._cells < 0
+        self._there = None if not padded.any() else (~padded).astype(np.float64)
+        self._cells[padded] = 0
+        rows = np.arange(count)[:, None] * functionals
+        self._own: Places = rows + self.functional
+        self._log_fair = self._log_of_fair(self._null)
+        self.void: Mask = np.isneginf(self.log_prior)
         self.unknown_bets: Mask = np.isnan(self.inflation)
         self.inflation[self.unknown_bets] = 1.0
         self.unknown: Mask = np.any(self.unknown_bets, axis=1).reshape(count)
@@ -84,19 +92,27 @@ class BetTables:
 
     def counts(self, vector: Vector) -> tuple[Floats, Floats]:
         """Return the counts of every signal's cells, shape (signals, cells), and their sums."""
-        extended = np.append(vector, 0).astype(np.float64)
-        counts = extended[self._cells]
+        counts = vector.take(self._cells).astype(np.float64)
+        if self._there is not None:
+            counts *= self._there
         return counts, counts.sum(axis=1)
+
+    def of_bets(self, found: Floats) -> Floats:
+        """Return what belongs to functionals, shape (signals, functionals), by bet, shape (signals, bets)."""
+        return found.take(self._own)
 
     def sums(self, counts: Floats) -> Floats:
         """Return the sums of the functionals over a window's events, shape (signals, functionals)."""
         found: Floats = np.matmul(counts[:, None, :], self._values)[:, 0, :]
         return found
 
-    def offsets(self, hour: float | None) -> Floats:
-        """Return what the cycle adds to the mean at an hour of the week, shape (signals, functionals)."""
-        if hour is None:
-            return np.zeros_like(self.sd)
+    def offsets(self, hour: float | None) -> Floats | None:
+        """Return what the cycle adds to the mean at an hour of the week, shape (signals, functionals).
+
+        None where there is no cycle.
+        """
+        if hour is None or not self._has_season:
+            return None
         steps = self._season[:, :, int(hour) % HOURS_PER_WEEK]
         place = hour - _HALF
         before = int(np.floor(place))
@@ -107,17 +123,23 @@ class BetTables:
         )
         return np.where(self._smooth, lines, steps)
 
-    def gains(self, counts: Floats, n: Floats, offsets: Floats) -> Floats:
+    def gains(self, counts: Floats, n: Floats, offsets: Floats | None) -> Floats:
         """Return the log factor of every bet over a window, shape (signals, bets), not yet divided by inflation.
 
         The factor of an event is (1 + stake * value) / (1 + stake * mean), with the mean at the end of its
         interval that is the hardest for the bet; its expectation is at most 1 wherever the mean lies inside.
         """
         won = np.matmul(counts[:, None, :], self._logs)[:, 0, :]
-        mean = np.take_along_axis(offsets, self.functional, axis=1) + self._null
-        fair = np.maximum(1 + self.stake * mean, 1 - STAKE_SHARE_MAX)
-        gains: Floats = won - n[:, None] * np.log(fair)
+        log_fair = self._log_fair
+        if offsets is not None:
+            log_fair = self._log_of_fair(self.of_bets(offsets) + self._null)
+        gains: Floats = won - n[:, None] * log_fair
         return gains
+
+    def _log_of_fair(self, mean: Floats) -> Floats:
+        """Return the log of what a bet comes to on average per event, shape (signals, bets)."""
+        found: Floats = np.log(np.maximum(1 + self.stake * mean, 1 - STAKE_SHARE_MAX))
+        return found
 
     def recovery_gain(self, place: int, functional: int, total: float, n: float, least: float) -> float:
         """Return the log factor of a bet that the mean lies within `least` of what is usual: the worse of two.

@@ -96,7 +96,7 @@ class SignalBank:
 
     def __init__(self, signals: Sequence[Signal], bars: Sequence[float], *, window_ms: int) -> None:
         self.signals = tuple(signals)
-        self._tables = BetTables(self.signals)
+        self._tables = BetTables(self.signals, window_ms=window_ms)
         self._bars = np.array(bars, dtype=np.float64)
         self._window_ms = window_ms
         self._inertia = Inertia(self._tables.variance) if self._tables.unknown.any() else None

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.betting.calendar import HOURS_PER_WEEK
+from detectors.betting.calendar import HOUR_MS, HOURS_PER_WEEK
 from detectors.betting.signal import STAKE_SHARE_MAX, Signal
 
 Floats = npt.NDArray[np.float64]
@@ -17,10 +17,23 @@ Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.int64]
 
 _HALF: Final = 0.5
+_MOMENT_HOURS: Final = 0.25
+"""Windows of more than an hour have the mean of the cycle at moments this far apart."""
+
+
+def _moments(window_hours: float) -> list[float]:
+    """Return the moments that a window's cycle is taken at, in hours from its middle: one for up to an hour."""
+    count = int(np.ceil(window_hours / _MOMENT_HOURS)) if window_hours > 1 else 1
+    return [(place + _HALF) * window_hours / count - window_hours / 2 for place in range(count)]
 
 
 class BetTables:
     """The bets of signals.
+
+    Parameters
+    ----------
+    window_ms
+        Length of a window; the cycle's mean over it is what counts.
 
     Attributes
     ----------
@@ -36,7 +49,7 @@ class BetTables:
         Where the reference does not know the inertia.
     """
 
-    def __init__(self, signals: Sequence[Signal]) -> None:
+    def __init__(self, signals: Sequence[Signal], *, window_ms: int) -> None:
         stakes = [signal.stakes() for signal in signals]
         count = len(signals)
         width = max((len(signal.cells) for signal in signals), default=0)
@@ -59,6 +72,7 @@ class BetTables:
             self._put(place, signal, found)
         self.variance = np.square(self.sd)
         self._has_season = bool(self._season.any())
+        self._moments = _moments(window_ms / HOUR_MS)
         padded = self._cells < 0
         self._there = None if not padded.any() else (~padded).astype(np.float64)
         self._cells[padded] = 0
@@ -107,13 +121,17 @@ class BetTables:
         return found
 
     def offsets(self, hour: float | None) -> Floats | None:
-        """Return what the cycle adds to the mean at an hour of the week, shape (signals, functionals).
+        """Return what the cycle adds to the mean of a window, shape (signals, functionals).
 
-        None where there is no cycle.
+        None where there is no cycle. `hour` is the hour of the week of the window's middle.
         """
         if hour is None or not self._has_season:
             return None
-        steps = self._season[:, :, int(hour) % HOURS_PER_WEEK]
+        found = [self._offsets_at(hour + moment) for moment in self._moments]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+    def _offsets_at(self, hour: float) -> Floats:
+        steps = self._season[:, :, int(np.floor(hour)) % HOURS_PER_WEEK]
         place = hour - _HALF
         before = int(np.floor(place))
         part = place - before

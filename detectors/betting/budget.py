@@ -35,18 +35,17 @@ def bars(
     window_ms
         Length of a window; evidence is counted per window.
     weights
-        Share of each group, relative to the others'; shares of groups without a signal go to the others.
+        Share of each group, relative to the others'; shares of groups without a signal of some weight go to
+        the others.
     """
     windows = per_ms / window_ms / false_alarms
-    groups = {signal.group for signal in signals}
-    total = sum(weights.get(group, 0.0) for group in groups)
     members: dict[str, float] = {}
     for signal in signals:
         members[signal.group] = members.get(signal.group, 0.0) + signal.weight
+    total = sum(weights.get(group, 0.0) for group, weight in members.items() if weight > 0)
     found: list[float] = []
     for signal in signals:
-        share = (
-            weights.get(signal.group, 0.0) / total * signal.weight / members[signal.group] if total else 0.0
-        )
+        share = weights.get(signal.group, 0.0) * signal.weight
+        share = share / total / members[signal.group] if share > 0 else 0.0
         found.append(math.log(windows / share) if share > 0 else math.inf)
     return found

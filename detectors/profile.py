@@ -134,6 +134,10 @@ class ReferenceProfile:
     score_cells
         Of a classification with scores: labelled rows per cell of the score, first those of which what the
         score is the probability of did not come true, then those of which it did.
+    latency
+        (cell of `detectors.sketch.LATENCY_MS`, rows), where the reference is prediction events with latencies.
+    latency_rhythms
+        Of latencies, by functional.
     """
 
     model: str
@@ -151,6 +155,8 @@ class ReferenceProfile:
     error_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     error: NumericColumn | None = None
     score_cells: tuple[int, ...] = ()
+    latency: tuple[tuple[int, int], ...] = ()
+    latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
 
     @property
     def binning_hash(self) -> str:
@@ -229,6 +235,8 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         error_rhythms=rhythms_from(raw.get("error_rhythms", {})),
         error=_number(raw["error"]) if raw.get("error") is not None else None,
         score_cells=tuple(int(n) for n in raw.get("score_cells", ())),
+        latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
+        latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
     )
 
 

@@ -16,6 +16,7 @@ from detectors.block_sums import TimeSpan
 from detectors.classes import ClassValue
 from detectors.profile import ReferenceProfile
 from detectors.profile_count import CategoryCount, NumericCount
+from detectors.profile_latency import LatencyCount
 from detectors.profile_outputs import OutputColumns
 from detectors.profile_scan import ColumnScan
 from detectors.profile_values import RowBatch
@@ -73,6 +74,7 @@ class ProfileBuilder:
         self._scans: dict[str, ColumnScan] = {}
         self._timezone, self._seasonality = timezone, seasonality
         self._span = TimeSpan()
+        self._latency = LatencyCount()
         self._grid: Grid | None = None
         self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
         self._counts: dict[str, NumericCount | CategoryCount] | None = None
@@ -91,6 +93,7 @@ class ProfileBuilder:
         keys = self._random.random(batch.n)
         self.rows += batch.n
         self._span.add(batch.time_ms)
+        self._latency.sample(batch.latency_ms)
         known = len(self._scans)
         for name, values in batch.features.items():
             rule = self._rules.get(name, FeatureRule())
@@ -131,6 +134,7 @@ class ProfileBuilder:
                 count.add_missing(batch.n, places)
             else:
                 count.add(values, places)
+        self._latency.count(batch.latency_ms, places)
         self._outputs.count(batch.answers, batch.n, places)
 
     def _started(self) -> dict[str, NumericCount | CategoryCount]:
@@ -141,6 +145,7 @@ class ProfileBuilder:
             oddities = [scan.oddity() for scan in self._scans.values()]
             self._oddities = [text for text in oddities if text]
             self._scans = {}
+            self._latency.start(self._grid)
             self._outputs.start(self._grid)
         return self._counts
 
@@ -175,6 +180,8 @@ class ProfileBuilder:
             error_rhythms=quality.rhythms(),
             error=self._outputs.error(),
             score_cells=quality.score_cells(),
+            latency=self._latency.cells(),
+            latency_rhythms=self._latency.rhythms(),
         )
 
     def warnings(self) -> list[str]:

@@ -99,12 +99,15 @@ class RowBatch:
     time_ms
         Shape (n,): the time of each row in epoch milliseconds, `NO_TIME` where there is none, in no order; None
         where the input does not say at all.
+    latency_ms
+        Shape (n,): how long the answers took, NaN where nobody says; None where the input does not say at all.
     """
 
     n: int
     features: Mapping[str, Values]
     answers: Answers
     time_ms: Times | None = None
+    latency_ms: Floats | None = None
 
 
 def numbers(values: Values) -> Numbers:

@@ -72,7 +72,9 @@ class EventRows:
         self._shadows += int(columns.shadow.sum())
         columns = columns.take(~columns.shadow)
         features = [_features(lines[place][1]) for place in columns.index.tolist()]
-        return RowBatch(len(features), columns_of(features), self._answers(columns), columns.time_ms)
+        return RowBatch(
+            len(features), columns_of(features), self._answers(columns), columns.time_ms, columns.latency_ms
+        )
 
     def _count_versions(self, codes: Integers) -> None:
         for code, n in Counter(codes.tolist()).items():

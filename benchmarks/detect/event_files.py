@@ -11,12 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.detect.real import RealTable
+from benchmarks.detect.real import Cell, RealTable
 
 LABEL_DELAY_MS: Final = 60_000
 TRAINING: Final = "training.csv"
 PREDICTIONS: Final = "predictions.jsonl"
 LABELS: Final = "labels.jsonl"
+BOOLEANS: Final[dict[Cell, Cell | bool]] = {"True": True, "False": False}
+"""What a CSV file calls so is a boolean for the product, and so it is in the events."""
 TIME, LABEL, ANSWER, SCORE = "wk_time", "wk_label", "wk_answer", "wk_score"
 """Columns of the training file besides the features: what `watchkeeper profile` is told by its options."""
 
@@ -29,12 +31,15 @@ class AlertLine:
     ----------
     time_ms
         End of the window that caused it, epoch milliseconds.
+    status
+        `firing`, `updated` or `resolved`.
     """
 
     time_ms: int
     kind: str
     feature: str | None
     status: str
+    check: str = ""
 
 
 def write(table: RealTable, folder: Path, *, model: str, label_delay_ms: int = LABEL_DELAY_MS) -> None:
@@ -52,7 +57,9 @@ def write(table: RealTable, folder: Path, *, model: str, label_delay_ms: int = L
         for place in range(table.reference_rows, len(table.times)):
             time_ms = int(table.times[place])
             event: dict[str, Any] = {"prediction_id": str(place), "model": model, "time": time_ms}
-            features = {name: table.columns[name][place] for name in names}
+            features = {
+                name: BOOLEANS.get(cell, cell) for name in names for cell in [table.columns[name][place]]
+            }
             output = {"label": answers[place], "score": scores[place]}
             predictions.write(json.dumps({**event, "features": features, "output": output}) + "\n")
             if table.labels[place] is not None:
@@ -80,4 +87,6 @@ def read_alerts(path: Path) -> Iterator[AlertLine]:
             if ".alert." in event["type"]:
                 data = event["data"]
                 time_ms = int(np.datetime64(event["time"].rstrip("Z"), "ms").astype(np.int64))
-                yield AlertLine(time_ms, data["kind"], data["feature"], data["status"])
+                yield AlertLine(
+                    time_ms, data["kind"], data["feature"], event["type"].rsplit(".", 1)[-1], data["check"]
+                )

@@ -31,6 +31,7 @@ RECOVERED: Final = float(np.log(1_000.0))
 INSIDE_WINDOWS: Final = 3
 """And so many informed windows in a row that lie inside."""
 _NEVER: Final = -1
+_LOG_E_VALUE_MIN: Final = float(np.log(E_VALUE_MIN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class SignalBank:
 
     def __init__(self, signals: Sequence[Signal], bars: Sequence[float], *, window_ms: int) -> None:
         self.signals = tuple(signals)
-        self._tables = BetTables(self.signals)
+        self._tables = BetTables(self.signals, window_ms=window_ms)
         self._bars = np.array(bars, dtype=np.float64)
         self._window_ms = window_ms
         self._inertia = Inertia(self._tables.variance) if self._tables.unknown.any() else None
@@ -107,7 +108,7 @@ class SignalBank:
         count, bets, functionals = self._tables.shape
         if new:
             self._evidence = np.full((count, bets), -np.inf)
-            self._runs = np.zeros((count, bets))
+            self._runs = np.where(self._tables.void, -np.inf, 0.0)
             self._since = np.full((count, bets), _NEVER, dtype=np.int64)
             self._sums, self._n = np.zeros((count, functionals)), np.zeros(count)
             self.firing = np.zeros(count, dtype=np.bool_)
@@ -138,23 +139,30 @@ class SignalBank:
         """
         counts, n = self._tables.counts(vector)
         offsets = self._tables.offsets(hour)
-        sums = self._tables.sums(counts) - n[:, None] * offsets
+        sums = self._tables.sums(counts)
+        if offsets is not None:
+            sums -= n[:, None] * offsets
         inflation = self._inflation(n)
         gains = self._tables.gains(counts, n, offsets) / inflation
         informed = n > 0
         if self._inertia is not None:
             self._inertia.add(sums, n, informed & ~self.firing & self._tables.unknown)
         self._bet(gains, informed, start_ms)
-        leading = np.take_along_axis(self._since, self._runs.argmax(axis=1)[:, None], axis=1)[:, 0]
-        self.fresh = informed & ~self.firing & (leading == start_ms)
+        best = self._runs.argmax(axis=1)
+        every = np.arange(len(best))
+        self.fresh = informed & ~self.firing & (self._since[every, best] == start_ms)
         self._sums[self.fresh], self._n[self.fresh] = 0.0, 0.0
-        self._sums[informed] += sums[informed]
-        self._n[informed] += n[informed]
-        fired = self._fire(informed)
+        self._sums += sums  # both are 0 where nothing informs
+        self._n += n
+        fired = self._fire(informed & ~self.firing & (self._runs[every, best] >= _LOG_E_VALUE_MIN))
+        told = np.flatnonzero(self.firing & informed)
+        if not len(told):
+            return []
         resolved = self._recover(sums, n, inflation, informed & ~fired)
+        evidence = self._log_evidence(told)
         readings = [
-            self._reading(int(place), fired=bool(fired[place]), resolved=bool(resolved[place]))
-            for place in np.flatnonzero((self.firing & informed) | resolved)
+            self._reading(place, log_evidence, fired=bool(fired[place]), resolved=bool(resolved[place]))
+            for place, log_evidence in zip(told.tolist(), evidence.tolist(), strict=True)
         ]
         self._reset(resolved)
         return readings
@@ -165,31 +173,38 @@ class SignalBank:
         busier = np.maximum(np.divide(n / self._window_ms, rate, out=np.ones_like(n), where=rate > 0), 1.0)
         found = 1 + (self._tables.inflation - 1) * busier[:, None]
         if self._inertia is not None:
-            measured = np.take_along_axis(self._inertia.inflation(), self._tables.functional, axis=1)
+            measured = self._tables.of_bets(self._inertia.inflation())
             found = np.where(self._tables.unknown_bets, measured, found)
         return found
 
     def _bet(self, gains: Floats, informed: Mask, start_ms: int) -> None:
-        runs, since, evidence = self._runs[informed], self._since[informed], self._evidence[informed]
-        gained = gains[informed]
-        self._since[informed] = np.where(runs <= 0, start_ms, since)
-        self._runs[informed] = np.maximum(runs, 0.0) + gained
-        self._evidence[informed] = np.logaddexp(evidence, 0.0) + gained
+        whom: Mask | slice = slice(None) if informed.all() else informed
+        runs, gained = self._runs[whom], gains[whom]
+        self._since[whom] = np.where(runs <= 0, start_ms, self._since[whom])
+        self._runs[whom] = np.maximum(runs, 0.0) + gained
+        self._evidence[whom] = np.logaddexp(self._evidence[whom], 0.0) + gained
+        if self._tables.void.any():
+            self._runs[self._tables.void] = -np.inf  # no bet at all, so never the best one
 
     @property
     def log_evidence(self) -> Floats:
         """Shape (signals,): the log of each signal's evidence."""
-        terms = self._evidence + self._tables.log_prior
+        return self._log_evidence(np.arange(len(self.signals)))
+
+    def _log_evidence(self, places: npt.NDArray[np.intp]) -> Floats:
+        terms = self._evidence[places] + self._tables.log_prior[places]
         most = terms.max(axis=1, initial=-np.inf)
         with np.errstate(invalid="ignore"):
             total: Floats = most + np.log(np.exp(terms - most[:, None]).sum(axis=1))
         return np.where(np.isfinite(most), total, -np.inf)
 
-    def _fire(self, informed: Mask) -> Mask:
-        best = self._runs.max(axis=1, initial=-np.inf)
-        fired: Mask = (
-            informed & ~self.firing & (self.log_evidence >= self._bars) & (best >= np.log(E_VALUE_MIN))
-        )
+    def _fire(self, may: Mask) -> Mask:
+        """Return which of those that may fire do."""
+        fired = np.zeros(len(may), dtype=np.bool_)
+        if not may.any():
+            return fired
+        places = np.flatnonzero(may)
+        fired[places] = self._log_evidence(places) >= self._bars[places]
         for place in np.flatnonzero(fired):
             bet = int(self._runs[place].argmax())
             functional = int(self._tables.functional[place, bet])
@@ -222,7 +237,7 @@ class SignalBank:
             resolved[place] = self._over[place] >= RECOVERED and self._inside[place] >= INSIDE_WINDOWS
         return resolved
 
-    def _reading(self, place: int, *, fired: bool, resolved: bool) -> Reading:
+    def _reading(self, place: int, log_evidence: float, *, fired: bool, resolved: bool) -> Reading:
         bet = int(self._runs[place].argmax())
         functional, direction, _ = self._told[place]
         bar = float(self._bars[place])
@@ -230,9 +245,7 @@ class SignalBank:
             signal=place,
             fired=fired,
             resolved=resolved,
-            log_evidence=bar - float(self._over[place])
-            if resolved
-            else max(float(self.log_evidence[place]), bar),
+            log_evidence=bar - float(self._over[place]) if resolved else max(log_evidence, bar),
             bar=bar,
             log_e_value=float(self._runs[place, bet]),
             functional=int(functional),

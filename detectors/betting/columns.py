@@ -18,6 +18,7 @@ from detectors.distance_table import DISTANCES, Comparison
 from detectors.drift_evidence import DriftEvidence
 from detectors.layout import PredictionLayout
 from detectors.profile import CategoricalColumn, ReferenceProfile
+from detectors.sketch import LATENCY_MS
 from detectors.state_values import integers_in, value_in
 from schemas.finding import Finding, Kind, Severity, Stream, Verdict
 
@@ -72,7 +73,8 @@ class BudgetedColumns:
         window_ms: int,
     ) -> None:
         self._layout = layout
-        self._banks = WatchedBanks(watched, bars, window_ms=window_ms)
+        reference = "" if profile is None else profile.content_hash
+        self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._zone = "UTC" if profile is None else profile.timezone
         self._span_ms = 0 if profile is None else profile.span_ms
         self._window_ms = window_ms
@@ -84,6 +86,9 @@ class BudgetedColumns:
             and item.kind in (Kind.DATA_DRIFT, Kind.PREDICTION_DRIFT, Kind.OOD_RATE)
         }
         self._evidence = DriftEvidence(layout)
+        self._usual_latency = np.zeros(LATENCY_MS.size, dtype=np.int64)
+        for cell, rows in () if profile is None else profile.latency:
+            self._usual_latency[cell] = rows
         self._comparison = Comparison(layout) if layout.columns else None
         self._worst = np.zeros(len(self._banks.watched), dtype=np.int64)
 
@@ -124,7 +129,7 @@ class BudgetedColumns:
             severity=severity,
             hysteresis=AT_ONCE,
             onset_ms=None if reading.resolved else since_ms,
-            evidence=self._told(place, reading, n) if told else {},
+            evidence=self._told(window, place, reading, n) if told else {},
         )
 
     def _severity(self, place: int, reading: Reading) -> Severity:
@@ -145,7 +150,7 @@ class BudgetedColumns:
         signal = self._banks.watched[place].signal
         return float(-signal.values.min() + reading.effect * signal.sds[0])
 
-    def _told(self, place: int, reading: Reading, n: int) -> Evidence:
+    def _told(self, window: PredictionWindow, place: int, reading: Reading, n: int) -> Evidence:
         item = self._banks.watched[place]
         evidence: Evidence = {
             "statistic": "log10_e_value",
@@ -159,12 +164,28 @@ class BudgetedColumns:
         }
         if place in self._drift and item.column is not None:
             return evidence | self._values(item.column, reading)
+        if item.kind is Kind.LATENCY:
+            return evidence | self._latency(window, reading)
         before = float(-item.signal.values.min())
         return evidence | {
             "direction": "up",
             "effect": reading.effect * float(item.signal.sds[0]),
             "rate_before": before,
             "rate_now": before + reading.effect * float(item.signal.sds[0]),
+        }
+
+    def _latency(self, window: PredictionWindow, reading: Reading) -> Evidence:
+        """Return the median and the slow end of the reference's latencies and of the window's."""
+        start = PredictionLayout.LATENCY
+        now = window.overall.vector[start : start + LATENCY_MS.size]
+        return {
+            "direction": "up",
+            "effect": reading.effect,
+            "unit_hint": "ms",
+            "profile_median": LATENCY_MS.quantile(self._usual_latency, 0.5),
+            "window_median": LATENCY_MS.quantile(now, 0.5),
+            "profile_p95": LATENCY_MS.quantile(self._usual_latency, 0.95),
+            "window_p95": LATENCY_MS.quantile(now, 0.95),
         }
 
     def _slack(self, place: int, reading: Reading) -> float:
@@ -204,8 +225,9 @@ class BudgetedColumns:
         ValueError
             If the state is not one of this detector.
         """
-        self._banks.restore(value_in(state, "banks", bytes))
         worst = integers_in(state, "worst")
-        if len(worst) == len(self._worst):
+        if self._banks.restore(value_in(state, "banks", bytes)):
+            if len(worst) != len(self._worst) or not set(worst) <= {s.rank for s in Severity}:
+                raise ValueError(f"expected {len(self._worst)} severities as worst")
             self._worst = np.array(worst, dtype=np.int64)
         self._pool.restore(state)

@@ -80,8 +80,9 @@ class BudgetedErrors:
     ) -> None:
         self._cells = cells
         self._is_regression = cells.layout.task == "regression"
-        self._banks = WatchedBanks(watched, bars, window_ms=window_ms)
-        self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms)
+        reference = "" if profile is None else profile.content_hash
+        self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
+        self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms, reference=reference)
         self._reference = {} if profile is None else profile.metrics
         self._zone = "UTC" if profile is None else profile.timezone
         self._positive = positive
@@ -205,7 +206,7 @@ class BudgetedErrors:
         }
 
     def restore(self, state: State) -> None:
-        """Take up a remembered state; one of other signals starts over.
+        """Take up a remembered state; one of another profile or of other signals starts over.
 
         Raises
         ------

@@ -53,16 +53,21 @@ class Inertia:
 
     def add(self, sums: Floats, n: Floats, heeded: Mask) -> None:
         """Take a window in: sums of shape (signals, functionals), events and whom to heed of shape (signals,)."""
-        self._sum[:, heeded] += sums[heeded]
-        self._n[:, heeded] += n[heeded]
-        self._filled[:, heeded] += 1
+        if heeded.all():
+            self._sum += sums
+            self._n += n
+            self._filled += 1
+        else:
+            self._sum[:, heeded] += sums[heeded]
+            self._n[:, heeded] += n[heeded]
+            self._filled[:, heeded] += 1
         for level in range(LEVELS):
             done = heeded & (self._filled[level] >= 1 << level)
             if not done.any():
                 break
-            self._close(level, done)
+            self._close(level, slice(None) if done.all() else done)
 
-    def _close(self, level: int, done: Mask) -> None:
+    def _close(self, level: int, done: Mask | slice) -> None:
         size = self._n[level, done]
         mean = self._sum[level, done] / size[:, None]
         before = self._mean_n[level, done]

@@ -80,7 +80,7 @@ def find_season(means: Floats, known: Mask, first_hour: int, *, allow: str = "au
     errors: dict[int, float] = {}
     period = 0
     if allow != "none" and len(means) >= DAYS_MIN * HOURS_PER_DAY:
-        daily = _cycle(means, known, (-first_hour) % HOURS_PER_DAY, np.arange(1, HOURS_PER_DAY // 2))
+        daily = _cycle(means, known, first_hour, np.arange(1, HOURS_PER_DAY // 2))
         if daily.errors:
             period = HOURS_PER_DAY
             table += np.tile(daily.table, HOURS_PER_WEEK // HOURS_PER_DAY)
@@ -88,7 +88,7 @@ def find_season(means: Floats, known: Mask, first_hour: int, *, allow: str = "au
     if allow in ("auto", "weekly") and len(means) >= DAYS_MIN_WEEKLY * HOURS_PER_DAY:
         frequencies = np.array([k for k in range(1, HOURS_PER_WEEK // 2) if k % 7])
         rest = means - table[hours]
-        weekly = _cycle(rest, known, (-first_hour) % HOURS_PER_WEEK, frequencies)
+        weekly = _cycle(rest, known, first_hour, frequencies)
         if weekly.errors:
             period = HOURS_PER_WEEK
             table += weekly.table
@@ -97,15 +97,15 @@ def find_season(means: Floats, known: Mask, first_hour: int, *, allow: str = "au
     return Season(table, period, sum(errors.values()), slow, 2 * len(errors))
 
 
-def _cycle(means: Floats, known: Mask, skipped: int, frequencies: Integers) -> _Cycle:
-    """Return the cycle whose frequencies stand out; `skipped` hours come before the first whole period."""
+def _cycle(means: Floats, known: Mask, first_hour: int, frequencies: Integers) -> _Cycle:
+    """Return the cycle whose frequencies stand out; periods begin at the first hour, whichever it is."""
     period = HOURS_PER_DAY if len(frequencies) < HOURS_PER_DAY else HOURS_PER_WEEK
-    count = (len(means) - skipped) // period
+    count = len(means) // period
     nothing = _Cycle(np.zeros(period), {})
     if count < DAYS_MIN:
         return nothing
-    folded = means[skipped : skipped + count * period].reshape(count, period)
-    there = known[skipped : skipped + count * period].reshape(count, period)
+    folded = means[: count * period].reshape(count, period)
+    there = known[: count * period].reshape(count, period)
     filled = _filled(folded, there)
     if len(filled) < DAYS_MIN:
         return nothing
@@ -120,7 +120,7 @@ def _cycle(means: Floats, known: Mask, skipped: int, frequencies: Integers) -> _
             continue
         kept[k] = mean[k] * (1 - min(variance / power, 1.0))
         errors[k] = 2 * variance
-    return _Cycle(np.fft.irfft(kept * period, period), errors)
+    return _Cycle(np.roll(np.fft.irfft(kept * period, period), first_hour % period), errors)
 
 
 def _filled(folded: Floats, there: Mask) -> Floats:

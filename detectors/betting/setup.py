@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from detectors.betting.budget import bars
 from detectors.betting.columns import BudgetedColumns
@@ -18,19 +16,16 @@ from detectors.betting.error_signals import (
     regression_signals,
 )
 from detectors.betting.errors import BudgetedErrors
-from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals, rate_signal
+from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals
+from detectors.betting.service_signals import LATENCY, STATUS_KINDS, latency_signal, status_signal
 from detectors.betting.watched import Watched
 from detectors.classes import ClassNames
 from detectors.detector import Detector
-from detectors.layout import STATUSES, PredictionLayout, error_layout, prediction_layout
+from detectors.layout import error_layout, prediction_layout
 from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
 from schemas.finding import Kind
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
-
-STATUS_KINDS: Final = {"error_rate": Kind.ERROR_RATE, "fallback_rate": Kind.FALLBACK_RATE}
-STATUS_RATE: Final = 0.05
-"""Share of errors, or of answers by the fallback, that counts as usual where nobody says more."""
 
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
@@ -93,7 +88,9 @@ def _columns(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
             name = profile.columns[made.column].name
             kind = _kind(made.check, name)
             found.append(Watched(made.signal, kind, made.check, name, made.column, importance.get(name, 1.0)))
-    found += [_status(check) for check in STATUS_KINDS if is_budgeted(settings, check)]
+        slow = latency_signal(profile, least=settings.min_effect)
+        found += [slow] if slow is not None and is_budgeted(settings, LATENCY) else []
+    found += [status_signal(check) for check in STATUS_KINDS if is_budgeted(settings, check)]
     return found
 
 
@@ -108,22 +105,6 @@ def _kind(check: str, name: str) -> Kind:
 def _importances(profile: ReferenceProfile) -> dict[str, float]:
     mean = sum(profile.importances.values()) / max(len(profile.importances), 1)
     return {name: value / mean for name, value in profile.importances.items()} if mean > 0 else {}
-
-
-def _status(check: str) -> Watched:
-    """Return a bet that more than `STATUS_RATE` of the answers have a status."""
-    statuses = np.arange(len(STATUSES))
-    bad = statuses == STATUSES.index(check.removesuffix("_rate"))
-    signal = rate_signal(
-        check,
-        "service",
-        PredictionLayout.STATUS + statuses.astype(np.intp),
-        bad,
-        share=STATUS_RATE,
-        slack=np.zeros((1, 2)),
-        minimum=STATUS_RATE / 10,
-    )
-    return Watched(signal, STATUS_KINDS[check], check)
 
 
 def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.functionals import GRAIN
+from detectors.bounds import upper_rate
 from detectors.rhythm import BET_SIZES, Rhythm
 
 Floats = npt.NDArray[np.float64]
@@ -133,21 +135,23 @@ def slack_of(sds: Floats, rhythms: Sequence[Rhythm | None], *, n: int, z: float,
 def rate_slack(
     shares: Floats, rhythms: Sequence[Rhythm | None], *, n: int, z: float, minimum: Floats
 ) -> Floats:
-    """Return the slack of shares, shape (shares, 2), by Wilson's interval for the size that counts.
+    """Return the slack of shares, shape (shares, 2), by an interval for the size that counts.
 
-    A share that was never seen may be as high as about z * z / n.
+    Its ends hold for every size and share: one event more, or fewer, than was seen lies z standard deviations
+    off by the likelihood. A share that was never seen may be as high as about z * z / 2 / n.
 
     References
     ----------
-    Wilson, "Probable inference" (Journal of the American Statistical Association 22, 1927).
+    Zubkov and Serov, "A complete proof of universal inequalities for the distribution function of the binomial
+    law" (Theory of Probability and its Applications 57, 2013).
     """
     inflation = np.array([slow_inflation(rhythm) for rhythm in rhythms])
     size = np.maximum(n / inflation, 1.0)
-    middle = (shares + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * np.sqrt(shares * (1 - shares) / size + np.square(z / (2 * size)))
-    return np.column_stack(
-        [np.maximum(middle + half - shares, minimum), np.maximum(shares - middle + half, minimum)]
-    )
+    alpha = math.exp(-z * z / 2)
+    hits, misses = shares * size, (1 - shares) * size
+    highest = upper_rate(np.minimum(hits + 1, size), size, alpha=alpha)
+    lowest = 1 - upper_rate(np.minimum(misses + 1, size), size, alpha=alpha)
+    return np.column_stack([np.maximum(highest - shares, minimum), np.maximum(shares - lowest, minimum)])
 
 
 def rhythms_of(rhythms: Mapping[str, Rhythm], names: Sequence[str]) -> tuple[Rhythm | None, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.betting.calendar import HOURS_PER_WEEK
+from detectors.betting.calendar import HOUR_MS, HOURS_PER_WEEK
 from detectors.betting.signal import STAKE_SHARE_MAX, Signal
 
 Floats = npt.NDArray[np.float64]
@@ -17,10 +17,23 @@ Places = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.int64]
 
 _HALF: Final = 0.5
+_MOMENT_HOURS: Final = 0.25
+"""Windows of more than an hour have the mean of the cycle at moments this far apart."""
+
+
+def _moments(window_hours: float) -> list[float]:
+    """Return the moments that a window's cycle is taken at, in hours from its middle: one for up to an hour."""
+    count = int(np.ceil(window_hours / _MOMENT_HOURS)) if window_hours > 1 else 1
+    return [(place + _HALF) * window_hours / count - window_hours / 2 for place in range(count)]
 
 
 class BetTables:
     """The bets of signals.
+
+    Parameters
+    ----------
+    window_ms
+        Length of a window; the cycle's mean over it is what counts.
 
     Attributes
     ----------
@@ -36,7 +49,7 @@ class BetTables:
         Where the reference does not know the inertia.
     """
 
-    def __init__(self, signals: Sequence[Signal]) -> None:
+    def __init__(self, signals: Sequence[Signal], *, window_ms: int) -> None:
         stakes = [signal.stakes() for signal in signals]
         count = len(signals)
         width = max((len(signal.cells) for signal in signals), default=0)
@@ -58,6 +71,15 @@ class BetTables:
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
         self.variance = np.square(self.sd)
+        self._has_season = bool(self._season.any())
+        self._moments = _moments(window_ms / HOUR_MS)
+        padded = self._cells < 0
+        self._there = None if not padded.any() else (~padded).astype(np.float64)
+        self._cells[padded] = 0
+        rows = np.arange(count)[:, None] * functionals
+        self._own: Places = rows + self.functional
+        self._log_fair = self._log_of_fair(self._null)
+        self.void: Mask = np.isneginf(self.log_prior)
         self.unknown_bets: Mask = np.isnan(self.inflation)
         self.inflation[self.unknown_bets] = 1.0
         self.unknown: Mask = np.any(self.unknown_bets, axis=1).reshape(count)
@@ -84,20 +106,32 @@ class BetTables:
 
     def counts(self, vector: Vector) -> tuple[Floats, Floats]:
         """Return the counts of every signal's cells, shape (signals, cells), and their sums."""
-        extended = np.append(vector, 0).astype(np.float64)
-        counts = extended[self._cells]
+        counts = vector.take(self._cells).astype(np.float64)
+        if self._there is not None:
+            counts *= self._there
         return counts, counts.sum(axis=1)
+
+    def of_bets(self, found: Floats) -> Floats:
+        """Return what belongs to functionals, shape (signals, functionals), by bet, shape (signals, bets)."""
+        return found.take(self._own)
 
     def sums(self, counts: Floats) -> Floats:
         """Return the sums of the functionals over a window's events, shape (signals, functionals)."""
         found: Floats = np.matmul(counts[:, None, :], self._values)[:, 0, :]
         return found
 
-    def offsets(self, hour: float | None) -> Floats:
-        """Return what the cycle adds to the mean at an hour of the week, shape (signals, functionals)."""
-        if hour is None:
-            return np.zeros_like(self.sd)
-        steps = self._season[:, :, int(hour) % HOURS_PER_WEEK]
+    def offsets(self, hour: float | None) -> Floats | None:
+        """Return what the cycle adds to the mean of a window, shape (signals, functionals).
+
+        None where there is no cycle. `hour` is the hour of the week of the window's middle.
+        """
+        if hour is None or not self._has_season:
+            return None
+        found = [self._offsets_at(hour + moment) for moment in self._moments]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+    def _offsets_at(self, hour: float) -> Floats:
+        steps = self._season[:, :, int(np.floor(hour)) % HOURS_PER_WEEK]
         place = hour - _HALF
         before = int(np.floor(place))
         part = place - before
@@ -107,17 +141,23 @@ class BetTables:
         )
         return np.where(self._smooth, lines, steps)
 
-    def gains(self, counts: Floats, n: Floats, offsets: Floats) -> Floats:
+    def gains(self, counts: Floats, n: Floats, offsets: Floats | None) -> Floats:
         """Return the log factor of every bet over a window, shape (signals, bets), not yet divided by inflation.
 
         The factor of an event is (1 + stake * value) / (1 + stake * mean), with the mean at the end of its
         interval that is the hardest for the bet; its expectation is at most 1 wherever the mean lies inside.
         """
         won = np.matmul(counts[:, None, :], self._logs)[:, 0, :]
-        mean = np.take_along_axis(offsets, self.functional, axis=1) + self._null
-        fair = np.maximum(1 + self.stake * mean, 1 - STAKE_SHARE_MAX)
-        gains: Floats = won - n[:, None] * np.log(fair)
+        log_fair = self._log_fair
+        if offsets is not None:
+            log_fair = self._log_of_fair(self.of_bets(offsets) + self._null)
+        gains: Floats = won - n[:, None] * log_fair
         return gains
+
+    def _log_of_fair(self, mean: Floats) -> Floats:
+        """Return the log of what a bet comes to on average per event, shape (signals, bets)."""
+        found: Floats = np.log(np.maximum(1 + self.stake * mean, 1 - STAKE_SHARE_MAX))
+        return found
 
     def recovery_gain(self, place: int, functional: int, total: float, n: float, least: float) -> float:
         """Return the log factor of a bet that the mean lies within `least` of what is usual: the worse of two.

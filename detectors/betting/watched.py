@@ -53,10 +53,15 @@ class WatchedBanks:
         Signals, and the log evidence at which each fires.
     window_ms
         Length of a window.
+    reference
+        Hash of the profile that they compare with.
     """
 
-    def __init__(self, watched: Sequence[Watched], bars: Sequence[float], *, window_ms: int) -> None:
+    def __init__(
+        self, watched: Sequence[Watched], bars: Sequence[float], *, window_ms: int, reference: str
+    ) -> None:
         self.watched = tuple(watched)
+        self._reference = reference
         places: dict[tuple[int, int], list[int]] = {}
         for place, item in enumerate(self.watched):
             bets = sum(len(wager.sizes) for wager in item.signal.wagers)
@@ -89,12 +94,12 @@ class WatchedBanks:
         return found
 
     def to_bytes(self) -> bytes:
-        """Return the state for `restore`; it names its signals."""
+        """Return the state for `restore`; it names its signals and their reference."""
         names = [item.signal.name for item in self.watched]
-        return msgspec.msgpack.encode((names, [bank.to_bytes() for bank in self._banks]))
+        return msgspec.msgpack.encode((self._reference, names, [bank.to_bytes() for bank in self._banks]))
 
-    def restore(self, data: bytes) -> None:
-        """Take up a state; one of other signals starts over.
+    def restore(self, data: bytes) -> bool:
+        """Take up a state; one of other signals or of another reference starts over, which returns False.
 
         Raises
         ------
@@ -102,10 +107,12 @@ class WatchedBanks:
             Bytes of something else.
         """
         try:
-            names, parts = msgspec.msgpack.decode(data, type=tuple[list[str], list[bytes]])
+            reference, names, parts = msgspec.msgpack.decode(data, type=tuple[str, list[str], list[bytes]])
         except msgspec.DecodeError as error:
             raise ValueError(f"expected the state of signals: {error}") from error
-        if names != [item.signal.name for item in self.watched] or len(parts) != len(self._banks):
-            return
+        own = [item.signal.name for item in self.watched]
+        if (reference, names, len(parts)) != (self._reference, own, len(self._banks)):
+            return False
         for bank, part in zip(self._banks, parts, strict=True):
             bank.restore(part)
+        return True

@@ -122,5 +122,5 @@ def test_alerts_are_read_back_and_records_of_windows_passed_over(tmp_path: Path)
     names = ("alert-firing.json", "window-complete.json")
     (tmp_path / "out.jsonl").write_text("".join((golden / name).read_text().strip() + "\n" for name in names))
     assert list(read_alerts(tmp_path / "out.jsonl")) == [
-        AlertLine(1_793_534_460_000, "data_drift", "amount", "firing")
+        AlertLine(1_793_534_460_000, "data_drift", "amount", "firing", "rank")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_events_with_labels_give_the_profile_of_the_table_they_were_made_from(tm
     write_jsonl(y, truths(rows))
     from_events, warnings = build_profile(settings, x, labels_path=y)
     from_table, _ = build_profile(settings, write_csv(tmp_path / "t.csv", rows), **NAMED)
-    assert from_events.to_json() == from_table.to_json()
+    assert replace(from_events, span_ms=0).to_json() == from_table.to_json()  # the table has no times
     assert warnings == []
 
 

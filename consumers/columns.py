@@ -34,6 +34,32 @@ class Records:
 
 
 @dataclass(slots=True)
+class JointRows:
+    """What windows keep of each prediction's features together, beside its cells and moments.
+
+    Parameters
+    ----------
+    followed
+        Shape (n, followed features + 1): see `detectors.joint_pairs`.
+    distance
+        Shape (n,): `joint.distance`, NaN for none.
+    unfamiliar
+        Shape (n,): where it lies above what all but 0.1 % of the reference have.
+    names
+        Digest to prediction id, of the unfamiliar ones.
+    """
+
+    followed: Floats
+    distance: Floats
+    unfamiliar: npt.NDArray[np.bool_]
+    names: dict[bytes, str]
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> JointRows:
+        """Return the rows where `keep` is true."""
+        return JointRows(self.followed[keep], self.distance[keep], self.unfamiliar[keep], self.names)
+
+
+@dataclass(slots=True)
 class PredictionColumns:
     """Well-formed predictions of one model, in log order; every array has length n.
 
@@ -49,6 +75,8 @@ class PredictionColumns:
         none.
     cells, moments
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
+    joint
+        None where the profile has nothing of the features together.
     """
 
     index: Integers
@@ -63,6 +91,7 @@ class PredictionColumns:
     latency_ms: Floats
     cells: Integers
     moments: Integers
+    joint: JointRows | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +111,7 @@ class PredictionColumns:
             self.latency_ms[keep],
             self.cells[keep],
             self.moments[keep],
+            None if self.joint is None else self.joint.take(keep),
         )
 
 

@@ -27,6 +27,7 @@ from consumers.envelope import (
 )
 from consumers.features import FeatureReader, RawColumns
 from consumers.interning import NO_CLASS, Interner
+from consumers.joint_rows import JointReader
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected, clean_model
 from consumers.times import INVALID_MS, times_ms
@@ -75,6 +76,7 @@ class BatchDecoder:
             for name, plan in plans.items()
         }
         self._cells = {name: CellMap(plan.predictions) for name, plan in plans.items()}
+        self._joints = {name: JointReader.of(plan.predictions) for name, plan in plans.items()}
 
     def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
         """Decode both topics' messages; what cannot be used is listed, never raised."""
@@ -148,12 +150,15 @@ class BatchDecoder:
         name = plan.name
         table = np.array(answers, dtype=np.float64).reshape(len(answers), 4)
         version, segment, predicted = (table[:, i].astype(np.int64) for i in range(3))
-        raw = self._readers[name].read(events)
-        self._append_outputs(plan, raw, predicted, table[:, 3])
         prefix = f"{name}\x00".encode()
+        ids = [blake2b(prefix + e.prediction_id.encode(), digest_size=ID_BYTES).digest() for e in events]
+        raw = self._readers[name].read(events)
+        reader = self._joints[name]
+        joint = None if reader is None else reader.append(raw, events, ids)
+        self._append_outputs(plan, raw, predicted, table[:, 3])
         return PredictionColumns(
             index=index,
-            ids=[blake2b(prefix + e.prediction_id.encode(), digest_size=ID_BYTES).digest() for e in events],
+            ids=ids,
             time_ms=time_ms,
             version=version,
             segment=segment,
@@ -166,6 +171,7 @@ class BatchDecoder:
             ),
             cells=self._cells[name].cells(raw),
             moments=self._cells[name].moments(raw),
+            joint=joint,
         )
 
     def _answer_codes(self, plan: ModelPlan) -> Callable[[PredictionEnvelope], tuple[int, int, int, float]]:

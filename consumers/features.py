@@ -20,7 +20,7 @@ import numpy.typing as npt
 from consumers.envelope import PredictionEnvelope, read_json
 from consumers.interning import UNLISTED_MAX, Interner
 from detectors.layout import PredictionLayout
-from detectors.profile import OUTPUT_PREFIX, NumericColumn
+from detectors.profile import NumericColumn, is_feature
 from detectors.profile_values import category_name
 from schemas.unicode_text import is_unicode
 
@@ -50,7 +50,7 @@ class FeatureReader:
     Parameters
     ----------
     layout
-        The columns of the profile; those named `output.*` are not features and are left to the caller.
+        The columns of the profile; those that are no features are left to the caller.
     ignored
         Feature names that the settings say to ignore.
     """
@@ -58,7 +58,7 @@ class FeatureReader:
     def __init__(
         self, model: str, layout: PredictionLayout, ignored: frozenset[str], interner: Interner
     ) -> None:
-        features = [c for c in layout.columns if not c.column.name.startswith(OUTPUT_PREFIX)]
+        features = [c for c in layout.columns if is_feature(c.column.name)]
         self._model = model
         self._interner = interner
         self._ignored = ignored

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import FALLBACK, OK, PredictionColumns
+from consumers.columns import FALLBACK, OK, JointRows, PredictionColumns
 from consumers.interning import Tables
 from consumers.join import measurable
 from consumers.losses import Losses
 from consumers.plan import ModelPlan
 from detectors.codec import decode_summary, take_encoded
+from detectors.joint_pairs import pair_sums
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
 from detectors.sketch import LATENCY_MS
 from detectors.summary import SummaryTable
+from detectors.worst import SCORE_DIGITS, WORST_MAX
 from schemas.finding import Stream
 
 Integers = npt.NDArray[np.int64]
@@ -81,9 +83,28 @@ class ModelWindows:
         order = np.argsort(rows, kind="stable")
         distinct, starts = np.unique(rows[order], return_index=True)
         if moments.size:
-            table.matrix[distinct, layout.counts :] += np.add.reduceat(moments[order], starts, axis=0)
+            sums = np.add.reduceat(moments[order], starts, axis=0)
+            table.matrix[distinct, layout.counts : layout.pairs] += sums
+        if columns.joint is not None:
+            followed = np.split(columns.joint.followed[order], starts[1:])
+            for row, values in zip(distinct.tolist(), followed, strict=True):
+                table.matrix[row, layout.pairs :] += pair_sums(values)
+            self._keep_worst(rows, columns.ids, columns.joint)
         for names in self._segment_names(columns.segment):
             _count_service(self.segments, self._rows(self.segments, start, columns.version, names), columns)
+
+    def _keep_worst(self, rows: Rows, ids: Sequence[bytes], joint: JointRows) -> None:
+        """Keep the ids of the most unfamiliar events of each row."""
+        places = np.flatnonzero(joint.unfamiliar)
+        scores = np.round(joint.distance[places], SCORE_DIGITS)
+        for row in np.unique(rows[places]).tolist():
+            here = rows[places] == row
+            own, found = scores[here], places[here]
+            if len(own) > WORST_MAX:
+                enough = own >= np.partition(own, -WORST_MAX)[-WORST_MAX]
+                own, found = own[enough], found[enough]
+            names = [joint.names[ids[place]] for place in found.tolist()]
+            self.predictions.add_worst(row, zip(own.tolist(), names, strict=True))
 
     def _count_cells(self, rows: Rows, cells: Integers) -> None:
         if cells.size:

@@ -6,7 +6,7 @@ their values, each in the narrowest integer type that holds them.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,9 +14,12 @@ import numpy.typing as npt
 
 from detectors.layout import Layout
 from detectors.summary import KeyT, Pairs, Summary, SummaryTable
+from detectors.worst import WORST_MAX, Worst, merge_worst
 from schemas.errors import Stop
 
-SUMMARY_VERSION: Final = 1
+SUMMARY_VERSION: Final = 2
+_VERSIONS: Final = (1, SUMMARY_VERSION)
+"""The first one knows of no unfamiliar events."""
 _WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
 _GAPS: Final = ("<u1", "<u2", "<u4")
 
@@ -30,12 +33,16 @@ class _Sparse(msgspec.Struct, array_like=True):
     values: bytes
 
 
+_Event = tuple[float, Annotated[str, msgspec.Meta(max_length=128)]]
+
+
 class _SummaryRecord(msgspec.Struct, array_like=True):
     version: int
     layout: str
     counts: _Sparse
     sums: _Sparse
     pairs: list[tuple[str, str, int]]
+    worst: Annotated[list[_Event], msgspec.Meta(max_length=WORST_MAX)] = []
 
 
 _decoder = msgspec.msgpack.Decoder(_SummaryRecord)
@@ -44,7 +51,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 def encode_summary(summary: Summary[LayoutT]) -> bytes:
     """Return a summary's bytes; equal summaries give equal bytes."""
-    return _encode_rows(summary.layout, summary.vector[None, :], [summary.pairs])[0]
+    return _encode_rows(summary.layout, summary.vector[None, :], [(summary.pairs, summary.worst)])[0]
 
 
 def take_encoded(table: SummaryTable[KeyT, LayoutT]) -> list[tuple[KeyT, bytes]]:
@@ -52,19 +59,25 @@ def take_encoded(table: SummaryTable[KeyT, LayoutT]) -> list[tuple[KeyT, bytes]]
     changed = table.take_dirty()
     if not changed:
         return []
-    rows = table.matrix[[row for _, row, _ in changed]]
-    encoded = _encode_rows(table.layout, rows, [pairs for _, _, pairs in changed])
-    return [(key, data) for (key, _, _), data in zip(changed, encoded, strict=True)]
+    rows = table.matrix[[row for _, row, _, _ in changed]]
+    encoded = _encode_rows(table.layout, rows, [(pairs, worst) for _, _, pairs, worst in changed])
+    return [(key, data) for (key, *_), data in zip(changed, encoded, strict=True)]
 
 
-def _encode_rows(layout: Layout, rows: npt.NDArray[np.int64], pairs: list[Pairs]) -> list[bytes]:
+def _encode_rows(
+    layout: Layout, rows: npt.NDArray[np.int64], others: list[tuple[Pairs, Worst]]
+) -> list[bytes]:
     """Return the bytes of many vectors of one layout, shape (n, layout.size), at a few calls for all."""
     counts = _sparse_rows(rows[:, : layout.counts])
     sums = _sparse_rows(rows[:, layout.counts :])
     encode, name = _encoder.encode, layout.hash
     return [
-        encode(_SummaryRecord(SUMMARY_VERSION, name, c, s, sorted((p, t, n) for (p, t), n in pair.items())))
-        for c, s, pair in zip(counts, sums, pairs, strict=True)
+        encode(
+            _SummaryRecord(
+                SUMMARY_VERSION, name, c, s, sorted((p, t, n) for (p, t), n in pairs.items()), list(worst)
+            )
+        )
+        for c, s, (pairs, worst) in zip(counts, sums, others, strict=True)
     ]
 
 
@@ -80,9 +93,9 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
         record = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(error) from error
-    if record.version != SUMMARY_VERSION:
+    if record.version not in _VERSIONS:
         raise Stop(
-            f"stored summary: codec version {record.version} is not {SUMMARY_VERSION}; run the release "
+            f"stored summary: codec version {record.version} is neither 1 nor {SUMMARY_VERSION}; run the release "
             "that wrote it, or start with another app name",
             exit_code=1,
         )
@@ -98,12 +111,13 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
         _fill(vector[layout.counts :], record.sums)
     except (IndexError, ValueError) as error:
         raise _damaged(error) from error
-    return Summary(layout, vector, {(p, t): n for p, t, n in record.pairs})
+    pairs = {(p, t): n for p, t, n in record.pairs}
+    return Summary(layout, vector, pairs, merge_worst(record.worst, ()))
 
 
 def _damaged(error: Exception) -> Stop:
     return Stop(
-        f"stored summary: expected codec version {SUMMARY_VERSION}, found bytes that are not one "
+        f"stored summary: expected codec version 1 or {SUMMARY_VERSION}, found bytes that are not one "
         f"({error}); start with an empty app name or restore the store",
         exit_code=1,
     )

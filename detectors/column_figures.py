@@ -45,7 +45,7 @@ def moments_of(layout: PredictionLayout, vector: Counts, n: Counts) -> Moments:
     mean is off by at most 2**-17, and a column of more extreme values shows that as its end.
     """
     width = len(layout.numeric)
-    sums = vector[layout.counts :].astype(np.float64)
+    sums = vector[layout.counts : layout.pairs].astype(np.float64)
     size = np.where(n > 0, n, np.nan)
     mean = sums[:width] / MOMENT_SCALE / size
     square = sums[width:] / SQUARE_SCALE / size

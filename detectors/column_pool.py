@@ -10,9 +10,10 @@ import numpy.typing as npt
 from detectors.codec import decode_summary, encode_summary
 from detectors.detector import PredictionWindow, State
 from detectors.layout import ColumnCells, PredictionLayout
-from detectors.profile import NumericColumn
+from detectors.profile import JOINT_COLUMNS, NumericColumn
 from detectors.state_values import integers_in, value_in
 from detectors.summary import Summary
+from detectors.worst import Worst, merge_worst
 from schemas.errors import Stop
 from schemas.finding import WindowSpan
 
@@ -39,6 +40,8 @@ class ColumnPool:
     ----------
     vector
         A prediction summary's vector: per column, what was counted since it was last judged.
+    worst
+        The most unfamiliar events since a joint figure was last judged.
     n
         Shape (columns,): values so far.
 
@@ -54,11 +57,13 @@ class ColumnPool:
         self._column_of = np.repeat(np.arange(len(layout.columns)), [c.size for c in layout.columns])
         self._counted = _counted_cells(layout, present_only=present_only)
         self._numeric = _numeric_places(layout)
+        self._joint = [i for i, c in enumerate(layout.columns) if c.column.name in JOINT_COLUMNS]
         self._empty()
 
     def _empty(self) -> None:
         width = len(self._layout.columns)
         self.vector: Vector = np.zeros(self._layout.size, dtype=np.int64)
+        self.worst: Worst = ()
         self.n: Vector = np.zeros(width, dtype=np.int64)
         self._start_ms: Vector = np.full(width, _CLOSED, dtype=np.int64)
 
@@ -70,6 +75,7 @@ class ColumnPool:
     def add(self, window: PredictionWindow) -> None:
         """Add a window up."""
         self.vector += window.overall.vector
+        self.worst = merge_worst(self.worst, window.overall.worst)
         added = self._values(window.overall.vector)
         self._start_ms[(self.n <= 0) & (added > 0)] = window.span.start_ms
         self.n = self.n + added
@@ -90,8 +96,11 @@ class ColumnPool:
         """Start anew with the columns that have been judged, shape (columns,)."""
         section = self.vector[PredictionLayout.COLUMNS : self._layout.counts]
         section[columns[self._column_of]] = 0
-        moments = self.vector[self._layout.counts :].reshape(2, -1)
+        moments = self.vector[self._layout.counts : self._layout.pairs].reshape(2, -1)
         moments[:, columns[self._numeric]] = 0
+        if columns[self._joint].any():
+            self.vector[self._layout.pairs :] = 0
+            self.worst = ()
         self.vector[: PredictionLayout.COLUMNS] = 0
         self.n[columns] = 0
         self._start_ms[columns] = _CLOSED
@@ -100,7 +109,7 @@ class ColumnPool:
         """Return what must be remembered; short while every window suffices."""
         return {
             "layout": self._layout.hash,
-            "pool": encode_summary(Summary(self._layout, self.vector)),
+            "pool": encode_summary(Summary(self._layout, self.vector, {}, self.worst)),
             "pool_start_ms": self._start_ms.tolist(),
         }
 
@@ -119,9 +128,10 @@ class ColumnPool:
         if len(start_ms) != len(self.n):
             raise ValueError(f"expected {len(self.n)} window starts, got {len(start_ms)}")
         try:
-            self.vector = decode_summary(self._layout, pool).vector
+            summary = decode_summary(self._layout, pool)
         except Stop as error:
             raise ValueError(str(error)) from error
+        self.vector, self.worst = summary.vector, summary.worst
         self.n = self._values(self.vector)
         self._start_ms = np.array(start_ms, dtype=np.int64)
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from detectors import exact
+from detectors.joint import Joint
 from detectors.profile import CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
 
@@ -82,16 +83,19 @@ class PredictionLayout:
     """Slices of a summary by prediction time.
 
     Sections: events, one count per status, latency cells, then the cells of every profiled column, then
-    two fixed-point moments for every numeric column.
+    two fixed-point moments for every numeric column, then the sums of `detectors.joint_pairs`.
 
     Parameters
     ----------
     columns
         The profile's columns in order; empty when there is no profile.
+    joint
+        The profile's numeric features together, where it has them.
     """
 
     columns: tuple[ColumnCells, ...]
     binning: str
+    joint: Joint | None = None
 
     EVENTS = 0
     STATUS = 1
@@ -109,9 +113,14 @@ class PredictionLayout:
         return self.COLUMNS + sum(c.size for c in self.columns)
 
     @cached_property
+    def pairs(self) -> int:
+        """First of the sums of products of the features whose correlations are followed."""
+        return self.counts + 2 * len(self.numeric)
+
+    @cached_property
     def size(self) -> int:
         """Length of the vector."""
-        return self.counts + 2 * len(self.numeric)
+        return self.pairs + (0 if self.joint is None else pair_sums_of(self.joint))
 
     @cached_property
     def hash(self) -> str:
@@ -185,6 +194,12 @@ Layout = PredictionLayout | ErrorLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 
+def pair_sums_of(joint: Joint) -> int:
+    """Return the number of sums: over every two of the followed features and the constant 1, each once."""
+    width = len(joint.followed) + 1
+    return width * (width + 1) // 2
+
+
 def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
     """Lay a profile's columns out one after the other."""
     if profile is None:
@@ -195,7 +210,7 @@ def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
         bins = len(column.counts)
         placed.append(ColumnCells(column, offset, bins))
         offset += placed[-1].size
-    return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash)
+    return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash, joint=profile.joint)
 
 
 def error_layout(task: str, profile: ReferenceProfile | None) -> ErrorLayout:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from detectors.joint import FIGURES, Joint, joint_from
 from detectors.rhythm import Rhythm, rhythms_from
 from schemas.errors import Stop
 
@@ -23,6 +24,14 @@ _FORMATS: Final = ("watchkeeper.profile/1", FORMAT)
 CATEGORIES_MAX: Final = 256
 OUTPUT_PREFIX: Final = "output."
 """Columns of this prefix describe the model's answer (`output.score`, `output.label`, `output.value`)."""
+JOINT_PREFIX: Final = "joint."
+JOINT_COLUMNS: Final = tuple(f"{JOINT_PREFIX}{figure}" for figure in FIGURES)
+"""Columns that are worked out of a row's numeric features together; see `detectors.joint`."""
+
+
+def is_feature(name: str) -> bool:
+    """Return whether a column of that name comes from the features of an event."""
+    return not name.startswith((OUTPUT_PREFIX, JOINT_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,8 @@ class ReferenceProfile:
     n
         Rows it was built from.
     columns
-        Features first, in the order of the training data; then the outputs.
+        Features first, in the order of the training data; then `JOINT_COLUMNS`, where there is a `joint`;
+        then the outputs.
     labelled
         Rows that had ground truth.
     metrics
@@ -138,6 +148,8 @@ class ReferenceProfile:
         (cell of `detectors.sketch.LATENCY_MS`, rows), where the reference is prediction events with latencies.
     latency_rhythms
         Of latencies, by functional.
+    joint
+        The numeric features together; None with fewer than two of them, or too few rows.
     """
 
     model: str
@@ -157,6 +169,7 @@ class ReferenceProfile:
     score_cells: tuple[int, ...] = ()
     latency: tuple[tuple[int, int], ...] = ()
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
+    joint: Joint | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -166,7 +179,8 @@ class ReferenceProfile:
             for c in self.columns
         ]
         scale = [[c.mean, c.sd] for c in self.columns if isinstance(c, NumericColumn)]
-        return _digest({"task": self.task, "cells": cells, "scale": scale})[:16]
+        joint = {} if self.joint is None else {"joint": asdict(self.joint)}
+        return _digest({"task": self.task, "cells": cells, "scale": scale, **joint})[:16]
 
     @property
     def content_hash(self) -> str:
@@ -178,7 +192,10 @@ class ReferenceProfile:
         return next((c for c in self.columns if c.name == name), None)
 
     def _content(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
+        content = {"format": FORMAT, **asdict(self)}
+        if self.joint is None:
+            del content["joint"]
+        return content
 
     def to_json(self) -> str:
         """Return the profile's file text: readable JSON, its own hash included."""
@@ -219,6 +236,10 @@ def from_json(text: str | bytes, *, source: str) -> ReferenceProfile:
 
 def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
     columns = tuple(_column(c) for c in raw["columns"])
+    joint = joint_from(raw.get("joint"))
+    derived = tuple(column.name for column in columns if column.name.startswith(JOINT_PREFIX))
+    if derived != (() if joint is None else JOINT_COLUMNS):
+        raise ValueError(f"columns {', '.join(derived) or 'of no name'} begin with {JOINT_PREFIX}")
     return ReferenceProfile(
         model=str(raw["model"]),
         task=str(raw["task"]),
@@ -237,6 +258,7 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         score_cells=tuple(int(n) for n in raw.get("score_cells", ())),
         latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
+        joint=joint,
     )
 
 

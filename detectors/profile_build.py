@@ -14,8 +14,9 @@ import numpy as np
 from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import TimeSpan
 from detectors.classes import ClassValue
-from detectors.profile import ReferenceProfile
+from detectors.profile import ReferenceProfile, is_feature
 from detectors.profile_count import CategoryCount, NumericCount
+from detectors.profile_joint import JointColumns
 from detectors.profile_latency import LatencyCount
 from detectors.profile_outputs import OutputColumns
 from detectors.profile_scan import ColumnScan
@@ -46,10 +47,12 @@ class ProfileBuilder:
         Largest number of sampled values per column.
     timezone, seasonality
         As in the model's settings: the clock of the cycles, and which cycles are looked for.
+    importances
+        By feature, 0 or more; they also choose the features that are looked at together.
 
     Notes
     -----
-    Memory, whatever the number of rows: 160 MB of sampled numbers; for every categorical column at most
+    Memory, whatever the number of rows: 160 MB of sampled numbers and 80 MB of sampled rows; for every categorical column at most
     20,000 names of up to 512 characters; 24 MB of distinct scores; and one batch.
     """
 
@@ -65,18 +68,21 @@ class ProfileBuilder:
         sample_max: int = 200_000,
         timezone: str = "UTC",
         seasonality: str = "auto",
+        importances: Mapping[str, float] | None = None,
     ) -> None:
         self._model = model
         self._task: Task = task
         self._rules = feature_rules
         self._sample_max = sample_max
-        self._random = np.random.default_rng(seed)
+        self._random, self._random_again = (np.random.default_rng(seed) for _ in range(2))
         self._scans: dict[str, ColumnScan] = {}
         self._timezone, self._seasonality = timezone, seasonality
         self._span = TimeSpan()
         self._latency = LatencyCount()
         self._grid: Grid | None = None
         self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
+        self._joint = JointColumns()
+        self._importances = dict(importances or {})
         self._counts: dict[str, NumericCount | CategoryCount] | None = None
         self._oddities: list[str] = []
         self._rows_counted = 0
@@ -99,6 +105,8 @@ class ProfileBuilder:
             rule = self._rules.get(name, FeatureRule())
             if not rule.ignore:
                 self._scan(name, rule).add(values, keys)
+        numeric = [name for name in batch.features if name in self._scans and self._scans[name].has_numbers]
+        self._joint.sample(batch.features, numeric, keys)
         self._outputs.sample(batch.answers, keys)
         if len(self._scans) > known:
             self._share_memory()
@@ -107,6 +115,8 @@ class ProfileBuilder:
         found = self._scans.get(name)
         if found is not None:
             return found
+        if not is_feature(name):
+            raise Stop(f"feature {name[:64]!r} has the name of a column that is not a feature; rename it")
         if len(self._scans) == COLUMNS_MAX:
             raise Stop(
                 f"expected at most {COLUMNS_MAX:,} features, found more, such as {name[:64]!r}: are ids used as "
@@ -125,6 +135,7 @@ class ProfileBuilder:
         """Take a batch in, second pass: the same rows in the same order."""
         self._rows_counted += batch.n
         counts = self._started()
+        keys = self._random_again.random(batch.n)
         places = None
         if self._grid is not None and batch.time_ms is not None:
             places = self._grid.places(batch.time_ms)
@@ -135,6 +146,7 @@ class ProfileBuilder:
             else:
                 count.add(values, places)
         self._latency.count(batch.latency_ms, places)
+        self._joint.count(batch.features, keys, places)
         self._outputs.count(batch.answers, batch.n, places)
 
     def _started(self) -> dict[str, NumericCount | CategoryCount]:
@@ -144,12 +156,18 @@ class ProfileBuilder:
             self._counts = {name: _column_count(scan, self._grid) for name, scan in self._scans.items()}
             oddities = [scan.oddity() for scan in self._scans.values()]
             self._oddities = [text for text in oddities if text]
+            self._joint.start(self._numeric(), self._grid)
             self._scans = {}
             self._latency.start(self._grid)
             self._outputs.start(self._grid)
         return self._counts
 
-    def finish(self, *, importances: Mapping[str, float] | None = None) -> ReferenceProfile:
+    def _numeric(self) -> list[str]:
+        """Return the numeric features, the most important ones first, equals in order."""
+        names = [name for name, scan in self._scans.items() if scan.type == "numeric"]
+        return sorted(names, key=lambda name: -self._importances.get(name, 0.0))
+
+    def finish(self) -> ReferenceProfile:
         """Return the profile.
 
         Raises
@@ -168,12 +186,16 @@ class ProfileBuilder:
             model=self._model,
             task=self._task,
             n=self.rows,
-            columns=(*(count.column() for count in counts.values()), *self._outputs.columns()),
+            columns=(
+                *(c.column() for c in counts.values()),
+                *self._joint.columns(),
+                *self._outputs.columns(),
+            ),
             labelled=quality.labelled,
             metrics=quality.metrics(),
             classes=self._outputs.classes() if self._task != "regression" else (),
             error_sd=quality.error_sd,
-            importances=dict(importances or {}),
+            importances=self._importances,
             timezone=self._timezone,
             span_ms=self._span.length_ms,
             confusion=quality.confusion(),
@@ -182,6 +204,7 @@ class ProfileBuilder:
             score_cells=quality.score_cells(),
             latency=self._latency.cells(),
             latency_rhythms=self._latency.rhythms(),
+            joint=self._joint.joint,
         )
 
     def warnings(self) -> list[str]:

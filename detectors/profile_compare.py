@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from detectors.distances import psi
-from detectors.profile import CategoricalColumn, Column, NumericColumn, ReferenceProfile
+from detectors.profile import JOINT_COLUMNS, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.profile_values import Floats
 
 GROUPS_MAX: Final = 10
@@ -71,8 +71,11 @@ class ProfileChange:
 
 
 def compare(a: ReferenceProfile, b: ReferenceProfile) -> ProfileChange:
-    """Return what differs between two profiles."""
-    in_a, in_b = ({column.name: column for column in profile.columns} for profile in (a, b))
+    """Return what differs between two profiles; each has figures of its features together on a scale of its own."""
+    in_a, in_b = (
+        {column.name: column for column in profile.columns if column.name not in JOINT_COLUMNS}
+        for profile in (a, b)
+    )
     common = [name for name in in_a if name in in_b]
     changes = [_column_change(in_a[name], in_b[name]) for name in common if in_a[name] != in_b[name]]
     changes.sort(key=lambda change: (change.psi is not None, -(change.psi or 0.0), change.name))

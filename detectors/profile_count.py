@@ -153,7 +153,8 @@ class CategoryCount:
         self._name = name
         self._counts: Counter[str] = Counter(dict.fromkeys(candidates, 0))
         self._other = self._missing = self._invalid = 0
-        self._watched = {name: place for place, name in enumerate(frequent[:WATCHED_CATEGORIES_MAX])}
+        distinct = list(dict.fromkeys(frequent))[:WATCHED_CATEGORIES_MAX]
+        self._watched = {name: place for place, name in enumerate(distinct)}
         self._values = None if grid is None else BlockSums(grid, len(self._watched))
         self._flaws = None if grid is None else _Flaws(grid)
 

@@ -66,6 +66,11 @@ class ColumnScan:
         self.sample.limit(size_max)
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether a number has been seen, in a column that may be numeric."""
+        return self._numbers > 0 and self.declared != "categorical"
+
+    @property
     def type(self) -> ColumnType:
         """The column's type, as far as it has been seen: a few odd values make no column of words."""
         if self.declared is not None:

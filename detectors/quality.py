@@ -14,7 +14,7 @@ from detectors.column_groups import unseen_rows
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.layout import ColumnCells, PredictionLayout
-from detectors.profile import OUTPUT_PREFIX, CategoricalColumn
+from detectors.profile import CategoricalColumn, is_feature
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, verdict_of
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ class BadValueRate:
     Parameters
     ----------
     layout
-        The profile's columns; outputs are not watched, and for `unseen_rate` numbers neither.
+        The profile's columns; only features are watched, and for `unseen_rate` numbers neither.
     rate
         Which values are bad. `missing_rate` and `invalid_rate` are shares of all events, `unseen_rate` is
         the share of categories that the profile does not list among the values that are there.
@@ -193,7 +193,7 @@ class BadValueRate:
 
 
 def _is_watched(cells: ColumnCells, rate: BadValue) -> bool:
-    if cells.column.name.startswith(OUTPUT_PREFIX):
+    if not is_feature(cells.column.name):
         return False
     return rate != "unseen_rate" or isinstance(cells.column, CategoricalColumn)
 

@@ -7,7 +7,7 @@ operations whatever the number of windows, versions and segments it touches.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.layout import Layout
+from detectors.worst import Worst, merge_worst
 
 Vector = npt.NDArray[np.int64]
 Pairs = dict[tuple[str, str], int]
@@ -36,11 +37,14 @@ class Summary(Generic[LayoutT]):
         Shape (layout.size,), int64.
     pairs
         Confusion counts, (predicted, true) to number of joined predictions.
+    worst
+        The most unfamiliar events.
     """
 
     layout: LayoutT
     vector: Vector
     pairs: Pairs = field(default_factory=dict)
+    worst: Worst = ()
 
     @classmethod
     def empty(cls, layout: LayoutT) -> Summary[LayoutT]:
@@ -59,7 +63,12 @@ class Summary(Generic[LayoutT]):
             raise ValueError(
                 f"summaries of different binnings cannot be merged: {self.layout.hash}, {other.layout.hash}"
             )
-        return Summary(self.layout, self.vector + other.vector, add_pairs(self.pairs, other.pairs))
+        return Summary(
+            self.layout,
+            self.vector + other.vector,
+            add_pairs(self.pairs, other.pairs),
+            merge_worst(self.worst, other.worst),
+        )
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -67,6 +76,7 @@ class Summary(Generic[LayoutT]):
             and self.layout.hash == other.layout.hash
             and np.array_equal(self.vector, other.vector)
             and self.pairs == other.pairs
+            and self.worst == other.worst
         )
 
     __hash__ = None  # type: ignore[assignment]  # summaries are mutable arrays
@@ -90,7 +100,8 @@ class SummaryTable(Generic[KeyT, LayoutT]):
 
     Notes
     -----
-    `row` may move the matrix, so take `matrix` afresh after it. Memory: 8 * layout.size bytes a row.
+    `row` may move the matrix, so take `matrix` afresh after it. Memory: 8 * layout.size bytes a row, and five
+    ids of up to 128 characters.
     """
 
     def __init__(self, layout: LayoutT) -> None:
@@ -99,6 +110,7 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self._rows: dict[KeyT, int] = {}
         self._free: list[int] = list(range(7, -1, -1))
         self._pairs: dict[int, Pairs] = {}
+        self._worst: dict[int, Worst] = {}
         self.dirty: set[KeyT] = set()
 
     def __len__(self) -> int:
@@ -136,10 +148,15 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         else:
             pairs.pop(pair, None)
 
+    def add_worst(self, row: int, found: Iterable[tuple[float, str]]) -> None:
+        """Add unfamiliar events, (score, prediction_id), to a row."""
+        self._worst[row] = merge_worst(self._worst.get(row, ()), found)
+
     def get(self, key: KeyT) -> Summary[LayoutT]:
         """Return a copy of a row as a value."""
         row = self._rows[key]
-        return Summary(self.layout, self.matrix[row].copy(), dict(self._pairs[row]))
+        worst = self._worst.get(row, ())
+        return Summary(self.layout, self.matrix[row].copy(), dict(self._pairs[row]), worst)
 
     def put(self, key: KeyT, summary: Summary[LayoutT]) -> None:
         """Set a row, as after loading it from the store; it counts as unchanged."""
@@ -147,6 +164,7 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self.dirty.discard(key)
         self.matrix[row] = summary.vector
         self._pairs[row] = dict(summary.pairs)
+        self._worst[row] = summary.worst
 
     def drop(self, key: KeyT) -> None:
         """Forget a row."""
@@ -154,10 +172,11 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self.dirty.discard(key)
         self.matrix[row] = 0
         del self._pairs[row]
+        self._worst.pop(row, None)
         self._free.append(row)
 
-    def take_dirty(self) -> list[tuple[KeyT, int, Pairs]]:
-        """Return (key, row, confusion counts) of what changed since the last call, in a fixed order."""
+    def take_dirty(self) -> list[tuple[KeyT, int, Pairs, Worst]]:
+        """Return (key, row, confusion counts, worst) of what changed since the last call, in a fixed order."""
         changed = [(key, self._rows[key]) for key in sorted(self.dirty, key=repr)]
         self.dirty.clear()
-        return [(key, row, self._pairs[row]) for key, row in changed]
+        return [(key, row, self._pairs[row], self._worst.get(row, ())) for key, row in changed]

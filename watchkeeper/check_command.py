@@ -18,6 +18,7 @@ from typing import Final, TextIO
 from consumers.kafka_client import check_topics
 from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
+from detectors.profile import is_feature
 from schemas.errors import Retry, Stop
 from schemas.kafka_settings import KafkaSettings
 from schemas.redis_settings import RedisSettings
@@ -144,7 +145,7 @@ def _unfamiliar(plan: ModelPlan) -> tuple[str | None, str]:
     off = [name for name in UNFAMILIAR_MONITORS if not plan.settings.monitor(name).enabled]
     if off:
         return None, f"{' and '.join(off)} switched off under monitors; switch on"
-    features = sum(not column.name.startswith("output.") for column in plan.profile.columns)
+    features = sum(is_feature(column.name) for column in plan.profile.columns)
     return f"unseen and missing values of {features} features raise alerts", ""
 
 

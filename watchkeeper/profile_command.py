@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
+from detectors.profile import ReferenceProfile, is_feature
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_compare import compare
 from schemas.errors import Stop
@@ -67,6 +67,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         feature_rules=settings.features,
         timezone=settings.timezone,
         seasonality=settings.seasonality,
+        importances=weights,
     )
     for batch in rows.batches(meter.advance):
         with _about(input_path):
@@ -78,7 +79,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         builder.count(batch)
     meter.end_reading()
     with _about(input_path):
-        profile = builder.finish(importances=weights)
+        profile = builder.finish()
     if importances is not None:
         _check_importances(importances, weights, profile, settings)
     return profile, rows.warnings() + builder.warnings()
@@ -96,7 +97,7 @@ def _about(path: Path) -> Iterator[None]:
 def _check_importances(
     path: Path, weights: Mapping[str, float], profile: ReferenceProfile, settings: ModelSettings
 ) -> None:
-    features = [column.name for column in profile.columns if not column.name.startswith(OUTPUT_PREFIX)]
+    features = [column.name for column in profile.columns if is_feature(column.name)]
     for name in weights:
         if name not in features and name not in settings.features:
             raise Stop(f"{path}: no feature {name!r} in the reference; {nearest(name, features)}")

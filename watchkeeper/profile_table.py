@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from detectors.classes import ClassNames
-from detectors.profile import OUTPUT_PREFIX
+from detectors.profile import JOINT_PREFIX, OUTPUT_PREFIX
 from detectors.profile_answers import AnswerColumn, AnswerRules, Place
 from detectors.profile_values import Answers, RowBatch, Values
 from schemas.errors import Stop
@@ -179,6 +179,10 @@ class TableRows:
                     raise Stop(
                         f"{self._path}: column {name!r} has the name of an output; name it with --prediction, "
                         "--score or --label, or rename it"
+                    )
+                if name.startswith(JOINT_PREFIX):
+                    raise Stop(
+                        f"{self._path}: column {name!r} has the name of a figure of all features together; rename it"
                     )
             yield RowBatch(batch.n, features, self._answers(batch), self._time_ms(batch))
         if self._seen:

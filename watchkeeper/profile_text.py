@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from alerts.plain_text import plain, short
-from detectors.profile import OUTPUT_PREFIX, NumericColumn, ReferenceProfile
+from detectors.joint import Joint
+from detectors.profile import OUTPUT_PREFIX, NumericColumn, ReferenceProfile, is_feature
 from detectors.profile_compare import ColumnChange, ProfileChange
 
 _CLASSES_SHOWN = 10
@@ -15,13 +16,15 @@ _CLASSES_SHOWN = 10
 
 def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, written: str) -> list[str]:
     """Return the lines that tell a person what was built."""
-    features = [column for column in profile.columns if not column.name.startswith(OUTPUT_PREFIX)]
+    features = [column for column in profile.columns if is_feature(column.name)]
     numeric = sum(isinstance(column, NumericColumn) for column in features)
-    outputs = [column.name.removeprefix(OUTPUT_PREFIX) for column in profile.columns[len(features) :]]
+    names = [column.name for column in profile.columns if column.name.startswith(OUTPUT_PREFIX)]
+    outputs = [name.removeprefix(OUTPUT_PREFIX) for name in names]
     lines = [
         f"Reference profile of {profile.model} ({profile.task}) from {source}",
         f"rows      {profile.n:,}, of which {profile.labelled:,} with ground truth",
         f"features  {len(features):,}: {numeric:,} numeric, {len(features) - numeric:,} categorical",
+        f"together  {_together(profile.joint)}",
         f"outputs   {', '.join(outputs) or 'none'}",
     ]
     if profile.classes:
@@ -35,6 +38,12 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
     lines += [f"warning   {text}" for text in warnings]
     lines += [f"written   {written}", f"hash      {profile.content_hash}"]
     return [plain(line) for line in lines]
+
+
+def _together(joint: Joint | None) -> str:
+    if joint is None:
+        return "not looked at: that takes two numeric features that vary, and 100 rows"
+    return f"{len(joint.features)} numeric features; {joint.leading} components explain 90 % of them"
 
 
 def summary_json(profile: ReferenceProfile, warnings: Sequence[str], *, written: str) -> dict[str, Any]:

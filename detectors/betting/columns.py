@@ -16,10 +16,12 @@ from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.distance_table import DISTANCES, Comparison
 from detectors.drift_evidence import DriftEvidence
+from detectors.joint_evidence import joint_evidence
 from detectors.layout import PredictionLayout
-from detectors.profile import CategoricalColumn, ReferenceProfile
+from detectors.profile import JOINT_PREFIX, CategoricalColumn, ReferenceProfile
 from detectors.sketch import LATENCY_MS
 from detectors.state_values import integers_in, value_in
+from detectors.summary import Summary
 from schemas.finding import Finding, Kind, Severity, Stream, Verdict
 
 SEVERE_EFFECT: Final = 1.0
@@ -75,6 +77,7 @@ class BudgetedColumns:
         self._layout = layout
         reference = "" if profile is None else profile.content_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
+        self._profile = profile
         self._zone = "UTC" if profile is None else profile.timezone
         self._span_ms = 0 if profile is None else profile.span_ms
         self._window_ms = window_ms
@@ -206,8 +209,12 @@ class BudgetedColumns:
             self._comparison.take(self._pool.vector)
             distances = {name: float(d.measure(self._comparison)[column]) for name, d in DISTANCES.items()}
             found |= {name: value for name, value in distances.items() if not np.isnan(value)}
-        if isinstance(self._layout.columns[column].column, CategoricalColumn):
+        known = self._layout.columns[column].column
+        if isinstance(known, CategoricalColumn):
             return found
+        if self._profile is not None and known.name.startswith(JOINT_PREFIX):
+            pooled = Summary(self._layout, self._pool.vector, {}, self._pool.worst)
+            found |= joint_evidence(self._profile, pooled)
         functional, moved = NUMERIC[reading.functional], reading.first_effect
         sideways = functional == LOCATION or abs(moved) >= MOVED_MIN
         direction = ("up" if moved > 0 else "down") if sideways else "changed"

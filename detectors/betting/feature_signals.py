@@ -21,7 +21,7 @@ from detectors.betting.signal import (
     slack_of,
 )
 from detectors.layout import ColumnCells, PredictionLayout
-from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn
+from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn, is_feature
 from detectors.profile_count import WATCHED_CATEGORIES_MAX
 from detectors.rhythm import Rhythm
 from schemas.model_parts import MinEffect
@@ -84,7 +84,7 @@ def column_signals(
         if DRIFT in wanted:
             made = _drift(cells, z=z, least=least, weight=weight)
             found += [ColumnSignal(DRIFT, place, made)] if made is not None else []
-        if cells.column.name.startswith(OUTPUT_PREFIX):
+        if not is_feature(cells.column.name):
             continue
         for check in FLAWS:
             if check in wanted and (check != "unseen_rate" or isinstance(cells.column, CategoricalColumn)):

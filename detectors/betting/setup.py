@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from detectors.betting.budget import bars
 from detectors.betting.columns import BudgetedColumns
@@ -21,11 +21,15 @@ from detectors.betting.service_signals import LATENCY, STATUS_KINDS, latency_sig
 from detectors.betting.watched import Watched
 from detectors.classes import ClassNames
 from detectors.detector import Detector
+from detectors.joint import DISTANCE, OUTSIDE
 from detectors.layout import error_layout, prediction_layout
-from detectors.profile import OUTPUT_PREFIX, ReferenceProfile
+from detectors.profile import JOINT_PREFIX, OUTPUT_PREFIX, ReferenceProfile
 from schemas.finding import Kind
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
+
+UNFAMILIAR: Final = (f"{JOINT_PREFIX}{DISTANCE}", f"{JOINT_PREFIX}{OUTSIDE}")
+"""Figures of an event that say how unlike the reference it is."""
 
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
@@ -99,7 +103,7 @@ def _kind(check: str, name: str) -> Kind:
         return Kind.DATA_QUALITY
     if name.startswith(OUTPUT_PREFIX):
         return Kind.PREDICTION_DRIFT
-    return Kind.DATA_DRIFT
+    return Kind.OOD_RATE if name in UNFAMILIAR else Kind.DATA_DRIFT
 
 
 def _importances(profile: ReferenceProfile) -> dict[str, float]:

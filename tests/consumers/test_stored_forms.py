@@ -64,6 +64,7 @@ def summary() -> Summary[ErrorLayout]:
     made.vector[100] = 70_000
     made.vector[-1] = -(2**40)
     made.pairs.update({("ok", "fraud"): 20, ("ok", "ok"): 280})
+    made.worst = ((9.125, "c-é"), (7.5, "a"))
     return made
 
 
@@ -73,7 +74,7 @@ FORMS = {
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
     "evaluation-v2": msgspec.msgpack.encode(EVALUATION),
-    "summary-v1": encode_summary(summary()),
+    "summary-v2": encode_summary(summary()),
 }
 
 
@@ -93,12 +94,19 @@ def test_what_was_written_then_loads() -> None:
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
     assert msgspec.msgpack.decode(stored["evaluation-v2"], type=StoredEvaluation) == EVALUATION
-    assert decode_summary(ErrorLayout("binary"), stored["summary-v1"]) == summary()
+    assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
 
 
 def test_an_evaluation_of_the_release_before_loads_and_has_seen_nothing_yet() -> None:
     old = msgspec.msgpack.decode((GOLDEN / "evaluation-v1.bin").read_bytes(), type=StoredEvaluation)
     assert old == msgspec.structs.replace(EVALUATION, seen={})
+
+
+def test_a_summary_of_the_release_before_loads_and_has_no_unfamiliar_events() -> None:
+    old = decode_summary(ErrorLayout("binary"), (GOLDEN / "summary-v1.bin").read_bytes())
+    expected = summary()
+    expected.worst = ()
+    assert old == expected
 
 
 def test_two_versions_and_a_label_stay_within_what_redis_keeps_compact() -> None:
@@ -107,7 +115,7 @@ def test_two_versions_and_a_label_stay_within_what_redis_keeps_compact() -> None
     assert len(encode_entry(pair, regression=True)) <= 64
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x00", FORMS["summary-v1"][:20], b"\x95\x02\xa1x\xc0\xc0\x90"])
+@pytest.mark.parametrize("damaged", [b"", b"\x00", FORMS["summary-v2"][:20], b"\x95\x02\xa1x\xc0\xc0\x90"])
 def test_a_summary_that_is_not_one_stops_with_a_mend(damaged: bytes) -> None:
     with pytest.raises(Stop, match="stored summary"):
         decode_summary(ErrorLayout("binary"), damaged)
@@ -115,6 +123,6 @@ def test_a_summary_that_is_not_one_stops_with_a_mend(damaged: bytes) -> None:
 
 def test_a_summary_counted_on_other_cells_is_never_mixed_in() -> None:
     with pytest.raises(Stop, match="counted on cells"):
-        decode_summary(ErrorLayout("regression"), FORMS["summary-v1"])
+        decode_summary(ErrorLayout("regression"), FORMS["summary-v2"])
     with pytest.raises(ValueError, match="different binnings"):
         summary().merge(Summary(ErrorLayout("multiclass"), np.zeros(1, dtype=np.int64)))

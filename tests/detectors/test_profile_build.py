@@ -13,7 +13,7 @@ from builders.profile_rows import batch, batches_of, build, mixed_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.profile import CategoricalColumn, Column, NumericColumn
+from detectors.profile import JOINT_PREFIX, CategoricalColumn, Column, NumericColumn
 from detectors.profile_build import COLUMNS_MAX, ProfileBuilder
 from detectors.profile_values import INVALID, MISSING, Answers, Numbers, RowBatch, category_name
 from schemas.errors import Stop
@@ -212,7 +212,7 @@ def test_how_rows_come_in_batches_changes_no_byte_of_the_profile(sizes: list[int
     assert same_warnings == warnings
 
 
-def test_features_come_in_the_order_of_the_data_and_outputs_after_them() -> None:
+def test_features_come_in_the_order_of_the_data_then_the_figures_of_all_together_then_outputs() -> None:
     profile, _ = build(batches_of(mixed_rows(500), [100]), task="binary", positive="fraud")
     assert [column.name for column in profile.columns] == [
         "amount",
@@ -221,10 +221,15 @@ def test_features_come_in_the_order_of_the_data_and_outputs_after_them() -> None
         "id",
         "mixed",
         "late",
+        "joint.distance",
+        "joint.residual",
+        "joint.outside",
         "output.score",
         "output.label",
     ]
-    assert {column.n for column in profile.columns} == {500}
+    rows = {column.name: column.n for column in profile.columns}
+    assert {n for name, n in rows.items() if not name.startswith(JOINT_PREFIX)} == {500}
+    assert {n for name, n in rows.items() if name.startswith(JOINT_PREFIX)} == {250}
 
 
 def test_features_that_the_settings_ignore_are_left_out() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from detectors.codec import decode_summary, encode_summary, layout_hash_of, take_encoded
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.summary import Summary, SummaryTable
+from detectors.worst import WORST_MAX, merge_worst
 from schemas.errors import Stop
 
 LAYOUT = ErrorLayout("binary")
 PREDICTIONS = prediction_layout(profile_of({"x": [1.0, 2.0, 3.0], "c": ["a", "b", "b"]}))
 
 names = st.sampled_from(["fraud", "ok", "(negative)", "é\x00"])
+events = st.tuples(st.sampled_from([0.5, 1.25, 9.0]), st.text("ab", min_size=1, max_size=2))
 int64 = st.integers(-(2**60), 2**60)
 
 
@@ -29,6 +31,7 @@ def error_summaries(draw: st.DrawFn) -> Summary[ErrorLayout]:
         summary.vector[cell] = value
     pairs = draw(st.dictionaries(st.tuples(names, names), st.integers(-5, 10**9), max_size=6))
     summary.pairs |= {pair: count for pair, count in pairs.items() if count}
+    summary.worst = merge_worst(draw(st.lists(events, max_size=7)), ())
     return summary
 
 
@@ -81,7 +84,8 @@ def test_a_summary_comes_back_from_its_bytes(summary: Summary[ErrorLayout]) -> N
 
 @given(error_summaries())
 def test_equal_summaries_are_equal_bytes(summary: Summary[ErrorLayout]) -> None:
-    again = Summary(LAYOUT, summary.vector.copy(), dict(reversed(list(summary.pairs.items()))))
+    pairs = dict(reversed(list(summary.pairs.items())))
+    again = Summary(LAYOUT, summary.vector.copy(), pairs, merge_worst(reversed(summary.worst), ()))
     assert encode_summary(again) == encode_summary(summary)
 
 
@@ -101,9 +105,20 @@ def test_bytes_of_other_cells_or_another_version_are_refused_with_the_mend() -> 
     with pytest.raises(Stop, match="put the old profile back"):
         decode_summary(PREDICTIONS, data)
     newer = msgspec.msgpack.decode(data)
-    newer[0] = 2
-    with pytest.raises(Stop, match="codec version 2 is not 1"):
+    newer[0] = 3
+    with pytest.raises(Stop, match="codec version 3 is neither 1 nor 2"):
         decode_summary(LAYOUT, msgspec.msgpack.encode(newer))
+
+
+@given(error_summaries(), error_summaries())
+def test_the_worst_events_of_both_sides_are_kept_and_no_more(
+    a: Summary[ErrorLayout], b: Summary[ErrorLayout]
+) -> None:
+    merged = a.merge(b).worst
+    assert merge_worst(merged, a.worst) == merge_worst(merged, merged) == merged
+    assert len(merged) <= WORST_MAX
+    left_out = {*a.worst, *b.worst} - {*merged}
+    assert all((-score, name) > (-merged[-1][0], merged[-1][1]) for score, name in left_out)
 
 
 @given(st.binary(max_size=60))
@@ -129,6 +144,7 @@ def test_a_row_that_was_dropped_leaves_nothing_behind() -> None:
     table: SummaryTable[str, PredictionLayout] = SummaryTable(PREDICTIONS)
     table.matrix[table.row("old")] = 7
     table.add_pair(table.row("old"), ("a", "b"), 1)
+    table.add_worst(table.row("old"), [(9.0, "a")])
     table.drop("old")
     table.row("new")
     assert table.get("new") == Summary.empty(PREDICTIONS)

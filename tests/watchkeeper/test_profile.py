@@ -67,6 +67,9 @@ def test_the_profile_of_a_table_says_what_the_table_holds(tmp_path: Path) -> Non
         "zip": "categorical",
         "is_new": "categorical",
         "code": "categorical",
+        "joint.distance": "numeric",
+        "joint.residual": "numeric",
+        "joint.outside": "numeric",
         "output.score": "numeric",
         "output.label": "categorical",
     }

@@ -57,6 +57,7 @@ TABLES: list[tuple[str, bytes, dict[str, Any], str]] = [
     ("t.csv", b"x,p\n1,0.2\n1,37.5\n", {"score": "p"}, "t.csv:3: expected a probability of the positive class, from 0 to 1 in column p, found 37.5"),
     ("t.csv", b"x,p\n1,high\n", {"score": "p"}, "t.csv:2: expected a finite number in column p, found 'high'"),
     ("t.csv", b"output.label,x\n1,2\n", {}, "t.csv: column 'output.label' has the name of an output; name it with --prediction, --score or --label, or rename it"),
+    ("t.csv", b"joint.x,x\n1,2\n", {}, "t.csv: column 'joint.x' has the name of a figure of all features together; rename it"),
     ("t.csv", b"x\n1\n", {"labels_path": Path("y.jsonl")}, "t.csv: --labels goes with prediction events, which have prediction_id, model and features; found a table: name its column of labels with --label"),
     ("t.csv.gz", gzip.compress(b"x\n" + b"1\n" * 9, mtime=0)[:-6], {}, "t.csv.gz: expected a readable file, but: Compressed file ended before the end-of-stream marker was reached; check the path and the file"),
     ("t.jsonl", b"", {}, "t.jsonl: expected rows, found none"),

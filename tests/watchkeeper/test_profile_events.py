@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from consumers.columns import Records
 from consumers.decode import BatchDecoder
 from consumers.interning import Interner
 from consumers.plan import plan_model
-from detectors.profile import CategoricalColumn
+from detectors.profile import JOINT_COLUMNS, CategoricalColumn
 from watchkeeper.profile_command import build_profile
 
 
@@ -24,7 +25,7 @@ def test_events_with_labels_give_the_profile_of_the_table_they_were_made_from(tm
     write_jsonl(y, truths(rows))
     from_events, warnings = build_profile(settings, x, labels_path=y)
     from_table, _ = build_profile(settings, write_csv(tmp_path / "t.csv", rows), **NAMED)
-    assert from_events.to_json() == from_table.to_json()
+    assert replace(from_events, span_ms=0).to_json() == from_table.to_json()  # the table has no times
     assert warnings == []
 
 
@@ -51,8 +52,13 @@ def test_a_stream_counts_the_reference_exactly_as_the_profile_does(tmp_path: Pat
         counted = np.bincount(cells[:, place] - where.offset, minlength=where.size).tolist()
         column = where.column
         other = [column.other] if isinstance(column, CategoricalColumn) else []
-        assert counted == [*column.counts, *other, column.missing, column.invalid], column.name
-    assert {column.n for column in profile.columns} == {3_000}
+        in_profile = [*column.counts, *other, column.missing, column.invalid]
+        if column.name in JOINT_COLUMNS:  # half of the rows are what they are learned from
+            assert (np.array(counted) >= in_profile).all()
+            assert sum(in_profile) == 1_500
+        else:
+            assert counted == in_profile, column.name
+    assert {column.n for column in profile.columns if column.name not in JOINT_COLUMNS} == {3_000}
 
 
 def test_the_first_label_stands_until_a_higher_revision_replaces_it(tmp_path: Path) -> None:

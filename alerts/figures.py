@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from alerts.integrity_words import facts_of
+from alerts.joint_words import joint_facts
 from alerts.sizes import bet_on, figure, number_in, percent, size_of, text_in, wrong_answers
 from schemas.finding import Kind
 
@@ -33,7 +34,15 @@ def is_bet(data: AlertData) -> bool:
 
 
 def _of_a_bet(data: AlertData) -> tuple[str | None, ...]:
-    return _moved(data), _limit(data), _wrong(data), _odds(data)
+    return _moved(data), *joint_facts(data.evidence), _slow(data), _limit(data), _wrong(data), _odds(data)
+
+
+def _slow(data: AlertData) -> str | None:
+    """Return the slow end of latencies, which people notice before the median."""
+    before, now = number_in(data.evidence, "profile_p95"), number_in(data.evidence, "window_p95")
+    if before is None or now is None:
+        return None
+    return f"slowest 5 of 100: {figure(before)} to {figure(now)} ms and more"
 
 
 def _moved(data: AlertData) -> str | None:

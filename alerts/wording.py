@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from alerts.integrity_words import INTEGRITY, size_of_trouble
+from alerts.joint_words import JOINT
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
@@ -93,7 +94,7 @@ def words_for(case: Case) -> Words:
 
 
 def _phrases(subject: Subject) -> Phrases:
-    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else None
+    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else JOINT.get(subject.feature or "")
     return PHRASES[subject.kind] if own is None else own
 
 

@@ -130,6 +130,24 @@ def how_bad(**changes: object) -> tuple[str, ...]:
                 "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
             ),
         ),
+        (
+            {**BET, "pair": "age ~ income", "correlation_before": 0.8, "correlation_now": -0.1}
+            | {"worst_ids": ["a1", "a2", "a3", "a4"]},
+            (
+                "correlation of age ~ income: 0.8 to -0.1",
+                "most unfamiliar predictions: a1, a2, a3",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, "profile_median": 80.0, "window_median": 90.0, "unit_hint": "ms"}
+            | {"profile_p95": 300.0, "window_p95": 2_000.0},
+            (
+                "median 80 to 90 ms",
+                "slowest 5 of 100: 300 to 2,000 ms and more",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
         ({**BET, "value": 4.2}, ("evidence beyond the alarm's 10^5.4 to 1 against chance",)),
         ({"statistic": "log10_e_value", "value": None}, ()),
     ],

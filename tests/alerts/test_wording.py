@@ -113,6 +113,14 @@ LONGEST_LABEL = "RESOLVED "
             "fraud: more missing values in age, rate 0.1% to 14%",
         ),
         (
+            {"kind": Kind.OOD_RATE, "feature": "joint.distance", "evidence": {"direction": "up"}},
+            "fraud: cases lie farther from the training data",
+        ),
+        (
+            {"kind": Kind.DATA_DRIFT, "feature": "joint.residual", "evidence": {"direction": "up"}},
+            "fraud: features go together in ways that the training data do not have",
+        ),
+        (
             {"kind": Kind.LATENCY, "segment": "channel=web", "evidence": {"ratio": 3.21, "direction": "up"}},
             "fraud: answers take longer (segment channel=web), 3.21 times as before",
         ),

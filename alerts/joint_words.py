@@ -1,16 +1,15 @@
 """The words for figures of an event's features together, which no system upstream supplies and nobody can look up.
 
-Their names are those of the profile's joint columns (see `docs/events.md`).
+Names are those of the profile's joint columns (see `docs/events.md`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from alerts.phrasebook import PHRASES, Phrases
+from alerts.phrasebook import Phrases
 from alerts.plain_text import short
 from alerts.sizes import figure, number_in, text_in
-from schemas.finding import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,33 +17,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 _IDS_SHOWN: Final = 3
-_UNFAMILIAR: Final = PHRASES[Kind.OOD_RATE]
-
-
-def _unfamiliar(*, up: str, down: str, changed: str) -> Phrases:
-    return Phrases(
-        up=up,
-        down=down,
-        changed=changed,
-        impact=_UNFAMILIAR.impact,
-        causes=_UNFAMILIAR.causes,
-        first_step="Look at alerts on single features of the same window, then at the events named under How bad; "
-        "decide whether such cases are real, and mend the source if they are not.",
-        ignored=_UNFAMILIAR.ignored,
-    )
-
-
 JOINT: Final[Mapping[str, Phrases]] = {
-    "joint.distance": _unfamiliar(
-        up="cases lie farther from the training data",
-        down="cases lie closer to the middle of the training data",
-        changed="cases lie differently around the training data",
-    ),
-    "joint.outside": _unfamiliar(
-        up="more values outside the range of the training data",
-        down="fewer values outside the range of the training data",
-        changed="values lie outside the range of the training data differently often",
-    ),
     "joint.residual": Phrases(
         up="features go together in ways that the training data do not have",
         down="features go together more strictly than in the training data",
@@ -61,7 +34,7 @@ JOINT: Final[Mapping[str, Phrases]] = {
         ignored="errors may rise and will show only when labels arrive",
     ),
 }
-"""By feature."""
+"""By feature; cases unlike the reference have a kind, and with it words, of their own."""
 
 
 def joint_facts(evidence: Mapping[str, JsonValue]) -> tuple[str, ...]:

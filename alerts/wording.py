@@ -33,6 +33,9 @@ _SIZE_CHARS: Final = 50
 _MS_PER_S: Final = 1_000
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
+_JOINT: Final = "joint."
+"""Begin of the names of figures of all features together."""
+
 _QUALITY: Final = (
     (("missing", "null"), "missing values in {thing}"),
     (("invalid", "type", "parse"), "values of {thing} that are not of its type"),
@@ -136,10 +139,17 @@ def duration(length_ms: int) -> str:
 def _fields(case: Case, phrases: Phrases) -> dict[str, str]:
     subject = case.subject
     return {
-        "thing": short(subject.feature) if subject.feature is not None else phrases.thing,
+        "thing": _thing(subject.feature) or phrases.thing,
         "metric": _metric(case),
         "version": short(subject.version, 20) if subject.version is not None else "in question",
     }
+
+
+def _thing(feature: str | None) -> str | None:
+    """Return what to call a feature; what stands for all of them together has no name that people know."""
+    if feature is None:
+        return None
+    return "all features together" if feature.startswith(_JOINT) else short(feature)
 
 
 def _happened(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ found at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.detect.month_watch import Pages
 from benchmarks.detect.streams import DAY_MS, Floats, Integers, Kind, Stream
 from consumers.cells import CellMap
 from consumers.features import RawColumns
+from consumers.joint_rows import JointReader
 from detectors.detector import ClosedWindow
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.profile import ReferenceProfile
@@ -31,6 +33,11 @@ MODEL: Final = "bench"
 EVENTS_PER_BUDGET: Final = 1_000_000
 MINUTE_MS: Final = 60_000
 RIGHT, WRONG = ("1", "1"), ("0", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    prediction_id: str
 
 
 class Watch:
@@ -50,10 +57,16 @@ class Watch:
         self._detectors = detectors_for(settings, profile)
         self.layout = prediction_layout(profile)
         self._map = CellMap(self.layout)
+        self._joint = JointReader.of(self.layout)
         self._firing: set[tuple[Any, ...]] = set()
 
     def values(self, times: Integers, raw: RawColumns) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
         """Count events, close their windows in order, and yield each window's end and what it raised."""
+        if self._joint is not None:
+            raw = replace(raw)
+            names = [_Named(str(place)) for place in range(len(times))]
+            ids = [name.prediction_id.encode() for name in names]
+            self._joint.append(raw, names, ids)  # type: ignore[arg-type]  # of an event it wants the id alone
         cells, moments = self._map.cells(raw), self._map.moments(raw)
         parts = [self._counted(times, cells, moments, part) for part in range(self._partitions)]
         for start in sorted({start for part in parts for start in part}):
@@ -77,7 +90,7 @@ class Watch:
         table.add_counts(np.repeat(rows, width), (cells[own] + PredictionLayout.COLUMNS).ravel(), one)
         for place in (PredictionLayout.EVENTS, PredictionLayout.STATUS):
             table.add_counts(rows, np.full(n, place), one[:n])
-        np.add.at(table.matrix[:, self.layout.counts :], rows, moments[own])
+        np.add.at(table.matrix[:, self.layout.counts : self.layout.pairs], rows, moments[own])
         return {start: table.get(start) for start in starts.tolist()}
 
     def errors(self, start: int, n: int, wrong: int) -> list[tuple[Any, ...]]:
@@ -215,7 +228,7 @@ class WatchkeeperMonth:
             self._days = {}
         values = block.values.astype(np.float64)
         for end, raised in self._watch.values(block.times, RawColumns(values, [], [])):
-            self._found += [(end, int(str(identity[4])[1:])) for identity in raised]
+            self._found += [(end, _place(str(identity[4]))) for identity in raised]
 
     def profile(self) -> ReferenceProfile:
         """Return the profile of the reference kept so far."""
@@ -225,6 +238,11 @@ class WatchkeeperMonth:
         """Return every alarm."""
         times, features = zip(*self._found, strict=True) if self._found else ((), ())
         return Pages(np.array(times, dtype=np.int64), np.array(features, dtype=np.int64))
+
+
+def _place(feature: str) -> int:
+    """Return a feature's place, -1 for figures of all features together."""
+    return int(feature[1:]) if feature[1:].isdigit() else -1
 
 
 def _batch(blocks: Sequence[Block]) -> RowBatch:

@@ -28,8 +28,9 @@ from schemas.finding import Kind
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
 
+OOD: Final = "ood_rate"
 UNFAMILIAR: Final = (f"{JOINT_PREFIX}{DISTANCE}", f"{JOINT_PREFIX}{OUTSIDE}")
-"""Figures of an event that say how unlike the reference it is."""
+"""Figures of an event that say how unlike the reference it is: one trouble, whichever of them shows it."""
 
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
@@ -91,7 +92,9 @@ def _columns(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
         ):
             name = profile.columns[made.column].name
             kind = _kind(made.check, name)
-            found.append(Watched(made.signal, kind, made.check, name, made.column, importance.get(name, 1.0)))
+            check, feature = (made.check, name) if kind is not Kind.OOD_RATE else (OOD, None)
+            weight = importance.get(name, 1.0)
+            found.append(Watched(made.signal, kind, check, feature, made.column, weight))
         slow = latency_signal(profile, least=settings.min_effect)
         found += [slow] if slow is not None and is_budgeted(settings, LATENCY) else []
     found += [status_signal(check) for check in STATUS_KINDS if is_budgeted(settings, check)]

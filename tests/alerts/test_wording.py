@@ -113,8 +113,8 @@ LONGEST_LABEL = "RESOLVED "
             "fraud: more missing values in age, rate 0.1% to 14%",
         ),
         (
-            {"kind": Kind.OOD_RATE, "feature": "joint.distance", "evidence": {"direction": "up"}},
-            "fraud: cases lie farther from the training data",
+            {"kind": Kind.OOD_RATE, "feature": None, "evidence": {"direction": "up"}},
+            "fraud: more cases unlike anything in the training data",
         ),
         (
             {"kind": Kind.DATA_DRIFT, "feature": "joint.residual", "evidence": {"direction": "up"}},

@@ -12,6 +12,7 @@ from detectors.betting.bank import Reading
 from detectors.betting.calendar import HOUR_MS, hour_of_week, local_ms
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import BIAS, BRIER, CALIBRATION, LABEL_DRIFT, PERFORMANCE
+from detectors.betting.troubles import leaders, one_each, trouble_of
 from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
@@ -20,7 +21,7 @@ from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
 from detectors.sketch import LABEL_LAG_S
-from detectors.state_values import value_in
+from detectors.state_values import integers_in, value_in
 from schemas.finding import Finding, Kind, Severity, Stream, Verdict
 
 EVIDENCE_LABELS: Final = 200
@@ -83,6 +84,9 @@ class BudgetedErrors:
         reference = "" if profile is None else profile.content_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms, reference=reference)
+        self._watched = (*self._banks.watched, *self._prompt.watched)
+        self._leaders = leaders(self._watched)
+        self._worst = [0] * len(self._watched)
         self._reference = {} if profile is None else profile.metrics
         self._zone = "UTC" if profile is None else profile.timezone
         self._positive = positive
@@ -91,22 +95,24 @@ class BudgetedErrors:
         self._usual = UsualConfusion()
 
     def update(self, window: ErrorWindow) -> list[Finding]:
-        """Take one window in; a finding for each signal that fires or has just stopped."""
+        """Take one window in; a finding for each trouble that fires or has just stopped."""
         if window.span.n <= 0:
             return []
         self._pool.add(window)
         vector, hour = self._cells.vector(window.overall), self._hour(window)
         start_ms = window.span.start_ms
-        told = [
-            (self._banks.watched[place], reading)
-            for place, reading in self._banks.update(vector, start_ms=start_ms, hour=hour)
-        ]
+        told = self._banks.update(vector, start_ms=start_ms, hour=hour)
         if self._is_prompt(window):
             found = self._prompt.update(vector, start_ms=start_ms, hour=hour)
-            told += [(self._prompt.watched[place], reading) for place, reading in found]
+            told += [(len(self._banks.watched) + place, reading) for place, reading in found]
         if not told:
             self._usual.add(window.overall.pairs)
-        return [self._finding(window, item, reading) for item, reading in told]
+        firing = {trouble_of(item) for item in (*self._banks.firing, *self._prompt.firing)}
+        findings = one_each([self._finding(window, *reading) for reading in told], firing=firing)
+        for place, reading in told:
+            if reading.resolved and trouble_of(self._watched[place]) not in firing:
+                self._worst[self._leaders[place]] = 0
+        return findings
 
     def _lags(self, window: ErrorWindow) -> npt.NDArray[np.int64]:
         start = ErrorLayout.LAG
@@ -125,18 +131,21 @@ class BudgetedErrors:
         predicted = window.span.start_ms + self._window_ms // 2 - int(middle * 1_000)
         return float(hour_of_week(local_ms(np.array([predicted], dtype=np.int64), self._zone))[0])
 
-    def _finding(self, window: ErrorWindow, item: Watched, reading: Reading) -> Finding:
-        told = reading.fired or reading.resolved
+    def _finding(self, window: ErrorWindow, place: int, reading: Reading) -> Finding:
+        item, leader = self._watched[place], self._leaders[place]
+        before = self._worst[leader]
+        self._worst[leader] = max(before, self._severity(item, reading).rank)
+        told = reading.fired or reading.resolved or self._worst[leader] > before
         return Finding(
             kind=item.kind,
             check=item.check,
             model=window.model,
             window=window.span,
             verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
-            score=reading.log_evidence,
-            fire=reading.bar,
-            clear=reading.bar,
-            severity=self._severity(item, reading),
+            score=reading.log_evidence / LN_10,
+            fire=reading.bar / LN_10,
+            clear=reading.bar / LN_10,
+            severity=list(Severity)[self._worst[leader]],
             hysteresis=AT_ONCE,
             onset_ms=reading.since_ms if reading.since_ms >= 0 and not reading.resolved else None,
             evidence=self._told(item, reading) if told else {},
@@ -197,12 +206,13 @@ class BudgetedErrors:
         return told | self._usual.shift(pool.summary.pairs, positive=self._positive)
 
     def state(self) -> State:
-        """Return the evidence of every signal, the newest labels and the usual confusion."""
+        """Return the evidence of every signal, the newest labels, the usual confusion and the worst severities."""
         return {
             "banks": self._banks.to_bytes(),
             "prompt": self._prompt.to_bytes(),
             "pool": self._pool.to_bytes(),
             "usual": self._usual.to_bytes(),
+            "worst": list(self._worst),
         }
 
     def restore(self, state: State) -> None:
@@ -213,8 +223,12 @@ class BudgetedErrors:
         ValueError
             If the state is not one of this detector.
         """
-        self._banks.restore(value_in(state, "banks", bytes))
-        self._prompt.restore(value_in(state, "prompt", bytes))
+        worst = integers_in(state, "worst")
+        known = self._banks.restore(value_in(state, "banks", bytes))
+        if self._prompt.restore(value_in(state, "prompt", bytes)) and known:
+            if len(worst) != len(self._worst) or not set(worst) <= {s.rank for s in Severity}:
+                raise ValueError(f"expected {len(self._worst)} severities as worst")
+            self._worst = worst
         self._pool.restore(value_in(state, "pool", bytes))
         self._usual.restore(value_in(state, "usual", bytes))
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_WEEK
-from detectors.betting.signal import STAKE_SHARE_MAX, Signal
+from detectors.betting.signal import Signal
+from detectors.rhythm import STAKE_SHARE_MAX
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

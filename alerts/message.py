@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from alerts.integrity_words import facts_of
+from alerts.figures import how_bad, is_bet
 from alerts.plain_text import plain, short
-from alerts.sizes import figure, number_in, size_of, text_in
+from alerts.sizes import text_in
 from alerts.wording import duration
 from schemas.alert import AlertStatus
-from schemas.finding import Kind, Severity
+from schemas.finding import Severity
 from schemas.integrity import ALL_MODELS
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ RESOLVED_LABEL: Final = "RESOLVED"
 
 _MS: Final = timedelta(milliseconds=1)
 _NAMES_SHOWN: Final = 10
-_P_VALUES: Final = frozenset({"p", "p-value", "p_value", "pvalue"})
-"""Figures that say nothing about the size of a change, so they are never shown bare."""
 
 _REASONS: Final[Mapping[str, str]] = {
     "first": "new",
@@ -85,7 +83,7 @@ def message_of(event: AlertEvent, *, zone: tzinfo | None = None) -> Message:
     data = event.data
     sections = (
         Section("Since", _since(data, zone)),
-        Section("How bad" if data.until is None else "Figures now", _how_bad(data)),
+        Section(_figures_title(data), how_bad(data)),
         Section("Where", _where(data)),
         Section("Impact", (plain(data.impact),)),
         Section("Likely cause", _causes(data)),
@@ -120,9 +118,16 @@ def _since(data: AlertData, zone: tzinfo | None) -> tuple[str, ...]:
     )
 
 
+def _figures_title(data: AlertData) -> str:
+    """Return the title of the figures; those of a bet are about the whole time since the change began."""
+    return "How bad" if data.until is None or is_bet(data) else "Figures now"
+
+
 def _first_breach(data: AlertData, zone: tzinfo | None) -> tuple[str, ...]:
     first = datetime(1970, 1, 1, tzinfo=UTC) + data.episode * _MS
-    return () if first == data.since else (f"first window beyond its limit {_time(first, zone)}",)
+    if first == data.since or is_bet(data):  # a bet has no limit for single windows
+        return ()
+    return (f"first window beyond its limit {_time(first, zone)}",)
 
 
 def _time(time: datetime, zone: tzinfo | None) -> str:
@@ -135,38 +140,6 @@ def _time(time: datetime, zone: tzinfo | None) -> str:
 
 def _length(start: datetime, end: datetime) -> str:
     return duration(max(0, (end - start) // _MS))
-
-
-def _how_bad(data: AlertData) -> tuple[str, ...]:
-    evidence = data.evidence
-    if data.kind is Kind.MONITOR_INTEGRITY:
-        return *facts_of(evidence), f"severity {data.severity}"
-    lines = [size_of(evidence), _against_threshold(data), _effect(data), _peak(data)]
-    lines.append(f"{data.window.n:,} events in the window, severity {data.severity}")
-    return tuple(line for line in lines if line is not None)
-
-
-def _against_threshold(data: AlertData) -> str | None:
-    value, threshold = number_in(data.evidence, "value"), number_in(data.evidence, "threshold")
-    name = text_in(data.evidence, "statistic") or "score"
-    if value is None or threshold is None or name.lower() in _P_VALUES:
-        return None
-    if value < threshold:  # a lower limit that was fallen short of, or a value that is inside again
-        return f"{name} {figure(value)}, limit {figure(threshold)}"
-    times = f", {figure(value / threshold)} times the limit" if threshold > 0 else ""
-    return f"{name} {figure(value)}, limit {figure(threshold)}{times}"
-
-
-def _effect(data: AlertData) -> str | None:
-    effect = number_in(data.evidence, "effect")
-    if effect is None:
-        return text_in(data.evidence, "effect")
-    return f"effect {'+' if effect > 0 else ''}{figure(effect)}"
-
-
-def _peak(data: AlertData) -> str | None:
-    peak = number_in(data.evidence, "peak_value")
-    return None if peak is None else f"peak {figure(peak)} at {text_in(data.evidence, 'peak_at')}"
 
 
 def _where(data: AlertData) -> tuple[str, ...]:

@@ -157,8 +157,8 @@ PHRASES: Final[Mapping[Kind, Phrases]] = {
         changed="the share of cases unlike the training data changed",
         impact="For such cases the model extrapolates; nobody has measured its quality there.",
         causes=("a new group of customers or products", "a broken or rescaled input", "an attack or a test"),
-        first_step="Look at which features leave their range (see the evidence), and decide whether the cases are "
-        "real; if they are not, mend the source.",
+        first_step="Look at alerts on single features of the same window, then at the predictions named under How bad; "
+        "decide whether such cases are real, and mend the source if they are not.",
         ignored="the model goes on answering where it knows nothing",
     ),
     Kind.VOLUME: Phrases(

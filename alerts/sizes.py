@@ -26,6 +26,10 @@ _PAIRS: Final = (
     ("rate", "rate_before", "rate_now"),
     ("mean", "mean_before", "mean_now"),
 )
+_NAMES: Final = {"ece": "calibration error", "brier": "Brier score"}
+"""Metrics whose names in the settings are no words."""
+_WRONG: Final = "wrong:"
+"""Begin of the name of a signal that counts wrong answers; the true class stands behind it."""
 _DIGITS: Final = 3
 _DIGITS_MAX: Final = 6
 _PLAIN_NUMBER_MAX: Final = 1e12
@@ -74,6 +78,44 @@ def percent(value: float, *, digits: int = _DIGITS) -> str:
     return f"{figure(value * 100, digits=digits)}%"
 
 
+def metric_name(metric: str) -> str:
+    """Return a metric's name in words."""
+    return _NAMES.get(metric, metric)
+
+
+def bet_on(evidence: Evidence) -> str | None:
+    """Return the true class whose wrong answers were bet on, empty for all of them; None for another signal."""
+    signal = evidence.get("signal")
+    return (
+        short(signal.removeprefix(_WRONG)) if isinstance(signal, str) and signal.startswith(_WRONG) else None
+    )
+
+
+def wrong_answers(evidence: Evidence) -> tuple[str, str] | None:
+    """Return which answers are wrong more often and how often they are, None where the evidence is of something else.
+
+    Examples
+    --------
+    >>> wrong_answers({"signal": "wrong:fraud", "wrong_before": 0.08, "wrong_now": 0.51})
+    ('wrong answers where the truth is fraud', '8% to 51%')
+    """
+    name = bet_on(evidence)
+    before, now = number_in(evidence, "wrong_before"), number_in(evidence, "wrong_now")
+    if name is None or before is None or now is None:
+        return None
+    first, second = _told_apart(before, now, percent)
+    return f"wrong answers{f' where the truth is {name}' if name else ''}", f"{first} to {second}"
+
+
+def is_contradicted(evidence: Evidence) -> bool:
+    """Return whether the metric, taken over all answers, does not show what the direction says."""
+    metric = text_in(evidence, "metric")
+    before, now = number_in(evidence, f"{metric}_before"), number_in(evidence, f"{metric}_now")
+    if before is None or now is None:
+        return False
+    return {"up": now <= before, "down": now >= before}.get(direction_of(evidence), False)
+
+
 def size_of(evidence: Evidence) -> str | None:
     """Return the size of a change in natural units, or None if the evidence holds no such pair.
 
@@ -105,7 +147,9 @@ def _named(default: str, evidence: Evidence) -> str:
     category = text_in(evidence, "top_category")
     metric = text_in(evidence, "metric")
     if default == "accuracy" and metric is not None:
-        return metric
+        return metric_name(metric)
+    if default == metric:
+        return metric_name(metric)
     return f"share of {category}" if default == "share" and category is not None else default
 
 

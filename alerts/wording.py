@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from alerts.integrity_words import INTEGRITY, size_of_trouble
+from alerts.joint_words import JOINT
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
-from alerts.sizes import direction_of, size_of, text_in
+from alerts.sizes import direction_of, is_contradicted, metric_name, size_of, text_in, wrong_answers
 from schemas.finding import Kind
 from schemas.integrity import ALL_MODELS
 
@@ -88,7 +89,7 @@ def words_for(case: Case) -> Words:
         return _retired(case, phrases)
     fields = _fields(case, phrases)
     return Words(
-        title=_title(case, _happened(case, phrases).format_map(fields), _size(case)),
+        title=_title(case, _happened(case, phrases, fields), _size(case)),
         impact=_impact(case, phrases.impact.format_map(fields)),
         likely_causes=tuple(cause.format_map(fields) for cause in phrases.causes),
         suggested_action=_action(case, phrases, fields),
@@ -96,7 +97,7 @@ def words_for(case: Case) -> Words:
 
 
 def _phrases(subject: Subject) -> Phrases:
-    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else None
+    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else JOINT.get(subject.feature or "")
     return PHRASES[subject.kind] if own is None else own
 
 
@@ -105,7 +106,16 @@ def _about_ourselves(subject: Subject) -> bool:
 
 
 def _size(case: Case) -> str | None:
+    rare = _rare_mistakes(case)
+    if rare is not None:
+        return rare[1]
     return size_of_trouble(case.evidence) if _about_ourselves(case.subject) else size_of(case.evidence)
+
+
+def _rare_mistakes(case: Case) -> tuple[str, str] | None:
+    """Return what to say where a class is answered wrongly more often and is too rare to move the metric."""
+    is_rare = case.subject.kind is Kind.PERFORMANCE and is_contradicted(case.evidence)
+    return wrong_answers(case.evidence) if is_rare else None
 
 
 def duration(length_ms: int) -> str:
@@ -142,7 +152,12 @@ def _thing(feature: str | None) -> str | None:
     return "all features together" if feature.startswith(_JOINT) else short(feature)
 
 
-def _happened(case: Case, phrases: Phrases) -> str:
+def _happened(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:
+    rare = _rare_mistakes(case)
+    return f"more {rare[0]}" if rare is not None else _moved(case, phrases).format_map(fields)
+
+
+def _moved(case: Case, phrases: Phrases) -> str:
     direction = direction_of(case.evidence)
     bad_values = _bad_values(case.subject)
     if bad_values is not None:
@@ -179,7 +194,7 @@ def _metric(case: Case) -> str:
     named = text_in(case.evidence, "metric")
     if named is None and "accuracy_now" in case.evidence:
         return "accuracy"
-    return named or short(case.subject.check.replace("_", " "))
+    return metric_name(named) if named else short(case.subject.check.replace("_", " "))
 
 
 def _model(subject: Subject) -> str:
@@ -220,7 +235,7 @@ def _call(case: Case) -> str | None:
 def _recovered(case: Case, phrases: Phrases) -> Words:
     fields = _fields(case, phrases)
     lasted = duration(case.lasted_ms)
-    happened = _happened(case, phrases).format_map(fields)
+    happened = _happened(case, phrases, fields)
     return Words(
         title=_title(case, f"over: {happened}", f"lasted {lasted}"),
         impact=f"The figures are back inside their limits after {lasted}.",
@@ -231,7 +246,7 @@ def _recovered(case: Case, phrases: Phrases) -> Words:
 
 def _retired(case: Case, phrases: Phrases) -> Words:
     fields = _fields(case, phrases)
-    happened = _happened(case, phrases).format_map(fields)
+    happened = _happened(case, phrases, fields)
     return Words(
         title=_title(case, f"closed, version gets no traffic any more: {happened}", None),
         impact="The version gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",

@@ -46,19 +46,29 @@ class Detector(Protocol[LayoutT]):
     """Watches the closed windows of one stream of one model, in order, each once.
 
     Implementations are pure: no clock, no randomness, no I/O; the same windows give the same findings.
-    Their memory is bounded whatever the number of windows. NaN never enters them.
+    Their memory is bounded whatever the number of windows. NaN never enters them. A detector keeps to one of
+    two manners of speaking:
+
+    * **Always**: one finding per thing watched in every window, clear ones too, and UNKNOWN where there is too
+      little to judge. Breaches are counted over windows by the finding's hysteresis. All detectors with a
+      threshold, ADWIN and river's.
+    * **Of trouble only**: nothing while nothing fires. From the window in which something fires a BREACH in
+      every informed window, and one CLEAR when it is over; both at once, by a hysteresis of 1 of 1, 1. Windows
+      without events for it are passed over. Evidence comes with the news alone: firing, a rise in severity and
+      the end. The budgeted detectors (`detectors.betting`), which have gathered evidence over many windows
+      before they speak.
     """
 
     @property
     def name(self) -> str:
-        """The monitor's name in the settings."""
+        """The monitor's name in the settings, or that of a detector of many checks; the key of its state."""
 
     @property
     def stream(self) -> Stream:
         """Which windows it wants."""
 
     def update(self, window: ClosedWindow[LayoutT]) -> list[Finding]:
-        """Take one window in and say what it shows; one finding per thing watched, clear ones too."""
+        """Take one window in and say what it shows, in the detector's manner; never two findings of one identity."""
 
     def state(self) -> State:
         """Return what must be remembered; `restore` of it gives an equal detector."""

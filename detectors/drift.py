@@ -66,7 +66,7 @@ class DistanceDrift:
         `psi`, from 0 up (0.1 is small, 0.25 is large by custom), or another one of
         `detectors.distance_table`. Columns that have no such distance are not compared.
     threshold
-        The user's distance that fires, which is outside every budget of false alarms; None for that of `psi`.
+        The user's distance that fires; None for that of `psi`.
     events_min
         Values of a column that a judgement needs.
     hysteresis
@@ -115,7 +115,6 @@ class DistanceDrift:
         self.name: DistanceName = distance
         self._distance = DISTANCES[distance]
         self._threshold = THRESHOLD if threshold is None else threshold
-        self._is_budgeted = threshold is None
         self._hysteresis = hysteresis or Hysteresis()
         self._columns = layout.columns
         self._comparison = Comparison(layout)
@@ -163,13 +162,12 @@ class DistanceDrift:
             "value": score,
             "threshold": fire,
             "reference": 0.0,
+            "budgeted": False,
             "n": int(self._pool.n[place]),
             "n_reference": int(self._n_reference[place]),
             "expected_psi": float(judged.expected_psi[place]),
             **figures,
         }
-        if not self._is_budgeted:
-            evidence["budgeted"] = False
         if reason is not None:
             evidence["reason"] = reason
         elif verdict is not Verdict.CLEAR:

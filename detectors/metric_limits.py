@@ -174,6 +174,7 @@ class MetricLimits:
             "reference": before,
             "effect": None if found is None or before is None else found - before,
             "direction": "up" if limit.upward else "down",
+            "budgeted": False,
             "metric": limit.metric,
             "limit": limit.key,
             f"{limit.metric}_before": before,

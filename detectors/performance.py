@@ -120,7 +120,7 @@ class PerformanceDrop:
             fire=1.0,
             clear=1.0,
             hysteresis=self._hysteresis,
-            evidence={"metric": self._metric, "n": held, "reason": reason},
+            evidence={"metric": self._metric, "budgeted": False, "n": held, "reason": reason},
         )
 
     def _finding(self, window: ErrorWindow, pool: Pooled, level: Level) -> Finding:
@@ -156,6 +156,7 @@ class PerformanceDrop:
             "reference": before,
             "effect": None if before is None else level.value - before,
             "direction": "up" if self._is_regression else "down",
+            "budgeted": False,
             "metric": self._metric,
             "n": pool.n,
             "n_reference": self._levels.n_reference,

@@ -166,6 +166,7 @@ class BadValueRate:
             "reference": before,
             "effect": None if before is None else now - before,
             "direction": "up",
+            "budgeted": False,
             "rate_before": before,
             "rate_now": now,
             "bad_values": int(judged.bad[i]),

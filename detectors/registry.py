@@ -133,7 +133,7 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
                 hysteresis=hysteresis,
             )
         )
-    limits = unbudgeted_limits(settings) if monitor.enabled else settings.metrics
+    limits = unbudgeted_limits(settings)
     if limits:
         reference = {} if profile is None else profile.metrics
         found.append(

@@ -148,6 +148,7 @@ class StatusRate:
             "reference": self._threshold,
             "effect": None if before is None else rate - before,
             "direction": "up",
+            "budgeted": False,
             "rate_before": before,
             "rate_now": rate,
             "n": self._pool.n,

@@ -34,8 +34,8 @@ MONITORS: Final = (
 )
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
-_BUDGETED: Final = ("drift", "label_drift", "calibration", "latency")
-"""Monitors that have no threshold to tune."""
+BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency")
+"""Monitors that have nothing to tune."""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")
 _CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece")
@@ -180,11 +180,9 @@ def check_monitors(monitors: Monitors, task: Task | None) -> Monitors:
         elif name in _RATE_MONITORS and monitor.threshold is not None and monitor.threshold > 1:
             text = f"expected a share above 0 and up to 1, got {monitor.threshold:g}"
             problems.append(((name, "threshold"), text))
-        elif name == "drift" and monitor.tuned:
-            text = (
-                "drift is judged by the false-alarm budget alone: use true or false, or a threshold for psi"
-            )
-            problems.append(((name,), text))
+        elif name in BUDGETED_ALONE and monitor.tuned:
+            text = f"{name} is judged by the false-alarm budget alone: use true or false"
+            problems.append(((name,), f"{text}, or a threshold for psi" if name == "drift" else text))
     raise_if_any(problems)
     return monitors
 

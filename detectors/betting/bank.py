@@ -45,7 +45,9 @@ class Reading:
     fired, resolved
         Whether this window made it so.
     log_evidence, bar
-        The signal's evidence, and the evidence at which it fires.
+        The signal's evidence, and the evidence at which it fires. An alarm stands until it is over, so
+        while it does, the evidence is said to be no less than the bar; once it is over, it is the bar less
+        the evidence that it is over.
     log_e_value
         Of the best single bet since it was last even.
     functional, direction
@@ -238,12 +240,13 @@ class SignalBank:
     def _reading(self, place: int, log_evidence: float, *, fired: bool, resolved: bool) -> Reading:
         bet = int(self._runs[place].argmax())
         functional, direction, _ = self._told[place]
+        bar = float(self._bars[place])
         return Reading(
             signal=place,
             fired=fired,
             resolved=resolved,
-            log_evidence=log_evidence,
-            bar=float(self._bars[place]),
+            log_evidence=bar - float(self._over[place]) if resolved else max(log_evidence, bar),
+            bar=bar,
             log_e_value=float(self._runs[place, bet]),
             functional=int(functional),
             direction=int(direction),

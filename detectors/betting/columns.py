@@ -11,6 +11,7 @@ import numpy.typing as npt
 from detectors.betting.bank import Reading
 from detectors.betting.calendar import hour_of_week, local_ms
 from detectors.betting.functionals import LOCATION, NUMERIC
+from detectors.betting.troubles import leaders, one_each, trouble_of
 from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
@@ -94,15 +95,21 @@ class BudgetedColumns:
             self._usual_latency[cell] = rows
         self._comparison = Comparison(layout) if layout.columns else None
         self._worst = np.zeros(len(self._banks.watched), dtype=np.int64)
+        self._leaders = leaders(self._banks.watched)
 
     def update(self, window: PredictionWindow) -> list[Finding]:
-        """Take one window in; a finding for each signal that fires or has just stopped."""
+        """Take one window in; a finding for each trouble that fires or has just stopped."""
         middle = np.array([window.span.start_ms + self._window_ms // 2], dtype=np.int64)
         hour = float(hour_of_week(local_ms(middle, self._zone))[0])
         readings = self._banks.update(window.overall.vector, start_ms=window.span.start_ms, hour=hour)
         self._pool.clear(self._begun())
         self._pool.add(window)
-        return [self._finding(window, place, reading) for place, reading in readings]
+        firing = {trouble_of(item) for item in self._banks.firing}
+        findings = one_each([self._finding(window, *found) for found in readings], firing=firing)
+        for place, reading in readings:
+            if reading.resolved and trouble_of(self._banks.watched[place]) not in firing:
+                self._worst[self._leaders[place]] = 0
+        return findings
 
     def _begun(self) -> npt.NDArray[np.bool_]:
         """Return the columns of which what speaks against them began in this window."""
@@ -114,7 +121,7 @@ class BudgetedColumns:
 
     def _finding(self, window: PredictionWindow, place: int, reading: Reading) -> Finding:
         item = self._banks.watched[place]
-        before = int(self._worst[place])
+        before = int(self._worst[self._leaders[place]])
         severity = self._severity(place, reading)
         told = reading.fired or reading.resolved or severity.rank > before
         n = int(self._pool.n[item.column]) if item.column is not None else window.span.n
@@ -126,9 +133,9 @@ class BudgetedColumns:
             feature=item.feature,
             window=window.span,
             verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
-            score=reading.log_evidence,
-            fire=reading.bar,
-            clear=reading.bar,
+            score=reading.log_evidence / LN_10,
+            fire=reading.bar / LN_10,
+            clear=reading.bar / LN_10,
             severity=severity,
             hysteresis=AT_ONCE,
             onset_ms=None if reading.resolved else since_ms,
@@ -136,7 +143,7 @@ class BudgetedColumns:
         )
 
     def _severity(self, place: int, reading: Reading) -> Severity:
-        """Return the severity: it may rise while a signal fires, and falls only when it is over."""
+        """Return the severity: it may rise while a trouble lasts, and falls only when it is over."""
         item = self._banks.watched[place]
         size = abs(reading.effect) * min(max(item.importance, IMPORTANCE_RANGE[0]), IMPORTANCE_RANGE[1])
         if item.kind is Kind.ERROR_RATE:
@@ -145,9 +152,9 @@ class BudgetedColumns:
             found = Severity.ERROR if self._rate(place, reading) >= SEVERE_RATE else Severity.WARNING
         else:
             found = Severity.ERROR if size >= SEVERE_EFFECT else Severity.WARNING
-        worst = max(int(self._worst[place]), found.rank)
-        self._worst[place] = 0 if reading.resolved else worst
-        return list(Severity)[worst]
+        leader = self._leaders[place]
+        self._worst[leader] = max(int(self._worst[leader]), found.rank)
+        return list(Severity)[int(self._worst[leader])]
 
     def _rate(self, place: int, reading: Reading) -> float:
         signal = self._banks.watched[place].signal

@@ -124,7 +124,7 @@ def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: Er
         elif profile.error is not None:
             squared = settings.loss.name == "squared"
             found += regression_signals(cells, profile.error, squared=squared, least=settings.min_effect)
-    if not is_regression and settings.monitor(PERFORMANCE).enabled:
+    if not is_regression and not settings.monitor(PERFORMANCE).tuned:
         reference = {} if profile is None else profile.metrics
         found += limit_signals(cells, settings.metrics, reference)
     return found
@@ -139,9 +139,9 @@ def _prompt(settings: ModelSettings, profile: ReferenceProfile | None, cells: Er
 
 
 def unbudgeted_limits(settings: ModelSettings) -> dict[str, MetricRule]:
-    """Return the metrics whose limits no bet can be made on: those that are no share of wrong answers."""
-    return {
-        name: rule
-        for name, rule in settings.metrics.items()
-        if settings.task == "regression" or name not in METRICS
-    }
+    """Return the metrics whose limits are not bet on.
+
+    Bets are on shares of wrong answers, and the tuning of `performance` takes its limits out of the budget with it.
+    """
+    tuned = settings.task == "regression" or settings.monitor(PERFORMANCE).tuned
+    return {name: rule for name, rule in settings.metrics.items() if tuned or name not in METRICS}

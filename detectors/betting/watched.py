@@ -93,6 +93,14 @@ class WatchedBanks:
             found[members] = bank.fresh
         return found
 
+    @property
+    def firing(self) -> list[Watched]:
+        """What fires after the last window."""
+        found = np.zeros(len(self.watched), dtype=np.bool_)
+        for members, bank in zip(self._places, self._banks, strict=True):
+            found[members] = bank.firing
+        return [self.watched[place] for place in np.flatnonzero(found).tolist()]
+
     def to_bytes(self) -> bytes:
         """Return the state for `restore`; it names its signals and their reference."""
         names = [item.signal.name for item in self.watched]

@@ -23,7 +23,7 @@ from alerts.render_slack import (
 )
 from alerts.render_text import render_text
 from schemas.alert import AlertData, AlertEvent, AlertOwner, AlertReproduce
-from schemas.finding import Kind, Severity
+from schemas.finding import JsonValue, Kind, Severity, Verdict
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PING = "<!channel>"
@@ -72,6 +72,106 @@ def test_a_resolved_text_says_how_long_and_how_bad_it_was() -> None:
     assert "lasted 1 min" in text
     assert "peak 51,200 at 2026-11-01T12:00:00.000Z" in text
     assert "closed 2026-11-01 12:03:00 UTC" in text
+
+
+BET: dict[str, JsonValue] = {
+    "statistic": "log10_e_value",
+    "value": 17.03,
+    "threshold": 5.4,
+    "budgeted": True,
+    "direction": "down",
+}
+MOVED: dict[str, JsonValue] = {"effect": -1.5, "profile_sd": 2.0, "profile_median": 8.0, "window_median": 5.0}
+WRONG: dict[str, JsonValue] = {"signal": "wrong:fraud", "wrong_before": 0.08, "wrong_now": 0.51}
+ACCURACY: dict[str, JsonValue] = {"metric": "accuracy", "accuracy_before": 0.99, "accuracy_now": 0.95}
+
+
+def how_bad(**changes: object) -> tuple[str, ...]:
+    sections = message_of(fired(**changes)).sections
+    return next(section.lines for section in sections if section.title == "How bad")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "lines"),
+    [
+        (
+            {**BET, **MOVED},
+            (
+                "median 8 to 5",
+                "mean 1.5 standard deviations below the profile's",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, "effect": 0.31, "share_before": 0.03, "share_now": 0.34, "top_category": "DE"},
+            ("share of DE 3% to 34%", "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1"),
+        ),
+        (
+            {**BET, **ACCURACY, **WRONG, "effect": 1.2},
+            (
+                "accuracy 99% to 95%",
+                "wrong answers where the truth is fraud: 8% to 51%",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, **ACCURACY, **WRONG, "signal": "wrong:"},
+            (
+                "accuracy 99% to 95%",
+                "wrong answers: 8% to 51%",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, **ACCURACY, "signal": "accuracy_min", "wrong_before": 0.03, "wrong_now": 0.05},
+            (
+                "accuracy 99% to 95%",
+                "accuracy 95% since it began, limit 97%",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, "pair": "age ~ income", "correlation_before": 0.8, "correlation_now": -0.1}
+            | {"worst_ids": ["a1", "a2", "a3", "a4"]},
+            (
+                "correlation of age ~ income: 0.8 to -0.1",
+                "most unfamiliar predictions: a1, a2, a3",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        (
+            {**BET, "profile_median": 80.0, "window_median": 90.0, "unit_hint": "ms"}
+            | {"profile_p95": 300.0, "window_p95": 2_000.0},
+            (
+                "median 80 to 90 ms",
+                "slowest 5 of 100: 300 to 2,000 ms and more",
+                "evidence 10^17 to 1 against chance, alarm at 10^5.4 to 1",
+            ),
+        ),
+        ({**BET, "value": 4.2}, ("evidence beyond the alarm's 10^5.4 to 1 against chance",)),
+        ({"statistic": "log10_e_value", "value": None}, ()),
+    ],
+)
+def test_the_figures_of_a_bet_need_no_statistics_to_be_read(
+    evidence: dict[str, JsonValue], lines: tuple[str, ...]
+) -> None:
+    assert how_bad(evidence=evidence)[:-1] == lines
+
+
+def test_a_bet_that_took_several_windows_names_no_single_window_as_beyond_a_limit() -> None:
+    text = render_text(fired(evidence={**BET, **MOVED}, onset_ms=NOON_MS - 120_000))
+    assert "began 2026-11-01 11:58:00 UTC" in text
+    assert "beyond its limit" not in text
+
+
+def test_what_a_bet_says_at_the_end_is_how_bad_it_was_without_its_odds() -> None:
+    verdicts = (Verdict.BREACH, Verdict.CLEAR, Verdict.CLEAR)
+    life = [finding(index, verdict, evidence={**BET, **MOVED}) for index, verdict in enumerate(verdicts)]
+    text = render_text(step(AlertBook(), life, context=CONTEXT)[1][-1])
+    assert text.startswith("RESOLVED")
+    assert "How bad       median 8 to 5" in text
+    assert "against chance" not in text
+    assert "peak" not in text
 
 
 @pytest.mark.parametrize("name", ["p_value", "p-value", "P"])

@@ -16,6 +16,16 @@ from alerts.wording import HEADLINE_CHARS_MAX, duration
 from schemas.finding import JsonValue, Kind
 
 ACCURACY: dict[str, JsonValue] = {"accuracy_before": 0.91, "accuracy_now": 0.842, "direction": "down"}
+RARE: dict[str, JsonValue] = {
+    "metric": "accuracy",
+    "accuracy_before": 0.91,
+    "accuracy_now": 0.91,
+    "direction": "down",
+    "signal": "wrong:{thing}",
+    "wrong_before": 0.08,
+    "wrong_now": 0.51,
+}
+"""A class that is too rare to show in the accuracy; its name is one that a pattern would fill in."""
 LONGEST_LABEL = "RESOLVED "
 
 
@@ -62,6 +72,34 @@ LONGEST_LABEL = "RESOLVED "
             "fraud: mae rose from 10 to 15 min",
         ),
         (
+            {"kind": Kind.PERFORMANCE, "feature": None, "evidence": {**RARE, "accuracy_now": 0.842}},
+            "fraud: accuracy fell from 91% to 84.2%",
+        ),
+        (
+            {"kind": Kind.PERFORMANCE, "feature": None, "evidence": {**RARE, "accuracy_now": 0.911}},
+            "fraud: more wrong answers where the truth is {thing}, 8% to 51%",
+        ),
+        (
+            {"kind": Kind.PERFORMANCE, "feature": None, "evidence": {**RARE, "signal": "wrong:"}},
+            "fraud: more wrong answers, 8% to 51%",
+        ),
+        (
+            {
+                "kind": Kind.CALIBRATION,
+                "feature": None,
+                "evidence": {"metric": "ece", "ece_before": 0.04, "ece_now": 0.19, "direction": "up"},
+            },
+            "fraud: scores are too low for what happens, calibration error 4% to 19%",
+        ),
+        (
+            {
+                "kind": Kind.PERFORMANCE,
+                "feature": None,
+                "evidence": {"metric": "brier", "brier_before": 0.03, "brier_now": 0.12, "direction": "up"},
+            },
+            "fraud: Brier score rose from 0.03 to 0.12",
+        ),
+        (
             {"kind": Kind.PERFORMANCE, "check": "squared_error", "evidence": {"direction": "up"}},
             "fraud: squared error rose",
         ),
@@ -73,6 +111,14 @@ LONGEST_LABEL = "RESOLVED "
                 "evidence": {"rate_before": 0.001, "rate_now": 0.14, "direction": "up"},
             },
             "fraud: more missing values in age, rate 0.1% to 14%",
+        ),
+        (
+            {"kind": Kind.OOD_RATE, "feature": None, "evidence": {"direction": "up"}},
+            "fraud: more cases unlike anything in the training data",
+        ),
+        (
+            {"kind": Kind.DATA_DRIFT, "feature": "joint.residual", "evidence": {"direction": "up"}},
+            "fraud: features go together in ways that the training data do not have",
         ),
         (
             {"kind": Kind.LATENCY, "segment": "channel=web", "evidence": {"ratio": 3.21, "direction": "up"}},
@@ -147,6 +193,9 @@ PROBABLE_KEYS = [
     "window_median",
     "ratio",
     "unit_hint",
+    "signal",
+    "wrong_before",
+    "wrong_now",
 ]
 odd_values: st.SearchStrategy[JsonValue] = st.one_of(
     st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=300), st.just([1])

@@ -1,5 +1,7 @@
 """A binary and a regression model with every detector switched on, and windows of their calm and broken days.
 
+Budgeted detectors run where nothing is tuned, those with thresholds where everything is; `every_detector` gives both.
+
 The golden states in tests/golden/detectors were counted on these very days: keep them as they are.
 """
 
@@ -31,29 +33,39 @@ if TYPE_CHECKING:
 
 EVENTS: Final = 240
 
-TUNING: Final[dict[str, Any]] = {
-    "monitors": {
-        "jensen_shannon": {"threshold": 0.1},
-        "kolmogorov_smirnov": {"threshold": 0.1},
-        "wasserstein": {"threshold": 0.1},
-        "chi_square": {"threshold": 2.0},
-        "l_infinity": {"threshold": 0.1},
-    },
+DISTANCES_ASKED: Final[dict[str, Any]] = {
+    "jensen_shannon": {"threshold": 0.1},
+    "kolmogorov_smirnov": {"threshold": 0.1},
+    "wasserstein": {"threshold": 0.1},
+    "chi_square": {"threshold": 2.0},
+    "l_infinity": {"threshold": 0.1},
 }
-SETTINGS: Final = {
-    "binary": ModelSettings.model_validate(
+AS_EVER: Final[dict[str, Any]] = {
+    **{name: {"windows": 5} for name in ("psi", "unseen_rate", "error_rate", "fallback_rate", "performance")},
+    **{name: {"breaches": 2, "windows": 3} for name in ("missing_rate", "invalid_rate")},
+}
+"""Tuned to the very values that the monitors have anyway."""
+
+
+def _models(monitors: dict[str, Any]) -> dict[str, ModelSettings]:
+    shapes: list[dict[str, Any]] = [
         {
             "name": "fraud",
             "task": "binary",
             "positive_class": "fraud",
             "metrics": {"recall": {"min": 0.5}, "accuracy": {"drop": 0.05}},
-            **TUNING,
-        }
-    ),
-    "regression": ModelSettings.model_validate(
-        {"name": "price", "task": "regression", "metrics": {"rmse": {"max": 25.0}}, **TUNING}
-    ),
-}
+        },
+        {"name": "price", "task": "regression", "metrics": {"rmse": {"max": 25.0}}},
+    ]
+    return {keys["task"]: ModelSettings.model_validate({**keys, "monitors": monitors}) for keys in shapes}
+
+
+SETTINGS: Final = _models(DISTANCES_ASKED)
+TUNED: Final = _models(DISTANCES_ASKED | AS_EVER)
+"""The same models with every threshold in the user's hand, outside the budget."""
+
+BUDGETED: Final = ("budget_columns", "budget_errors")
+"""Names of the detectors that speak of trouble only."""
 
 
 def _columns(rng: np.random.Generator, n: int) -> dict[str, Values]:
@@ -77,8 +89,10 @@ def profile(task: str) -> ReferenceProfile:
     return profile_of(columns, model=name, task=task, labelled=4000, metrics=metrics, classes=classes)
 
 
-def every_detector(task: str) -> dict[str, Detector[Any]]:
-    return {d.name: d for d in detectors_for(SETTINGS[task], profile(task))}
+def every_detector(task: str, reference: ReferenceProfile | None = None) -> dict[str, Detector[Any]]:
+    """Return the budgeted detectors and those that tuning adds, by name; of `profile` where no other is given."""
+    known = reference or profile(task)
+    return {d.name: d for models in (TUNED, SETTINGS) for d in detectors_for(models[task], known)}
 
 
 EVERY: Final = [(task, name) for task in SETTINGS for name in every_detector(task)]

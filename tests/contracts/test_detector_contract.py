@@ -1,4 +1,8 @@
-"""One suite that every detector of the registry passes, and every detector of river that settings can ask for."""
+"""One suite that every detector of the registry passes, and every detector of river that settings can ask for.
+
+There are two manners of speaking (see `detectors.detector.Detector`): the budgeted detectors speak of trouble
+only, all others of every thing that they watch in every window. What is asked of both is asked of each.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,14 @@ import pytest
 from builders.river_watch import EVERY_RIVER, RIVER_SETTINGS, every_river
 from builders.streams import Watch
 from builders.summaries import error_window, prediction_window, predictions, profile_of
-from builders.watched import EVERY, SETTINGS, day, every_detector, layout, profile
+from builders.watched import BUDGETED, EVERY, SETTINGS, day, every_detector, layout, profile
 
 from detectors.layout import ErrorLayout, prediction_layout
-from detectors.registry import detectors_for
 from detectors.river_monitor import river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Stream, Verdict
+from schemas.finding import Hysteresis, Stream, Verdict
 from schemas.monitor_settings import MONITORS
 
 if TYPE_CHECKING:
@@ -56,8 +59,8 @@ def restored(detector: Detector[Any], task: str) -> Detector[Any]:
     return again
 
 
-def test_its_name_is_one_of_the_settings(task: str, name: str) -> None:
-    assert name in {*MONITORS, "metrics", *RIVER_SETTINGS[task].monitors}
+def test_its_name_is_one_of_the_settings_or_that_of_a_budgeted_detector(task: str, name: str) -> None:
+    assert name in {*MONITORS, "metrics", *BUDGETED, *RIVER_SETTINGS[task].monitors}
     assert made(task, name).name == name
 
 
@@ -126,20 +129,52 @@ def test_every_finding_is_finite_and_holds_together(task: str, name: str) -> Non
                 assert finding.score < finding.clear
 
 
-def test_every_thing_watched_has_one_finding_in_every_window(task: str, name: str) -> None:
+def test_every_thing_watched_has_one_finding_in_every_window_or_none_while_nothing_fires(
+    task: str, name: str
+) -> None:
     detector = made(task, name)
     identities = [[f.identity for f in detector.update(day(task, detector.stream, i))] for i in range(3)]
-    assert identities[0]
+    assert bool(identities[0]) is (name not in BUDGETED)
     assert len(set(identities[0])) == len(identities[0])
     assert identities[0] == identities[1] == identities[2]
 
 
-def test_empty_windows_are_unknown_and_do_not_silence_it(task: str, name: str) -> None:
+def test_no_window_says_two_things_of_the_same_trouble(task: str, name: str) -> None:
+    detector = made(task, name)
+    for found in days(detector, task, 0, 10) + days(detector, task, 10, 40, broken=True):
+        assert len({f.identity for f in found}) == len(found)
+
+
+def test_what_speaks_of_trouble_only_breaches_in_every_window_until_it_is_over_and_clears_once(
+    task: str, name: str
+) -> None:
+    detector, spoken = made(task, name), name in BUDGETED
+    windows = [*days(detector, task, 0, 10), *days(detector, task, 10, 30, broken=True)]
+    windows += days(detector, task, 30, 400)
+    for identity in {f.identity for found in windows for f in found if spoken}:
+        of_it = [[f for f in found if f.identity == identity] for found in windows]
+        first = next(place for place, found in enumerate(of_it) if found)
+        last = max(place for place, found in enumerate(of_it) if found)
+        told = [f for found in of_it[first : last + 1] for f in found]
+        assert len(told) == last + 1 - first, "one in every window"
+        assert [f.verdict for f in told[:-1]] == [Verdict.BREACH] * (last - first)
+        assert told[-1].verdict is Verdict.CLEAR, f"{identity} is over by then"
+        assert {f.hysteresis for f in told} == {Hysteresis(1, 1, 1)}
+        assert told[0].evidence, "what is new comes with evidence"
+        assert told[-1].evidence
+        assert {f.evidence["budgeted"] for f in told if f.evidence} == {True}
+        ranks = [f.severity.rank for f in told]
+        worse = [place for place in range(1, len(told)) if ranks[place] > ranks[place - 1]]
+        assert all(told[place].evidence for place in worse), "what gets worse is news"
+        assert ranks == sorted(ranks), "milder it is only when it is over"
+
+
+def test_empty_windows_are_unknown_or_passed_over_and_do_not_silence_it(task: str, name: str) -> None:
     detector = made(task, name)
     days(detector, task, 0, 30)
     for index in range(30, 60):
         found = detector.update(empty(detector, task, index))
-        assert {f.verdict for f in found} == {Verdict.UNKNOWN}
+        assert {f.verdict for f in found} == (set() if name in BUDGETED else {Verdict.UNKNOWN})
     assert breaches(days(detector, task, 60, 100, broken=True))
 
 
@@ -164,7 +199,7 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
         metrics={"accuracy": 1.0, "mae": 0.0} if rows else {},
         error_sd=1.0,
     )
-    found = {d.name: d for d in detectors_for(SETTINGS[task], tiny)}
+    found = every_detector(task, tiny)
     if name in RIVER_SETTINGS[task].monitors:
         found = _river_on(tiny, task, name)
     if name not in found:

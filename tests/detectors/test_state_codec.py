@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders.watched import SETTINGS, day, every_detector, profile
-from hypothesis import given
+from builders.summaries import profile_of
+from builders.watched import BUDGETED, SETTINGS, TUNED, day, every_detector, profile
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.detector import Detector
@@ -18,6 +19,9 @@ from schemas.finding import Finding, Verdict
 GOLDEN = Path(__file__).parents[1] / "golden" / "detectors"
 TASKS = ("binary", "regression")
 WINDOWS = 25
+OTHER = profile_of(
+    {"size": [float(n % 50) for n in range(500)]}, task="binary", labelled=500, metrics={"accuracy": 0.8}
+)
 
 
 def fresh(task: str) -> list[Detector[Any]]:
@@ -60,12 +64,30 @@ def test_version_1_loads_for_ever(task: str) -> None:
     golden = (GOLDEN / f"states-v1-{task}.msgpack").read_bytes()
     states_from_bytes(detectors, golden)
     told, expected = next_findings(detectors, task), next_findings(lived(task), task)
+    assert names_in(golden) <= {d.name for d in detectors}
     for name in names_in(golden):
         # Another release of river starts ADWIN over: then it has less to go on, but it goes on.
         if name.startswith("adwin"):
             assert any(f.verdict is Verdict.BREACH for f in told[name])
         else:
             assert told[name] == expected[name]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_states_from_before_the_budget_lose_what_is_not_there_any_more_and_the_budget_starts_empty(
+    task: str,
+) -> None:
+    detectors = detectors_for(SETTINGS[task], profile(task))
+    golden = (GOLDEN / f"states-v1-{task}.msgpack").read_bytes()
+    gone = names_in(golden) - {d.name for d in detectors}
+    assert {"psi", "missing_rate", "error_rate"} <= gone
+    states_from_bytes(detectors, golden)
+    new = {d.name: d for d in detectors_for(SETTINGS[task], profile(task))}
+    states = {d.name: d.state() for d in detectors}
+    assert states.keys() & set(BUDGETED)
+    assert all(states[name] == new[name].state() for name in states.keys() & set(BUDGETED))
+    assert all(states[name] != new[name].state() for name in ("jensen_shannon", "adwin_features"))
+    assert gone.isdisjoint(names_in(states_to_bytes(detectors)))
 
 
 def test_no_bytes_are_no_state() -> None:
@@ -88,10 +110,13 @@ def test_a_monitor_that_was_switched_off_is_dropped_and_a_new_one_starts_empty()
 
 def test_another_profile_starts_the_pools_over() -> None:
     stored = states_to_bytes(lived("binary"))
-    other = detectors_for(SETTINGS["binary"], profile("regression"))
+    other = detectors_for(TUNED["binary"], OTHER)
     states_from_bytes(other, stored)
-    expected = {d.name: d.state() for d in detectors_for(SETTINGS["binary"], profile("regression"))}
-    assert {d.name: d.state() for d in other if d.name == "psi"} == {"psi": expected["psi"]}
+    expected = {d.name: d.state() for d in detectors_for(TUNED["binary"], OTHER)}
+    found = {d.name: d.state() for d in other}
+    assert {name: found[name] for name in ("psi", "budget_columns")} == {
+        name: expected[name] for name in ("psi", "budget_columns")
+    }
 
 
 def test_another_version_is_refused_with_the_mend() -> None:
@@ -112,6 +137,7 @@ def test_a_damaged_state_names_its_monitor() -> None:
         states_from_bytes(fresh("binary"), data)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_byte_is_refused_or_harmless(data: st.DataObject) -> None:
     damaged = bytearray((GOLDEN / "states-v1-binary.msgpack").read_bytes())

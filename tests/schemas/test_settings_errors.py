@@ -173,6 +173,11 @@ BAD = [
     (model("monitors: {psi: {breaches: 9}}"), ["2: models.fraud.monitors.psi: expected breaches (here 9) up to windows (here 5): set both"]),
     (model("monitors: {psi: {windows: 0}}"), ["2: models.fraud.monitors.psi.windows: expected a number of at least 1, got 0"]),
     # Detectors of river.
+    (model("monitors: {drift: {threshold: 0.2}}"), ["2: models.fraud.monitors.drift: drift is judged by the false-alarm budget alone: use true or false, or a threshold for psi"]),
+    *(
+        (model(f"monitors: {{{name}: {{clears: 5}}}}"), [f"2: models.fraud.monitors.{name}: {name} is judged by the false-alarm budget alone: use true or false"])
+        for name in ("label_drift", "calibration", "latency")
+    ),
     (model("monitors: {x: {river: PageHinkly, signal: error}}"), ['2: models.fraud.monitors.x.river: unknown detector; did you mean "PageHinkley"?']),
     (model("monitors: {x: {signal: error}}"), ["2: models.fraud.monitors.x.river: missing; add the name of one of river's detectors, such as PageHinkley"]),
     (model("monitors: {x: {river: DDM}}"), ["2: models.fraud.monitors.x.signal: missing; add what it watches, such as feature:NAME or error"]),

@@ -129,10 +129,10 @@ class BetTables:
         if hour is None or not self._has_season:
             return None
         found = [self._offsets_at(hour + moment) for moment in self._moments]
-        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+        return found[0] if len(found) == 1 else np.asarray(np.mean(found, axis=0))
 
     def _offsets_at(self, hour: float) -> Floats:
-        steps = self._season[int(np.floor(hour)) % HOURS_PER_WEEK]
+        steps: Floats = self._season[int(np.floor(hour)) % HOURS_PER_WEEK]
         if not self._is_smooth:
             return steps
         place = hour - _HALF

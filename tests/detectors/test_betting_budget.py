@@ -12,8 +12,10 @@ from builders.bets import (
     EVENTS,
     bank_of,
     budget_bars,
+    built,
     category,
     chances_of,
+    counted,
     drawn,
     fed,
     layout_of,
@@ -217,3 +219,19 @@ def test_the_detectors_of_a_model_share_one_budget() -> None:
     budget = SETTINGS["binary"].false_alarm_budget
     windows = budget.per_ms / SETTINGS["binary"].window_ms
     assert sum(windows / math.exp(level) for level in levels) == pytest.approx(budget.false_alarms)
+
+
+@pytest.mark.parametrize("times", [True, False])
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.98])
+def test_inertia_raises_no_alarm_whether_or_not_the_reference_knows_of_it(part: float, times: bool) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        rows, windows = 60_000, 400
+        stream = np.zeros(rows + windows * EVENTS)
+        last = 0.0
+        for place, step in enumerate(rng.normal(0, math.sqrt(1 - part**2), len(stream)).tolist()):
+            last = part * last + step
+            stream[place] = last
+        layout = prediction_layout(built({"x": stream[:rows]}, minutes(rows) if times else None))
+        vectors = np.array([counted(layout, {"x": w}) for w in stream[rows:].reshape(windows, EVENTS)])
+        assert not any(fed(bank_of(signals_of(layout)), vectors))

@@ -20,7 +20,7 @@ from schemas.model_settings import ModelSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FEATURES, WINDOWS, WARM_UP = 200, 100, 20
+FEATURES, WINDOWS, WARM_UP = 200, 40, 10
 MICROSECONDS_MAX = 500.0
 """A hundred times what it takes on an idle core: what is asserted is that nothing goes badly wrong."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from builders.bets import EVENTS, Floats
@@ -10,6 +12,9 @@ from detectors.betting.dispersion import REHEARSAL, inflations
 from detectors.betting.inertia import CAUTION, PAIRS_MIN, Inertia
 from detectors.betting.rhythm_fit import Grid, fit_rhythm
 from detectors.rhythm import BET_SIZES, STAKE_SHARE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCKS = 4_000
 SMALL, BIG = 0, len(BET_SIZES) - 1
@@ -77,7 +82,7 @@ def highest(gains: Floats) -> float:
     return float(most)
 
 
-STREAMS = {
+STREAMS: dict[str, Callable[[np.random.Generator], Floats]] = {
     "independent": lambda rng: rng.normal(size=BLOCKS * EVENTS),
     "slow": lambda rng: ar(rng, BLOCKS * EVENTS, 0.95),
     "bursts": bursty,
@@ -139,8 +144,15 @@ def measured(events: Floats, windows: int) -> tuple[float, list[float]]:
 
 def test_inertia_measured_in_the_stream_starts_with_caution_and_comes_down_to_1() -> None:
     last, told = measured(np.random.default_rng(6).normal(size=2_000 * EVENTS), 2_000)
-    assert told[0] == pytest.approx(1 + CAUTION / PAIRS_MIN)
+    assert told[:PAIRS_MIN] == [1 + CAUTION] * PAIRS_MIN
+    assert told[PAIRS_MIN] < 4
     assert 1 <= last < 1.2
+
+
+@pytest.mark.parametrize(("part", "truth"), [(0.5, 3), (0.9, 19), (0.98, 99)])
+def test_inertia_measured_in_the_stream_comes_to_the_truth_however_large(part: float, truth: float) -> None:
+    last, _ = measured(ar(np.random.default_rng(9), 3_000 * EVENTS, part), 3_000)
+    assert 0.7 * truth < last < 1.8 * truth
 
 
 def test_inertia_measured_in_the_stream_finds_movements_slower_than_a_window() -> None:

@@ -6,6 +6,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from builders.bets import (
     CALM,
@@ -51,7 +52,7 @@ LAYOUT = layout_of(
     category("many", [100] * 200, rhythm=None),
     category("two", [19_000, 1_000]),
 )
-BROKEN = {
+BROKEN: dict[int, npt.ArrayLike] = {
     0: shifted(X, 0.2),
     1: [0.3, 0.3, 0.4, 0.0, 0.0],
     2: [0.2, 0.2, 0.2, 0.2, 0.2, 0.0, 0.0, 0.0],

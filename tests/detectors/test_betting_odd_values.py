@@ -94,7 +94,8 @@ def test_a_shift_after_nothing_but_missing_values_is_found(watch: Columns) -> No
         watch.feed(counted(watch.layout, {"x": np.full(EVENTS, np.nan)}))
     for _ in range(20):
         watch.feed(counted(watch.layout, {"x": normal(rng, 1.0)}))
-    assert 30 <= watch.first("drift")["x"] <= 36
+    # A reference that cannot tell its inertia has it measured first.
+    assert 30 <= watch.first("drift")["x"] <= (36 if watch.profile.span_ms else 42)
 
 
 def test_a_single_nan_and_a_single_infinity_silence_nothing(watch: Columns) -> None:
@@ -167,5 +168,5 @@ def test_a_reference_that_is_almost_never_missing_is_found_when_it_is_missing_a_
 
 def test_a_window_before_everything_else_is_no_special_case(watch: Columns) -> None:
     vector = counted(watch.layout, {"x": np.full(EVENTS, 9.0)})
-    found = watch.feed(vector, vector, vector)
+    found = watch.feed(*[vector] * 12)
     assert [f.onset_ms for window in found for f in window if f.check == "drift"][:1] == [NOON_MS]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from builders.bets import CALM, Columns, Floats, built, counted, layout_of, number, signals_of
 from builders.summaries import MINUTE_MS
@@ -22,12 +24,15 @@ from detectors.summary import Summary
 from schemas.finding import Stream, WindowSpan
 from schemas.model_settings import ModelSettings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DAY, WEEK = 24, 168
 DAY_MS = DAY * HOUR_MS
 MONDAY_MS = 1_793_577_600_000 - 7 * DAY_MS
 """2026-10-26, midnight UTC: the Monday after the clocks of Berlin were put back."""
 
-PATTERNS = {
+PATTERNS: dict[str, tuple[int, Callable[[npt.NDArray[Any]], Floats]]] = {
     "a daily sine": (DAY, lambda h: np.sin(h / DAY * 2 * np.pi)),
     "a daily step": (DAY, lambda h: np.where(h % DAY < 8, 1.0, -0.5)),
     "free weekends": (WEEK, lambda h: np.where(h % WEEK >= 5 * DAY, 1.0, -0.4)),
@@ -146,7 +151,7 @@ def test_the_cycle_has_mean_0_over_the_events_of_the_reference(seed: int, days: 
     assert abs(float(n @ rhythm.offsets(hours)) / n.sum()) < 2e-5
 
 
-def daily(rng: np.random.Generator, times: Floats) -> Floats:
+def daily(rng: np.random.Generator, times: npt.NDArray[np.int64]) -> Floats:
     return np.asarray(np.sin((times / DAY_MS + 0.3) * 2 * np.pi) + rng.normal(size=len(times)))
 
 

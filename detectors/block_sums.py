@@ -89,4 +89,5 @@ class BlockSums:
         """Return the rhythm of a functional that is 0 or 1."""
         total = float(self._n.sum())
         share = float(self._sums[place].sum()) / total if total else 0.0
-        return self.rhythm(place, variance=share * (1 - share))
+        variance = share * (1 - share)
+        return fit_rhythm(self._grid, self._sums[place], self._n, variance=variance, is_share=True)

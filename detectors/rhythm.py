@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 BET_SIZES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Sizes of bets whose inertia is measured, in units of one over the standard deviation."""
+STAKE_SHARE_MAX: Final = 0.95
+"""A bet never stakes more than this share of what it has on one event."""
 
 
 @dataclass(frozen=True, slots=True)

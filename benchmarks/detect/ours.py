@@ -32,6 +32,8 @@ from schemas.model_settings import ModelSettings
 MODEL: Final = "bench"
 EVENTS_PER_BUDGET: Final = 1_000_000
 MINUTE_MS: Final = 60_000
+PERIOD_MAX_MS: Final = 3_600 * DAY_MS
+"""The settings take no longer period; of a longer one the budget is a part of a false alarm."""
 RIGHT, WRONG = ("1", "1"), ("0", "1")
 
 
@@ -124,7 +126,10 @@ def settings_of(window_ms: int, per_ms: int, *, min_effect: bool) -> ModelSettin
         "task": "binary",
         "positive_class": "1",
         "window": f"{window_ms}ms",
-        "false_alarm_budget": {"false_alarms": 1, "per": f"{per_ms}ms"},
+        "false_alarm_budget": {
+            "false_alarms": min(PERIOD_MAX_MS / per_ms, 1),
+            "per": f"{min(per_ms, PERIOD_MAX_MS)}ms",
+        },
         "monitors": {"adwin_features": False, "adwin_errors": False},
     }
     return ModelSettings.model_validate(raw if min_effect else raw | {"min_effect": 0})

@@ -14,6 +14,7 @@ from benchmarks.detect.contender import Maker, run
 from benchmarks.detect.faults import spoiled
 from benchmarks.detect.injected import Setting
 from benchmarks.detect.real import RealTable, car_loan, electricity, flights, signals
+from benchmarks.detect.replayed import Replayed, replay, table_of_replays
 from benchmarks.detect.streams import DAY_MS
 
 MONTH_DAYS = 30
@@ -103,3 +104,19 @@ def sections(folder: Path, makers: Sequence[Maker], trials: int, told: Told) -> 
     for table in (electricity(folder), spoiled(flights(folder)), car_loan(folder)):
         yield table_of_faults(table, makers)
         told(table.name)
+    yield (
+        "Whole models through `watchkeeper profile` and `watchkeeper replay`, all signals at once, with the default "
+        "settings and budget (one false alarm in 30 days)."
+    )
+    yield table_of_replays(list(_replays(folder, told)))
+
+
+def _replays(folder: Path, told: Told) -> Iterator[tuple[str, Replayed]]:
+    for table, window in (
+        (electricity(folder), "1d"),
+        (flights(folder), "1h"),
+        (spoiled(flights(folder)), "1h"),
+        (car_loan(folder), "6h"),
+    ):
+        yield f"{table.name}, windows of {window}", replay(table, window=window)
+        told(f"{table.name} replayed")

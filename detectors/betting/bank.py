@@ -58,6 +58,8 @@ class Reading:
         Mean of the functional since then, less what is usual at these hours, in its standard deviations.
     first_effect
         The same of the signal's first functional, which says where values lie.
+    error
+        Standard error of both, with the inertia that the reference knows.
     """
 
     signal: int
@@ -71,6 +73,7 @@ class Reading:
     since_ms: int
     effect: float
     first_effect: float
+    error: float
 
 
 class SignalBank:
@@ -253,6 +256,7 @@ class SignalBank:
             since_ms=int(self._since[place, bet]),
             effect=self._mean(place, int(functional)) / float(self._tables.sd[place, int(functional)]),
             first_effect=self._mean(place, 0) / float(self._tables.sd[place, 0]),
+            error=float(np.sqrt(self._tables.inflation[place].max() / max(self._n[place], 1.0))),
         )
 
     def to_bytes(self) -> bytes:

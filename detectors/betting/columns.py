@@ -28,6 +28,7 @@ from schemas.finding import Finding, Kind, Severity, Stream, Verdict
 SEVERE_EFFECT: Final = 1.0
 """A shift by so many standard deviations, of a feature of mean importance, is an error and not a warning."""
 SEVERE_RATE: Final = 0.5
+TWO_SIDED_95: Final = 1.96
 MOVED_MIN: Final = 0.25
 """Values that lie so many standard deviations elsewhere have moved, whatever else they do."""
 IMPORTANCE_RANGE: Final = (0.5, 2.0)
@@ -225,7 +226,14 @@ class BudgetedColumns:
         functional, moved = NUMERIC[reading.functional], reading.first_effect
         sideways = functional == LOCATION or abs(moved) >= MOVED_MIN
         direction = ("up" if moved > 0 else "down") if sideways else "changed"
-        return found | {"functional": functional, "shift": reading.effect, "direction": direction}
+        half = TWO_SIDED_95 * reading.error
+        return found | {
+            "functional": functional,
+            "shift": reading.effect,
+            "shift_low": reading.effect - half,
+            "shift_high": reading.effect + half,
+            "direction": direction,
+        }
 
     def state(self) -> State:
         """Return the evidence of every signal, the pools and the worst severities so far."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.bounds import chi_square_lower, chi_square_quantile
-from detectors.rhythm import BET_SIZES
+from detectors.rhythm import BET_SIZES, STAKE_SHARE_MAX
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +33,9 @@ _STEP: Final = 1.15
 _STEPS_MAX: Final = 60
 
 
-def inflations(sums: Floats, n: Floats, *, variance: float, sd: float, parameters: int = 0) -> Floats:
+def inflations(  # noqa: PLR0913 - what is known of a functional
+    sums: Floats, n: Floats, *, variance: float, sd: float, parameters: int = 0, share: float | None = None
+) -> Floats:
     """Return the inflation of every bet, shape (2 * sizes,): bets on more, then on less.
 
     Parameters
@@ -48,13 +50,29 @@ def inflations(sums: Floats, n: Floats, *, variance: float, sd: float, parameter
         Standard deviation that sizes of bets refer to.
     parameters
         Numbers of the cycle that were estimated from these blocks.
+    share
+        Mean of a functional that is 0 or 1; None of any other.
     """
     steps = _steps(sums, n, variance, parameters)
     per_block = float(n.sum()) / len(n)
     bets = np.concatenate([np.array(BET_SIZES), -np.array(BET_SIZES)]) / sd
     found = np.array([_inflation(abs(bet), variance, per_block, steps) for bet in bets.tolist()])
     there = n > 0
-    return _rehearsed(found, bets, sums[there], n[there], variance)
+    if share is None:
+        gains = bets[:, None] * sums[there] - bets[:, None] ** 2 * variance * n[there] / 2
+    else:
+        gains = _gains_of_share(bets[:, None], sums[there], n[there], share)
+    return _rehearsed(found, gains)
+
+
+def _gains_of_share(bets: Floats, sums: Floats, n: Floats, share: float) -> Floats:
+    """Return the log factors of bets on a share, which one rare event wins far less than it counts.
+
+    To second order a hit of a share of 1 in 2,000 would win ten times what it does.
+    """
+    stakes = np.clip(bets, -STAKE_SHARE_MAX / (1 - share), STAKE_SHARE_MAX / share)
+    hits, misses = sums + n * share, n * (1 - share) - sums
+    return np.asarray(hits * np.log1p(stakes * (1 - share)) + misses * np.log1p(-stakes * share))
 
 
 def _steps(sums: Floats, n: Floats, variance: float, parameters: int) -> list[tuple[int, float]]:
@@ -88,17 +106,18 @@ def _inflation(bet: float, variance: float, per_block: float, steps: list[tuple[
     return found
 
 
-def _rehearsed(found: Floats, bets: Floats, sums: Floats, n: Floats, variance: float) -> Floats:
+def _rehearsed(found: Floats, gains: Floats) -> Floats:
     """Return inflations under which no bet would have alarmed on the reference itself.
+
+    `gains` are the log factors of every bet in every block.
 
     The Shiryaev-Roberts statistic of t fair windows exceeds x with probability at most t / x, so the whole
     reference may come to `REHEARSAL` times its number of blocks. What the second moment does not show, such
     as bursts with heavy tails, shows here.
     """
     found = found.copy()
-    gains = bets[:, None] * sums - bets[:, None] ** 2 * variance * n / 2
-    limit = np.log(REHEARSAL * max(len(sums), 1))
-    open_bets = np.arange(len(bets))
+    limit = np.log(REHEARSAL * max(gains.shape[1], 1))
+    open_bets = np.arange(len(found))
     for _ in range(_STEPS_MAX):
         reached = _highest(gains[open_bets] / found[open_bets, None])
         open_bets = open_bets[reached > limit]

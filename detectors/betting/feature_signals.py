@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +41,7 @@ NUMERIC_WAGERS: Final = (
     Wager(3, DOWN, (0.1, 0.2, 0.4), 1.0),
 )
 RATE_SIZES: Final = (0.1, 0.2, 0.4, 0.8)
+_HALF: Final = 0.5
 SD_FACTORS: Final = np.array([1.0, 2.0, 0.3, 0.3])
 """What a shift, or a stretch, by one standard deviation of normal values does to each functional of a number."""
 
@@ -150,7 +152,9 @@ def _categorical(
     rhythms = rhythms_of(column.rhythms, [f"={name}" for name in watched])
     minimum = np.full(len(watched), least.share)
     slack = rate_slack(shares, rhythms, n=n, z=z, minimum=minimum)
-    wagers = [Wager(i, direction, RATE_SIZES) for i in range(len(watched)) for direction in (UP, DOWN)]
+    wagers: list[Wager] = []
+    for place, share in enumerate(shares.tolist()):
+        wagers += [Wager(place, UP, _rise_sizes(share, slack[place])), Wager(place, DOWN, RATE_SIZES)]
     return Signal(
         name=f"{DRIFT}:{column.name}",
         group=_group(column.name),
@@ -171,6 +175,19 @@ def _share_sds(shares: Floats, slack: Floats) -> Floats:
     extreme = np.maximum(highest * (1 - highest), lowest * (1 - lowest))
     variance = np.where((shares > 0) & (shares < 1), shares * (1 - shares), extreme)
     return np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
+
+
+def _rise_sizes(share: float, slack: Floats) -> tuple[float, ...]:
+    """Return the sizes of bets on a rise above the upper end of what counts as unchanged.
+
+    A small share that may grow to a multiple of itself unchanged is bet on as that multiple: stakes by its own
+    standard deviation would be so high that they lose until it has grown far beyond.
+    """
+    highest = min(share + float(slack[0]), 1.0)
+    most = _HALF if share < _HALF < highest else highest
+    own, widest = share * (1 - share), most * (1 - most)
+    ratio = math.sqrt(own / widest) if 0 < own < widest else 1.0
+    return tuple(size * ratio for size in RATE_SIZES)
 
 
 def rate_signal(  # noqa: PLR0913 - the parts of a rate
@@ -205,7 +222,7 @@ def rate_signal(  # noqa: PLR0913 - the parts of a rate
         sds=_share_sds(shares, slack),
         slack=slack,
         minimum=np.array([minimum]),
-        wagers=(Wager(0, UP, RATE_SIZES),),
+        wagers=(Wager(0, UP, _rise_sizes(share, slack[0])),),
         rhythms=rhythms,
         weight=weight,
     )

@@ -20,9 +20,9 @@ LEVELS: Final = 6
 """Stretches of up to 32 windows."""
 PAIRS_MIN: Final = 8
 CLIP: Final = 25.0
-"""One pair counts as at most so much: five standard deviations."""
+"""One pair counts as at most so many times what pairs have come to: five standard deviations."""
 CAUTION: Final = 16.0
-"""Before anything is measured sums are taken to vary 1 + 16 / 8 times as much; the 16 fade with the pairs."""
+"""Before anything is measured sums are taken to vary 1 + 16 times as much, then 1 + 16 / 16; that fades."""
 SURE_SDS: Final = 2.33
 
 
@@ -74,7 +74,8 @@ class Inertia:
         paired = before > 0
         spread = 1 / size + np.divide(1, before, out=np.ones_like(before), where=paired)
         gap = np.square(mean - self._mean[level, done]) / (self._variance[done] * spread[:, None])
-        self._total[level, done] += np.where(paired[:, None], np.minimum(gap, CLIP), 0.0)
+        most = CLIP * np.maximum(self._found(level, done), 1.0)
+        self._total[level, done] += np.where(paired[:, None], np.minimum(gap, most), 0.0)
         self._pairs[level, done] += paired
         self._mean[level, done], self._mean_n[level, done] = mean, size
         self._sum[level, done], self._n[level, done], self._filled[level, done] = 0.0, 0.0, 0.0
@@ -82,12 +83,18 @@ class Inertia:
     def inflation(self) -> Floats:
         """Return the inflation, shape (signals, functionals): what stands out, and caution at the start."""
         pairs = self._pairs[:, :, None]
-        found = np.divide(self._total, pairs, out=np.ones_like(self._total), where=pairs >= PAIRS_MIN)
+        found = self._found(slice(None), slice(None))
         doubt = np.sqrt(2 / np.maximum(pairs, 1.0))
         standing = np.where(found / (1 + SURE_SDS * doubt) > 1, found * (1 + doubt), 1.0)
-        caution = 1 + CAUTION / (PAIRS_MIN + self._pairs[0])
+        first = self._pairs[0]
+        caution = 1 + CAUTION / np.where(first < PAIRS_MIN, 1.0, PAIRS_MIN + first)
         most: Floats = np.maximum(standing.max(axis=0), caution[:, None])
         return most
+
+    def _found(self, level: int | slice, whom: Mask | slice) -> Floats:
+        """Return the mean of the pairs, 1 where there are too few."""
+        total, pairs = self._total[level, whom], self._pairs[level, whom][..., None]
+        return np.divide(total, pairs, out=np.ones_like(total), where=pairs >= PAIRS_MIN)
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`."""

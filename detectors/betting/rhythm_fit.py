@@ -48,7 +48,9 @@ class Grid:
         return np.where(inside, (time_ms - self.start_ms) // self.block_ms, OUTSIDE)
 
 
-def fit_rhythm(grid: Grid, sums: Floats, n: Floats, *, variance: float) -> Rhythm | None:
+def fit_rhythm(
+    grid: Grid, sums: Floats, n: Floats, *, variance: float, is_share: bool = False
+) -> Rhythm | None:
     """Return the rhythm of a functional; None where there is nothing to learn from.
 
     Parameters
@@ -57,11 +59,14 @@ def fit_rhythm(grid: Grid, sums: Floats, n: Floats, *, variance: float) -> Rhyth
         Shape (blocks,): sums of the functional and number of events in each block.
     variance
         Of the functional over all events.
+    is_share
+        Whether the functional is 0 or 1.
     """
     total = float(n.sum())
     if total <= 0 or variance <= 0 or len(n) < 2:
         return None
-    sums = sums - sums.sum() / total * n
+    mean = float(sums.sum()) / total
+    sums = sums - mean * n
     local = local_ms(grid.start_ms + np.arange(len(n), dtype=np.int64) * grid.block_ms, grid.zone)
     season = _season(sums, n, local, grid.seasonality)
     hours = hour_of_week(local + grid.block_ms // 2)
@@ -70,7 +75,14 @@ def fit_rhythm(grid: Grid, sums: Floats, n: Floats, *, variance: float) -> Rhyth
     offsets = season_at(table, hours, smooth=smooth) if season.period else np.zeros(len(n))
     left = max(variance - float(n @ np.square(offsets)) / total, _VARIANCE_SHARE_MIN * variance)
     sd = float(np.sqrt(variance))
-    found = inflations(sums - n * offsets, n, variance=left, sd=sd, parameters=season.parameters)
+    found = inflations(
+        sums - n * offsets,
+        n,
+        variance=left,
+        sd=sd,
+        parameters=season.parameters,
+        share=mean if is_share else None,
+    )
     found = found * (1 + _lever(season, sums - n * offsets, n, local))
     return Rhythm(
         season=tuple(np.round(table[: season.period], _DIGITS).tolist()),

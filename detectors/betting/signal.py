@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from detectors.betting.functionals import GRAIN
 from detectors.bounds import upper_rate
-from detectors.rhythm import BET_SIZES, Rhythm
+from detectors.rhythm import BET_SIZES, STAKE_SHARE_MAX, Rhythm
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -22,8 +22,6 @@ NULL_ALPHA: Final = 0.05
 """Chance that the reference misplaces the mean of any of all the functionals beyond its interval."""
 UNKNOWN_INFLATION: Final = 3.0
 """What the reference's own error is inflated by where its inertia is unknown."""
-STAKE_SHARE_MAX: Final = 0.95
-"""A bet never stakes more than this share of what it has on one event."""
 UP, DOWN = 1, -1
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_WEEK
-from detectors.betting.signal import STAKE_SHARE_MAX, Signal
+from detectors.betting.signal import Signal
+from detectors.rhythm import STAKE_SHARE_MAX
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -59,7 +60,7 @@ class BetTables:
         self._cells = np.full((count, width), -1, dtype=np.intp)
         self._values = np.zeros((count, width, functionals))
         self._logs = np.zeros((count, width, bets))
-        self._season = np.zeros((count, functionals, HOURS_PER_WEEK))
+        self._season = np.zeros((HOURS_PER_WEEK, count, functionals))
         self._smooth = np.zeros((count, functionals), dtype=np.bool_)
         self._null = np.zeros((count, bets))
         self.functional = np.zeros((count, bets), dtype=np.intp)
@@ -71,7 +72,7 @@ class BetTables:
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
         self.variance = np.square(self.sd)
-        self._has_season = bool(self._season.any())
+        self._has_season, self._is_smooth = bool(self._season.any()), bool(self._smooth.any())
         self._moments = _moments(window_ms / HOUR_MS)
         padded = self._cells < 0
         self._there = None if not padded.any() else (~padded).astype(np.float64)
@@ -102,7 +103,7 @@ class BetTables:
                 self._smooth[place, column] = rhythm.smooth
                 if rhythm.season:
                     season = np.array(rhythm.season)
-                    self._season[place, column] = np.tile(season, HOURS_PER_WEEK // len(season))
+                    self._season[:, place, column] = np.tile(season, HOURS_PER_WEEK // len(season))
 
     def counts(self, vector: Vector) -> tuple[Floats, Floats]:
         """Return the counts of every signal's cells, shape (signals, cells), and their sums."""
@@ -128,16 +129,18 @@ class BetTables:
         if hour is None or not self._has_season:
             return None
         found = [self._offsets_at(hour + moment) for moment in self._moments]
-        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+        return found[0] if len(found) == 1 else np.asarray(np.mean(found, axis=0))
 
     def _offsets_at(self, hour: float) -> Floats:
-        steps = self._season[:, :, int(np.floor(hour)) % HOURS_PER_WEEK]
+        steps: Floats = self._season[int(np.floor(hour)) % HOURS_PER_WEEK]
+        if not self._is_smooth:
+            return steps
         place = hour - _HALF
         before = int(np.floor(place))
         part = place - before
         lines = (
-            self._season[:, :, before % HOURS_PER_WEEK] * (1 - part)
-            + self._season[:, :, (before + 1) % HOURS_PER_WEEK] * part
+            self._season[before % HOURS_PER_WEEK] * (1 - part)
+            + self._season[(before + 1) % HOURS_PER_WEEK] * part
         )
         return np.where(self._smooth, lines, steps)
 

@@ -7,6 +7,8 @@ changed its fortune multiplies from window to window, and at a fortune that the 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
@@ -77,7 +79,7 @@ def test_while_all_is_well_nothing_is_said() -> None:
 def test_a_shift_that_one_window_cannot_tell_from_chance_is_found_when_its_evidence_has_added_up() -> None:
     assert judge(USUAL, SHIFTED, USUAL, USUAL) == [[]] * 4
     minute, found = first_finding(USUAL, USUAL, *[SHIFTED] * 10)
-    assert minute == 6, "five windows of it were enough"
+    assert 4 <= minute <= 9, "three windows of it are not enough, eight are"
     assert found.score >= found.fire, (
         "powers of ten: the odds against chance, and those that the budget asks for"
     )
@@ -118,8 +120,8 @@ def test_trouble_is_told_once_and_its_end_once() -> None:
     assert (fired.type, resolved.type) == (AlertType.FIRING, AlertType.RESOLVED)
     assert fired.data.alert_id == resolved.data.alert_id
     assert (fired.data.revision, resolved.data.revision) == (0, 1)
-    began, noticed = fired.data.since, fired.data.detected_at
-    assert (noticed - began).total_seconds() == 5 * 60, "since the first of the five windows that it took"
+    assert fired.data.since == datetime(2026, 11, 1, 12, 1, tzinfo=UTC), "since the first window that was off"
+    assert fired.data.detected_at > fired.data.since + timedelta(minutes=3), "and noticed when it was certain"
 
 
 def test_a_threshold_of_your_own_is_a_second_opinion_outside_the_budget() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from detectors.detector import State
 
 ValueT = TypeVar("ValueT", int, float, str, bytes)
+
+_TOO_LARGE: Final = 2**63
 
 
 def value_in(state: State, key: str, kind: type[ValueT]) -> ValueT:
@@ -30,7 +32,7 @@ def value_in(state: State, key: str, kind: type[ValueT]) -> ValueT:
 
 
 def integers_in(state: State, key: str) -> list[int]:
-    """Return a list of integers of a state.
+    """Return a list of integers of a state, each of which fits an array.
 
     Raises
     ------
@@ -40,4 +42,8 @@ def integers_in(state: State, key: str) -> list[int]:
     value = state.get(key)
     if not isinstance(value, list) or not all(type(item) is int for item in value):
         raise ValueError(f"expected {key} as a list of integers, got {type(value).__name__}")
+    if (
+        value and max(value) >= _TOO_LARGE
+    ):  # what is written is never below -1, and msgpack reads up to 2 ** 64
+        raise ValueError(f"expected {key} below 2 ** 63, got {max(value)}")
     return [int(item) for item in value]

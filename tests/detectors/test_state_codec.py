@@ -124,6 +124,7 @@ def test_another_version_is_refused_with_the_mend() -> None:
         states_from_bytes(fresh("binary"), msgspec.msgpack.encode((2, "whatever that release writes")))
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=40))
 def test_bytes_that_are_no_states_are_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(Stop) as refused:
@@ -135,6 +136,15 @@ def test_a_damaged_state_names_its_monitor() -> None:
     data = msgspec.msgpack.encode((1, {"error_rate": {"pool_n": "many"}}))
     with pytest.raises(Stop, match="stored state of the monitor error_rate: expected pool_n as int, got str"):
         states_from_bytes(fresh("binary"), data)
+
+
+def test_an_integer_that_fits_no_array_is_refused() -> None:
+    stored = msgspec.msgpack.decode((GOLDEN / "states-v1-binary.msgpack").read_bytes())
+    stored[1]["psi"]["pool_start_ms"][0] = 2**63
+    with pytest.raises(
+        Stop, match=r"stored state of the monitor psi: expected pool_start_ms below 2 \*\* 63"
+    ):
+        states_from_bytes(fresh("binary"), msgspec.msgpack.encode(stored))
 
 
 @settings(deadline=None)

@@ -7,6 +7,8 @@ changed its fortune multiplies from window to window, and at a fortune that the 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from detectors.detector import ClosedWindow, PredictionWindow
 from detectors.layout import prediction_layout
 from detectors.profile import CategoricalColumn, ReferenceProfile
 from detectors.registry import detectors_for
+from detectors.rhythm import BET_SIZES, Rhythm
 from detectors.summary import Summary
 from schemas.alert import AlertEvent, AlertOwner, AlertType
 from schemas.finding import Finding, Stream, Verdict, WindowSpan
@@ -27,13 +30,17 @@ from schemas.monitor_settings import MonitorSettings
 NOON_MS = 1_793_534_400_000
 MINUTE_MS = 60_000
 
-COUNTRY = CategoricalColumn("country", categories=("DE", "FR"), counts=(700, 300))
+CALM = Rhythm(inflation=(1.0,) * 2 * len(BET_SIZES), rate=500 / MINUTE_MS)
+"""What a profile of rows with times knows of a share without cycles, of events that are independent of each other."""
+COUNTRY = CategoricalColumn(
+    "country", categories=("DE", "FR"), counts=(700, 300), rhythms={"=DE": CALM, "=FR": CALM}
+)
 PROFILE = ReferenceProfile("fraud", "binary", n=1000, columns=(COUNTRY,))
 LAYOUT = prediction_layout(PROFILE)
 SETTINGS = ModelSettings.model_validate({"name": "fraud", "task": "binary", "positive_class": "fraud"})
 CONTEXT = AlertContext(app="guide", owner=AlertOwner(team="payments-ml"), fallback="rules-v3")
 
-USUAL, SHIFTED, CHANGED = (350, 150), (270, 230), (100, 400)
+USUAL, SHIFTED, CHANGED = (350, 150), (290, 210), (100, 400)
 """Events with DE and with FR in a window of 500: as in the profile, somewhat off, and quite different."""
 
 
@@ -77,7 +84,7 @@ def test_while_all_is_well_nothing_is_said() -> None:
 def test_a_shift_that_one_window_cannot_tell_from_chance_is_found_when_its_evidence_has_added_up() -> None:
     assert judge(USUAL, SHIFTED, USUAL, USUAL) == [[]] * 4
     minute, found = first_finding(USUAL, USUAL, *[SHIFTED] * 10)
-    assert minute == 6, "five windows of it were enough"
+    assert 3 <= minute <= 6, "one window of it is not enough, five are"
     assert found.score >= found.fire, (
         "powers of ten: the odds against chance, and those that the budget asks for"
     )
@@ -118,8 +125,8 @@ def test_trouble_is_told_once_and_its_end_once() -> None:
     assert (fired.type, resolved.type) == (AlertType.FIRING, AlertType.RESOLVED)
     assert fired.data.alert_id == resolved.data.alert_id
     assert (fired.data.revision, resolved.data.revision) == (0, 1)
-    began, noticed = fired.data.since, fired.data.detected_at
-    assert (noticed - began).total_seconds() == 5 * 60, "since the first of the five windows that it took"
+    assert fired.data.since == datetime(2026, 11, 1, 12, 1, tzinfo=UTC), "since the first window that was off"
+    assert fired.data.detected_at > fired.data.since + timedelta(minutes=1), "and noticed when it was certain"
 
 
 def test_a_threshold_of_your_own_is_a_second_opinion_outside_the_budget() -> None:

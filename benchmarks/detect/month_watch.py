@@ -95,7 +95,8 @@ def watch(month: Month, watchers: Sequence[MonthWatch]) -> dict[str, Watched]:
 def count(pages: Pages, month: Month, us_per_value: float = 0.0) -> Watched:
     """Tell the pages that should not have been from the changes found."""
     changed = len(month.changes) * FEATURES_PER_CHANGE
-    right = (pages.times > month.change_ms) & (pages.features >= 0) & (pages.features < changed)
+    # What changes a feature changes all of them together, so an alarm about none of them is right from then on.
+    right = (pages.times > month.change_ms) & (pages.features < changed) & (changed > 0)
     pace = month.events / (DAYS * DAY_MS)
     delays: dict[str, list[float]] = {}
     for place, change in enumerate(month.changes):

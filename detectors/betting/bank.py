@@ -226,16 +226,12 @@ class SignalBank:
         """Bet that what fired is over, and return the signals of which that is now sure."""
         resolved = np.zeros(len(self.firing), dtype=np.bool_)
         for place in np.flatnonzero(self.firing & informed).tolist():
-            functional, _, least = (
-                int(self._told[place, 0]),
-                self._told[place, 1],
-                float(self._told[place, 2]),
-            )
-            gain = self._tables.recovery_gain(
-                place, functional, float(sums[place, functional]), float(n[place]), least
-            )
+            functional, least = int(self._told[place, 0]), float(self._told[place, 2])
+            total = float(sums[place, functional])
+            gain = self._tables.recovery_gain(place, functional, total, float(n[place]), least)
             self._over[place] = np.logaddexp(self._over[place], 0.0) + gain / float(inflation[place].max())
-            inside = abs(float(sums[place, functional])) < least * float(n[place])
+            off = total if self._tables.upward[place] else abs(total)
+            inside = off < least * float(n[place])
             self._inside[place] = self._inside[place] + 1 if inside else 0
             resolved[place] = self._over[place] >= RECOVERED and self._inside[place] >= INSIDE_WINDOWS
         return resolved

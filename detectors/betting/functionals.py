@@ -48,7 +48,7 @@ def numeric_functionals(counts: npt.ArrayLike) -> Floats:
     Examples
     --------
     >>> numeric_functionals([25, 25, 25, 25]).round(2).tolist()[0]
-    [-1.27, 1.86, 0.75, -0.27]
+    [-1.27, 1.86, 0.75, 0.07]
     """
     weights = np.maximum(np.asarray(counts, np.float64), 0.5)
     upper = np.cumsum(weights) / weights.sum()

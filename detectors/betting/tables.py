@@ -46,6 +46,8 @@ class BetTables:
         Shape (signals, functionals).
     rate
         Shape (signals,): events per millisecond in the reference, 0 where it has no times.
+    upward
+        Shape (signals,): signals that are bet on in one direction alone, upward.
     unknown, unknown_bets
         Where the reference does not know the inertia.
     """
@@ -72,6 +74,7 @@ class BetTables:
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
         self.variance = np.square(self.sd)
+        self.upward: Mask = np.all(self.stake >= 0, axis=1).reshape(count)
         self._has_season, self._is_smooth = bool(self._season.any()), bool(self._smooth.any())
         self._moments = _moments(window_ms / HOUR_MS)
         padded = self._cells < 0
@@ -165,6 +168,9 @@ class BetTables:
     def recovery_gain(self, place: int, functional: int, total: float, n: float, least: float) -> float:
         """Return the log factor of a bet that the mean lies within `least` of what is usual: the worse of two.
 
+        Of a signal that is bet on upward alone any mean that is not so far up will do: a rate that has fallen
+        below the usual one is over too.
+
         To second order in the stake, half of the one at which the bet grows fastest once all is as it was: so
         it grows after any shift, however large against the standard deviation.
 
@@ -177,5 +183,7 @@ class BetTables:
         """
         square = float(self.variance[place, functional]) + least * least
         stake = least / square / 2
-        shift = min(least * n - total, least * n + total)
+        shift = least * n - total
+        if not self.upward[place]:
+            shift = min(shift, least * n + total)
         return stake * shift - stake * stake * n * square / 2

@@ -32,6 +32,7 @@ from builders.summaries import MINUTE_MS, NOON_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.betting.feature_signals import DRIFT
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.profile import NumericColumn
 from schemas.finding import Kind, Verdict
@@ -123,6 +124,20 @@ def test_a_bank_says_of_every_signal_what_a_bank_of_it_alone_says(seed: int) -> 
     for signal in signals:
         alone = by_name([signal], fed(bank_of([signal]), stream(seed)))
         assert_alike(together[signal.name], alone[signal.name])
+
+
+def test_a_signal_whose_bets_have_all_lost_says_so_next_to_signals_of_more_bets_too() -> None:
+    layout = layout_of(number("x", [6_000] * 2, missing=8_000), category("many", [1_000] * 20))
+    signals = signals_of(layout, checks=[DRIFT, "missing_rate"])
+    [rate] = [signal for signal in signals if signal.name == "missing_rate:x"]
+    vectors = np.zeros((40, layout.size), dtype=np.int64)
+    cells = layout.cells(layout.columns[0])
+    vectors[:2, cells.stop - 2] = EVENTS
+    vectors[2:, cells.start] = EVENTS
+    together = by_name(signals, fed(bank_of(signals, bar=7.0), vectors))[rate.name]
+    alone = by_name([rate], fed(bank_of([rate], bar=7.0), vectors))[rate.name]
+    assert min(reading.log_e_value for _, reading in alone) < 0
+    assert_alike(together, alone)
 
 
 def test_the_order_of_signals_changes_nothing() -> None:

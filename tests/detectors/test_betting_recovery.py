@@ -95,6 +95,22 @@ def test_what_is_over_can_come_again(name: str) -> None:
     assert all(start < end for start, end in zip(fired, resolved, strict=True))
 
 
+def test_a_rate_that_falls_below_the_usual_one_is_over_and_values_that_go_the_other_way_are_not() -> None:
+    often = layout_of(number("x", [200] * 64, missing=7_200))
+    [rate] = signals_of(often, least=LEAST, checks=["missing_rate"])
+    chances = [np.append(np.full(64, (1 - gone) / 64), [gone, 0.0]) for gone in (0.6, 0.1)]
+    rng = np.random.default_rng(3)
+    fell = np.concatenate([drawn(rng, often, 50, chances={0: chance}) for chance in chances])
+    readings = fed(bank_of([rate], bar=14.0), fell)
+    assert len(firings(readings)) == len(resolutions(readings)) == 1
+
+    up, down = shifted(X, 0.3), np.append(shifted(X, 0.3)[63::-1], [0.0, 0.0])
+    turned = np.concatenate([drawn(rng, NUMBERS, 50, chances={0: chance}) for chance in (up, down)])
+    readings = fed(bank_of(signals_of(NUMBERS, least=LEAST, checks=[DRIFT]), bar=14.0), turned)
+    assert len(firings(readings)) == 1
+    assert resolutions(readings) == []
+
+
 def test_windows_without_events_neither_resolve_nor_delay_for_good() -> None:
     vectors, check = stream("half missing", calm=20, broken=60, again=100)
     signals = signals_of(RARE, least=LEAST, checks=[check])

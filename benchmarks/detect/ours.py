@@ -154,7 +154,7 @@ class Watchkeeper:
 
     def __init__(self, *, min_effect: bool = False, partitions: int = 1) -> None:
         parts = f" x{partitions}" if partitions > 1 else ""
-        self.name = f"Watchkeeper{', min_effect' if min_effect else ''}{parts}"
+        self.name = f"Watchkeeper{' min_effect' if min_effect else ''}{parts}"
         self._min_effect = min_effect
         self._partitions = partitions
 
@@ -215,7 +215,7 @@ class WatchkeeperMonth:
 
     def __init__(self, *, min_effect: bool = False, partitions: int = 1) -> None:
         parts = f" x{partitions}" if partitions > 1 else ""
-        self.name = f"Watchkeeper{', min_effect' if min_effect else ''}{parts}"
+        self.name = f"Watchkeeper{' min_effect' if min_effect else ''}{parts}"
         self._min_effect, self._partitions = min_effect, partitions
         self._days: dict[int, list[Block]] = {}
         self._watch: Watch | None = None

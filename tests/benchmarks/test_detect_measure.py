@@ -80,7 +80,7 @@ def test_a_table_has_a_column_for_those_who_ran() -> None:
 
 
 def test_an_unknown_contender_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no contender adwim; there are adwin"):
+    with pytest.raises(ValueError, match=r"no contender adwim; there are watchkeeper,"):
         named("ADWIN,adwim")
 
 

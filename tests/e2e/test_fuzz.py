@@ -157,8 +157,9 @@ def run_worker(site: Site, total: int) -> tuple[dict[str, int], Memory]:
     with log.open("wb") as output:
         workers: list[subprocess.Popen[bytes]] = [site.start_worker(metrics=address, output=output)]
         memory = Memory(workers[0].pid)
-        memory.start()
         try:
+            wait_until_read(site, workers, messages=total // 3)
+            memory.start()  # what is imported and made for the first batches and windows is no growth
             wait_until_read(site, workers, messages=total)
             wait_until_published(site, workers)
             taken = events_taken(address)

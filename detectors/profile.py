@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from detectors.joint import FIGURES, Joint, joint_from
@@ -109,6 +109,26 @@ Column = NumericColumn | CategoricalColumn
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """Where a profile comes from that was learned from a model's own events.
+
+    Parameters
+    ----------
+    events
+        Predictions in the windows that it was learned from.
+    from_ms, until_ms
+        Start of the first of those windows and end of the last, epoch milliseconds.
+    labels
+        Labels that its figures of quality were learned from, 0 while there are too few.
+    """
+
+    events: int
+    from_ms: int
+    until_ms: int
+    labels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceProfile:
     """Everything a model's windows are compared with.
 
@@ -150,6 +170,8 @@ class ReferenceProfile:
         Of latencies, by functional.
     joint
         The numeric features together; None with fewer than two of them, or too few rows.
+    learned
+        None for a profile that a user built.
     """
 
     model: str
@@ -170,6 +192,7 @@ class ReferenceProfile:
     latency: tuple[tuple[int, int], ...] = ()
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     joint: Joint | None = None
+    learned: Learned | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -187,14 +210,31 @@ class ReferenceProfile:
         """SHA-256 of the profile's content, hex."""
         return _digest(self._content())
 
+    @property
+    def inputs_hash(self) -> str:
+        """Hash of what windows by prediction time are compared with: all but what labels say, SHA-256 in hex."""
+        plain = replace(
+            self,
+            labelled=0,
+            metrics={},
+            error_sd=0.0,
+            confusion=(),
+            error_rhythms={},
+            error=None,
+            score_cells=(),
+            learned=None,
+        )
+        return plain.content_hash
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
         return next((c for c in self.columns if c.name == name), None)
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        if self.joint is None:
-            del content["joint"]
+        for optional in ("joint", "learned"):
+            if content[optional] is None:
+                del content[optional]
         return content
 
     def to_json(self) -> str:
@@ -259,6 +299,9 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
         joint=joint,
+        learned=None
+        if raw.get("learned") is None
+        else Learned(**{k: int(v) for k, v in raw["learned"].items()}),
     )
 
 

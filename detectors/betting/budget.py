@@ -9,7 +9,7 @@ dependence: that is all the correction there is for their number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from detectors.betting.signal import Signal
@@ -18,13 +18,14 @@ E_VALUE_MIN: Final = 1_000.0
 """No alarm whose best single game has not multiplied its stake by this much, however generous the budget."""
 
 
-def bars(
+def bars(  # noqa: PLR0913 - the parts of a budget
     signals: Sequence[Signal],
     *,
     false_alarms: float,
     per_ms: int,
     window_ms: int,
     weights: Mapping[str, float],
+    reserved: Collection[str] = (),
 ) -> list[float]:
     """Return the log evidence at which each signal fires.
 
@@ -37,12 +38,16 @@ def bars(
     weights
         Share of each group, relative to the others'; shares of groups without a signal of some weight go to
         the others.
+    reserved
+        Groups whose shares are kept for them even while they have no signals.
     """
     windows = per_ms / window_ms / false_alarms
-    members: dict[str, float] = {}
+    members: dict[str, float] = dict.fromkeys(reserved, 0.0)
     for signal in signals:
         members[signal.group] = members.get(signal.group, 0.0) + signal.weight
-    total = sum(weights.get(group, 0.0) for group, weight in members.items() if weight > 0)
+    total = sum(
+        weights.get(group, 0.0) for group, weight in members.items() if weight > 0 or group in reserved
+    )
     found: list[float] = []
     for signal in signals:
         share = weights.get(signal.group, 0.0) * signal.weight

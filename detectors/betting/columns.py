@@ -77,7 +77,7 @@ class BudgetedColumns:
         window_ms: int,
     ) -> None:
         self._layout = layout
-        reference = "" if profile is None else profile.content_hash
+        reference = "" if profile is None else profile.inputs_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._profile = profile
         self._zone = "UTC" if profile is None else profile.timezone

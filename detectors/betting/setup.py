@@ -29,6 +29,8 @@ from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
 
 OOD: Final = "ood_rate"
+LABELLED_GROUPS: Final = ("performance", "label_drift")
+"""Shares of the budget that a learned reference keeps for labels: they come later than the rest."""
 UNFAMILIAR: Final = (f"{JOINT_PREFIX}{DISTANCE}", f"{JOINT_PREFIX}{OUTSIDE}")
 """Figures of an event that say how unlike the reference it is: one trouble, whichever of them shows it."""
 
@@ -48,6 +50,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
         weights=settings.false_alarm_budget.weights.by_group(),
+        reserved=() if profile is None or profile.learned is None else LABELLED_GROUPS,
     )
     first, last = len(columns), len(columns) + len(errors)
     found: list[Detector[Any]] = []

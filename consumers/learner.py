@@ -143,7 +143,7 @@ class Learner:
         if not lines:
             self._start_over(until_ms - self._plan.window_ms)
             return None
-        rows = _Rows(self._plan, lines)
+        rows = LearnedRows(self._plan, lines)
         learned = Learned(self.state.events, max(self.state.from_ms, 0), until_ms)
         return learned_profile(self._plan.settings, rows.batches, learned)
 
@@ -172,7 +172,7 @@ def _is_incident(findings: Sequence[Finding]) -> bool:
     return any(f.verdict is Verdict.BREACH and f.kind in INCIDENTS for f in findings)
 
 
-class _Rows:
+class LearnedRows:
     """Kept predictions in one order, whatever partitions they came from.
 
     Features that few events carry, and names that no feature may have, are left out.

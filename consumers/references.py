@@ -46,6 +46,7 @@ class References:
         self._configured = configured
         self.plans = dict(configured)
         self._evaluated: dict[str, int] = {}
+        self._hashes = dict.fromkeys(self._learning, "")
 
     def look(self) -> list[str]:
         """Ask what has been learned; returns the models whose plan is another one now.
@@ -60,12 +61,12 @@ class References:
             return changed
         for model, found in zip(self._learning, self._states.learned(self._learning), strict=True):
             self._evaluated[model] = found.closed_ms
-            known = self.plans[model].profile
-            if found.content_hash == ("" if known is None else known.content_hash):
+            if found.content_hash == self._hashes[model]:
                 continue
             text = self._states.profile(model) if found.content_hash else None
             profile = None if text is None else from_json(text, source="the learned profile")
             self.plans[model] = plan_model(self._configured[model].settings, profile)
+            self._hashes[model] = found.content_hash
             changed.append(model)
             _log.info("reference", model=model, learned=profile is not None, hash=found.content_hash[:16])
         return changed

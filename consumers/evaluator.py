@@ -16,6 +16,7 @@ import structlog
 from consumers.closing import ClosedRecord, merged, record_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
 from consumers.plan import ModelPlan, plan_model
+from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
 from consumers.window_reader import WindowReader, Windows
 from consumers.windows import WindowBlob
@@ -62,6 +63,8 @@ class StoredEvaluation(msgspec.Struct):
         the store lost commits; closing waits until they have been read again.
     learning
         None for a model that has a profile of the user's, or wants none.
+    rolled_ms
+        Start of the last cohort that is in the model's past.
     """
 
     closed_ms: dict[str, int] = {}
@@ -70,6 +73,7 @@ class StoredEvaluation(msgspec.Struct):
     book: bytes | None = None
     trimmed_ms: dict[str, int] = {}
     learning: StoredLearning | None = None
+    rolled_ms: int = -1
 
 
 @dataclass(slots=True)
@@ -108,6 +112,8 @@ class ModelEvaluator(Generic[BookT]):
     ) -> None:
         self._configured = self._plan = plan
         self._reader = WindowReader(plan, windows, partitions)
+        self._rollup = Rollup(plan, windows, states, partitions)
+        self._passed_ms = self._looked_ms = -1
         self._states = states
         self._policy = policy
         self._learned: ReferenceProfile | None = None
@@ -177,14 +183,26 @@ class ModelEvaluator(Generic[BookT]):
                     self._evaluate_stream(stream, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
-        if done.closed:
-            self._commit(done)
+        rolled = self._roll_up()
+        if done.closed or rolled is not None:
+            self._commit(done, rolled)
         return done
 
-    def _commit(self, done: Evaluation) -> None:
+    def _roll_up(self) -> RolledUp | None:
+        """Return the cohorts that belong to the past now."""
+        until_ms = self._rollup.final_ms(self._passed_ms)
+        if until_ms <= max(self._state.rolled_ms, self._looked_ms):
+            return None
+        rolled = self._rollup.take(after_ms=self._state.rolled_ms, until_ms=until_ms)
+        self._looked_ms = until_ms if rolled is None else rolled.until_ms
+        return rolled
+
+    def _commit(self, done: Evaluation, rolled: RolledUp | None) -> None:
         self._state.detectors = states_to_bytes(self._detectors)
         self._state.book = self._policy.dump(self._book)
         learned = self._learned
+        if rolled is not None:
+            self._state.rolled_ms = rolled.until_ms
         done.status = self._states.commit(
             ModelCommit(
                 model=self._plan.name,
@@ -195,12 +213,16 @@ class ModelEvaluator(Generic[BookT]):
                 history=[msgspec.json.encode(record) for record in done.closed],
                 closed_ms=self._state.closed_ms.get(Stream.PREDICTIONS, -1),
                 profile=None if learned is None else (learned.content_hash, learned.to_json().encode()),
+                past={} if rolled is None else rolled.put,
+                forgotten=() if rolled is None else rolled.gone,
             )
         )
         self._sequence += 1
         self._learned = None
         if done.status in (CommitStatus.COMMITTED, CommitStatus.ALREADY):
             self._trim()
+            if rolled is not None:
+                self._rollup.trim(rolled.until_ms)
 
     def _evaluate_in_step(self, done: Evaluation, *, final: bool) -> None:
         """Close windows of both streams by their starts, until a reference has been learned.
@@ -241,6 +263,8 @@ class ModelEvaluator(Generic[BookT]):
 
     def _closable(self, stream: Stream, progress: Sequence[Progress], *, final: bool) -> tuple[Windows, int]:
         passed_ms = _FAR if final else self._reader.passed_ms(progress, stream)
+        if stream is Stream.ERRORS and not final:
+            self._passed_ms = passed_ms
         after_ms = self._state.closed_ms.get(stream, -1)
         return self._reader.closable(stream, after_ms=after_ms, passed_ms=passed_ms, progress=progress)
 

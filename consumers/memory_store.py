@@ -9,6 +9,7 @@ from itertools import count, islice
 
 import numpy as np
 
+from consumers.cohorts import CohortTotal
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.store import (
     Claimed,
@@ -42,6 +43,7 @@ class _PartitionState:
     dead_letters: deque[bytes] = field(default_factory=deque)
     topics: str = ""
     notices: dict[str, bytes] = field(default_factory=dict)
+    cohorts: dict[str, dict[int, list[bytes]]] = field(default_factory=dict)
 
 
 class MemoryPartitions:
@@ -98,6 +100,8 @@ class MemoryPartitions:
             starts.setdefault(blob.start_ms, {})[blob.version, blob.segment] = blob.data
         state.totals.update(commit.totals)
         state.dead_letters.extend(commit.dead_letters)
+        for delta in commit.cohorts:
+            state.cohorts.setdefault(delta.model, {}).setdefault(delta.start_ms, []).append(delta.data)
         if commit.sweep is not None:
             first = commit.sweep.first * BUCKETS // SWEEP_WHOLE
             last = (commit.sweep.first + commit.sweep.count) * BUCKETS // SWEEP_WHOLE
@@ -177,6 +181,33 @@ class MemoryPartitions:
         for start in [s for s in starts if s <= until_ms]:
             del starts[start]
 
+    def cohorts(
+        self, partition: int, model: str, *, from_ms: int = 0, until_ms: int | None = None
+    ) -> dict[int, list[bytes]]:
+        """See `PartitionStore.cohorts`."""
+        starts = self._state(partition).cohorts.get(model, {})
+        return {
+            start: list(starts[start])
+            for start in sorted(starts)
+            if from_ms <= start <= (start if until_ms is None else until_ms)
+        }
+
+    def compact_cohort(self, partition: int, token: str, total: CohortTotal) -> bool:
+        """See `PartitionStore.compact_cohort`."""
+        state = self._state(partition)
+        if state.token != token:
+            return False
+        stored = state.cohorts.get(total.model, {}).get(total.start_ms, [])
+        if len(stored) >= len(total.deltas) and stored[0] == total.deltas[0]:
+            stored[: len(total.deltas)] = [total.total]
+        return True
+
+    def trim_cohorts(self, partition: int, model: str, until_ms: int) -> None:
+        """See `PartitionStore.trim_cohorts`."""
+        starts = self._state(partition).cohorts.get(model, {})
+        for start in [s for s in starts if s <= until_ms]:
+            del starts[start]
+
     def entries(self, partition: int) -> Iterator[bytes]:
         """See `PartitionStore.entries`."""
         for bucket in self._state(partition).buckets:
@@ -206,6 +237,7 @@ class _ModelState:
     state: bytes | None = None
     closed_ms: int = -1
     profile: tuple[str, bytes] | None = None
+    past: dict[str, bytes] = field(default_factory=dict)
     events: deque[bytes] = field(default_factory=deque)
     history: deque[bytes] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
 
@@ -240,6 +272,9 @@ class MemoryModels:
         state.history.extendleft(commit.history)
         state.state, state.sequence = commit.state, commit.sequence + 1
         state.closed_ms, state.profile = commit.closed_ms, commit.profile or state.profile
+        state.past.update(commit.past)
+        for name in commit.forgotten:
+            state.past.pop(name, None)
         return CommitStatus.COMMITTED
 
     def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
@@ -274,6 +309,10 @@ class MemoryModels:
         """See `ModelStore.learned`."""
         states = [self._state(model) for model in models]
         return [LearnedReference(s.closed_ms, "" if s.profile is None else s.profile[0]) for s in states]
+
+    def past(self, model: str) -> dict[str, bytes]:
+        """See `ModelStore.past`."""
+        return dict(self._state(model).past)
 
     def profile(self, model: str) -> bytes | None:
         """See `ModelStore.profile`."""

@@ -6,6 +6,7 @@ refuses means throwing the partition away and claiming it afresh.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from consumers.cohorts import COMPACT_AFTER, CohortTotal, encode_cohorts, read_cohorts
 from consumers.columns import DecodedBatch, PredictionColumns, Records
 from consumers.decode import BatchDecoder
 from consumers.interning import Interner, Tables
@@ -95,6 +97,7 @@ class Partition:
         self._windows = {name: ModelWindows(plan, tables) for name, plan in plans.items()}
         self._keepers = {name: RowKeeper(plan) for name, plan in plans.items() if plan.learning}
         self._rows: list[WindowBlob] = []
+        self._written: Counter[tuple[str, int]] = Counter()
         self._totals = Totals(self._interner, claimed.totals, self._windows, plans)
         self.time = PartitionTime(plans, claimed.clocks, guarded=guarded)
 
@@ -119,6 +122,18 @@ class Partition:
         """Take note that a model's windows up to the one that starts at `until_ms` have been evaluated."""
         if model in self._keepers:
             self._keepers[model].evaluated(until_ms)
+
+    def crowded_cohorts(self) -> list[tuple[str, int]]:
+        """Return model and start of the cohorts with many differences, once each: add them up (`total_of`)."""
+        crowded = [place for place, n in self._written.items() if n >= COMPACT_AFTER]
+        for place in crowded:
+            del self._written[place]
+        return crowded
+
+    def total_of(self, model: str, start_ms: int, deltas: Sequence[bytes]) -> CohortTotal:
+        """Return what the stored differences of a cohort come to."""
+        total = encode_cohorts(read_cohorts(self._plans[model], deltas))
+        return CohortTotal(model, start_ms, deltas, total)
 
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up the windows that were open when the partition changed hands."""
@@ -200,6 +215,8 @@ class Partition:
             windows.add_predictions(counted)
             if plan.name in self._keepers:
                 self._rows += self._keepers[plan.name].keep(counted, offset=self.position.predictions)
+        if predictions is not None:
+            windows.add_to_cohorts(predictions.take(result.accepted))
         joined = result.joined
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
         joined["first"] &= self.time.in_open_error_window(plan, arrival_ms)
@@ -213,6 +230,8 @@ class Partition:
         tables = msgspec.msgpack.encode(self._interner.tables) if self._interner.changed else None
         self._interner.changed = False
         rows, self._rows = self._rows, []
+        cohorts = [delta for windows in self._windows.values() for delta in windows.cohorts.take()]
+        self._written.update((delta.model, delta.start_ms) for delta in cohorts)
         return Commit(
             partition=self.number,
             token=self.token,
@@ -225,4 +244,5 @@ class Partition:
             totals=self._totals.take_changed(),
             dead_letters=(),
             sweep=sweep,
+            cohorts=cohorts,
         )

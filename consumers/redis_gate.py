@@ -215,3 +215,9 @@ def _server_name(info: Mapping[str, Any]) -> str:
     if "valkey_version" in info:
         return f"Valkey {_text(info['valkey_version'])}"
     return f"Redis {_text(info['redis_version'])}"
+
+
+def named(stored: Any) -> dict[str, bytes]:
+    """Return a hash as redis-py gives it (a mapping or a flat list, by protocol) with text for its fields."""
+    pairs = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
+    return {name.decode() if isinstance(name, bytes) else name: data for name, data in pairs.items()}

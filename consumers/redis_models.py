@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from consumers.redis_gate import RedisGate
+from consumers.redis_gate import RedisGate, named
 from consumers.store import CommitStatus, LearnedReference, ModelClaimed, ModelCommit
 from schemas.keys import model_prefix
 
@@ -39,11 +39,13 @@ class RedisModels:
             HISTORY_MAX,
             commit.closed_ms,
             *(commit.profile or ("", b"")),
-            len(commit.events),
+            *(len(commit.events), len(commit.past), len(commit.forgotten)),
             *commit.events,
+            *(part for pair in commit.past.items() for part in pair),
+            *commit.forgotten,
             *commit.history,
         ]
-        answer = self._gate.script("model_commit", self._keys(commit.model, "m", "o", "h"), arguments)
+        answer = self._gate.script("model_commit", self._keys(commit.model, "m", "o", "h", "c"), arguments)
         return CommitStatus(answer.decode())
 
     def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
@@ -80,6 +82,10 @@ class RedisModels:
             LearnedReference(int(closed or -1), (reference or b"").decode())
             for closed, reference in self._gate.pipeline(commands)
         ]
+
+    def past(self, model: str) -> dict[str, bytes]:
+        """See `ModelStore.past`."""
+        return named(self._gate.call("HGETALL", *self._keys(model, "c")))
 
     def profile(self, model: str) -> bytes | None:
         """See `ModelStore.profile`."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from consumers.cohorts import CohortTotal
 from consumers.decode import ID_BYTES
 from consumers.redis_buckets import BUCKETS, ENTRY_TTL_MS, LOAD, packed_sweep
-from consumers.redis_gate import RedisGate
+from consumers.redis_gate import RedisGate, named
 from consumers.store import Claimed, Commit, CommitStatus, Position, Progress, WentBack
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
@@ -20,6 +21,9 @@ BUCKETS_PER_CALL: Final = 256
 
 WINDOW_TTL_MS: Final = 14 * 86_400_000
 """A stored window that no evaluator has come for leaves after this."""
+
+COHORT_TTL_MS: Final = 400 * 86_400_000
+"""A cohort that nobody rolls up and nobody restates leaves after this."""
 
 _lengths = [size.to_bytes(2, "little") for size in range(1024)]
 
@@ -95,10 +99,11 @@ class RedisPartitions:
             packed_sweep(commit.sweep),
             WINDOW_TTL_MS,
             *(len(commit.windows), len(commit.totals), len(commit.dead_letters)),
-            *(self._load, ENTRY_TTL_MS),
+            *(self._load, ENTRY_TTL_MS, len(commit.cohorts), COHORT_TTL_MS),
             *windows,
             *(part for total in commit.totals for part in total),
             *commit.dead_letters,
+            *(part for c in commit.cohorts for part in (c.model, c.start_ms, c.data)),
         ]
         answer = self._gate.script("partition_commit", self._meta(commit.partition), arguments)
         return CommitStatus(answer.decode())
@@ -131,7 +136,7 @@ class RedisPartitions:
     def notices(self, partitions: Sequence[int]) -> list[dict[str, bytes]]:
         """See `PartitionStore.notices`."""
         return [
-            _named(stored)
+            named(stored)
             for stored in self._gate.pipeline([("HGETALL", self._prefix(p) + "n") for p in partitions])
         ]
 
@@ -169,7 +174,26 @@ class RedisPartitions:
 
     def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
         """See `PartitionStore.trim`."""
-        self._gate.script("partition_trim", self._meta(partition), [f"{model}:{stream.value}", until_ms])
+        names = [f"{kind}:{model}:{stream.value}" for kind in "iw"]
+        self._gate.script("partition_trim", self._meta(partition), [*names, until_ms])
+
+    def cohorts(
+        self, partition: int, model: str, *, from_ms: int = 0, until_ms: int | None = None
+    ) -> dict[int, list[bytes]]:
+        """See `PartitionStore.cohorts`."""
+        until = "+inf" if until_ms is None else until_ms
+        found = self._gate.script("partition_cohorts", self._meta(partition), [model, from_ms, until])
+        return {int(start): list(deltas) for start, deltas in found}
+
+    def compact_cohort(self, partition: int, token: str, total: CohortTotal) -> bool:
+        """See `PartitionStore.compact_cohort`."""
+        place = f"{total.model}:{total.start_ms}"
+        arguments = [token, place, len(total.deltas), total.deltas[0], total.total]
+        return bool(self._gate.script("partition_compact", self._meta(partition), arguments))
+
+    def trim_cohorts(self, partition: int, model: str, until_ms: int) -> None:
+        """See `PartitionStore.trim_cohorts`."""
+        self._gate.script("partition_trim", self._meta(partition), [f"d:{model}", f"c:{model}", until_ms])
 
     def entries(self, partition: int) -> Iterator[bytes]:
         """See `PartitionStore.entries`."""
@@ -180,7 +204,7 @@ class RedisPartitions:
 
     def totals(self, partition: int) -> dict[str, bytes]:
         """See `PartitionStore.totals`."""
-        return _named(self._gate.call("HGETALL", self._prefix(partition) + "t"))
+        return named(self._gate.call("HGETALL", self._prefix(partition) + "t"))
 
     def dead_letters(self, partition: int, limit: int) -> list[bytes]:
         """See `PartitionStore.dead_letters`."""
@@ -190,12 +214,6 @@ class RedisPartitions:
         """See `PartitionStore.drop_dead_letters`."""
         keys = [self._prefix(partition) + "m", self._prefix(partition) + "o"]
         return bool(self._gate.script("outbox_drop", keys, [token, count]))
-
-
-def _named(stored: Any) -> dict[str, bytes]:
-    """Return a hash as redis-py gives it (a mapping or a flat list, by protocol) with text for its fields."""
-    pairs = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
-    return {name.decode() if isinstance(name, bytes) else name: data for name, data in pairs.items()}
 
 
 def _position(state: Sequence[bytes | None]) -> Position | None:

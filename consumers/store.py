@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from consumers.cohorts import CohortDelta, CohortTotal
 from consumers.windows import WindowBlob
 from schemas.errors import Retry
 from schemas.finding import Stream
@@ -103,6 +104,7 @@ class Commit:
     totals: Sequence[tuple[str, bytes]]
     dead_letters: Sequence[bytes]
     sweep: Sweep | None = None
+    cohorts: Sequence[CohortDelta] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,17 @@ class PartitionStore(Protocol):
     def trim(self, partition: int, model: str, stream: Stream, until_ms: int) -> None:
         """Let windows go that start at or before `until_ms`; harmless to repeat."""
 
+    def cohorts(
+        self, partition: int, model: str, *, from_ms: int = 0, until_ms: int | None = None
+    ) -> dict[int, list[bytes]]:
+        """Return, per start, what has been written of the cohorts with from_ms <= start <= until_ms, oldest first."""
+
+    def compact_cohort(self, partition: int, token: str, total: CohortTotal) -> bool:
+        """Put what the first differences of a cohort come to in their place; harmless to repeat, False if fenced."""
+
+    def trim_cohorts(self, partition: int, model: str, until_ms: int) -> None:
+        """Let cohorts go that start at or before `until_ms`; harmless to repeat."""
+
     def entries(self, partition: int) -> Iterator[bytes]:
         """Iterate over all stored entries, in no fixed order."""
 
@@ -265,6 +278,8 @@ class ModelCommit:
         Start of the last evaluated window by prediction time.
     profile
         Hash and text of a profile that has been learned; None leaves what is stored.
+    past, forgotten
+        Fields of the model's past (`consumers.rollup`) to their bytes, and fields to let go.
     """
 
     model: str
@@ -275,6 +290,8 @@ class ModelCommit:
     history: Sequence[bytes]
     closed_ms: int = -1
     profile: tuple[str, bytes] | None = None
+    past: Mapping[str, bytes] = field(default_factory=dict)
+    forgotten: Sequence[str] = ()
 
 
 class ModelStore(Protocol):
@@ -303,6 +320,9 @@ class ModelStore(Protocol):
 
     def learned(self, models: Sequence[str]) -> list[LearnedReference]:
         """Return how far these models have learned; one round trip."""
+
+    def past(self, model: str) -> dict[str, bytes]:
+        """Return the model's past, by field."""
 
     def profile(self, model: str) -> bytes | None:
         """Return the text of the profile that was learned from the model's events, None for none."""

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import FALLBACK, OK, JointRows, PredictionColumns
+from consumers.cohorts import CohortChanges
+from consumers.columns import ERROR, FALLBACK, OK, JointRows, PredictionColumns
 from consumers.interning import Tables
 from consumers.join import measurable
 from consumers.losses import Losses
@@ -64,6 +65,7 @@ class ModelWindows:
         self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
+        self.cohorts = CohortChanges(plan)
 
     def add_predictions(self, columns: PredictionColumns) -> None:
         """Count predictions that are neither duplicates, nor shadow, nor late for their window."""
@@ -92,6 +94,18 @@ class ModelWindows:
             self._keep_worst(rows, columns.ids, columns.joint)
         for names in self._segment_names(columns.segment):
             _count_service(self.segments, self._rows(self.segments, start, columns.version, names), columns)
+
+    def add_to_cohorts(self, columns: PredictionColumns) -> None:
+        """Count accepted predictions that have an answer, late and shadow ones too, into their cohorts."""
+        answered = columns.status != ERROR
+        length_ms = self._plan.settings.cohort_window_ms
+        start = columns.time_ms[answered] // length_ms * length_ms
+        version = (columns.version * 2 + (columns.status == FALLBACK))[answered]
+        for names in (None, *self._segment_names(columns.segment[answered])):
+            codes, labels = names if names is not None else (np.zeros_like(version), [""])
+            keys, counts = np.unique(np.stack([start, version, codes]), axis=1, return_counts=True)
+            for (at, code, segment), n in zip(keys.T.tolist(), counts.tolist(), strict=True):
+                self.cohorts.predictions[str(at), self._version(code), labels[segment]] += n
 
     def _keep_worst(self, rows: Rows, ids: Sequence[bytes], joint: JointRows) -> None:
         """Keep the ids of the most unfamiliar events of each row."""
@@ -141,6 +155,11 @@ class ModelWindows:
             distinct, inverse = np.unique(version, return_inverse=True)
             opened = [self.totals.row((self._version(code),)) for code in distinct.tolist()]
             losses.add_to(self.totals, np.array(opened, dtype=np.intp)[inverse], pick=standing)
+            table, length_ms = self.cohorts.table, self._plan.settings.cohort_window_ms
+            start = picked["time_ms"] // length_ms
+            for names in (None, *self._segment_names(picked["segment"])):
+                opened_rows = self._open(table, start, version, names, self._version, length_ms=length_ms)
+                losses.add_to(table, opened_rows, pick=standing)
 
     def _version(self, doubled: int) -> str:
         """Return the name of a version code, its fallback answers apart."""
@@ -161,13 +180,15 @@ class ModelWindows:
     ) -> Rows:
         return self._open(self.errors, start, version, names, self._version)
 
-    def _open(
+    def _open(  # noqa: PLR0913 - a row has so many names
         self,
         table: SummaryTable[WindowKey, LayoutT],
         start: Integers,
         version: Integers,
         names: tuple[Integers, list[str]] | None,
         name_of: Callable[[int], str],
+        *,
+        length_ms: int | None = None,
     ) -> Rows:
         """Return the table row of every event, opening the rows that are not there yet."""
         codes, labels = names if names is not None else (np.zeros_like(version), [""])
@@ -175,7 +196,7 @@ class ModelWindows:
         key = ((start - first) * _CODES + version) * _CODES + codes
         distinct, inverse = np.unique(key, return_inverse=True)
         opened = np.empty(len(distinct), dtype=np.intp)
-        window_ms = self._plan.window_ms
+        window_ms = self._plan.window_ms if length_ms is None else length_ms
         for place, code in enumerate(distinct.tolist()):
             rest, segment = divmod(code, _CODES)
             window, version_code = divmod(rest, _CODES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from consumers.columns import DecodedBatch
@@ -275,6 +276,7 @@ class JoinWorker:
         self._stats.notices.clear()
         self._stats.notices.update(check.value for o in self.owned.values() for check, _ in o.notices)
         self._publish_letters()
+        self._add_up_cohorts()
         offsets = {n: (o.stored.predictions, o.stored.labels) for n, o in self.owned.items()}
         self._source.witness({n: at for n, at in offsets.items() if self._witnessed.get(n) != at})
         self._witnessed = offsets
@@ -288,6 +290,20 @@ class JoinWorker:
                 self._commit(owned, applied.commit)
             except GivenUp:
                 return
+
+    def _add_up_cohorts(self) -> None:
+        """Add up the differences of cohorts that have many, so that nobody has to read them all."""
+        for number, owned in list(self.owned.items()):
+            for model, start in owned.state.crowded_cohorts():
+                try:
+                    self._insist(owned, partial(self._add_up, number, owned, model, start))
+                except GivenUp:
+                    break
+
+    def _add_up(self, number: int, owned: Owned, model: str, start: int) -> bool:
+        found = self._store.cohorts(number, model, from_ms=start, until_ms=start)
+        total = owned.state.total_of(model, start, found[start]) if start in found else None
+        return total is None or self._store.compact_cohort(number, owned.state.token, total)
 
     def _publish_letters(self) -> None:
         for number in list(self._letters_wait & self.owned.keys()):

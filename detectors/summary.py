@@ -116,6 +116,9 @@ class SummaryTable(Generic[KeyT, LayoutT]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
     def keys(self) -> Iterator[KeyT]:
         """Iterate over the keys of the open rows."""
         return iter(list(self._rows))

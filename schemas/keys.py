@@ -10,11 +10,14 @@ key                       type    holds
 `{app:p}e:<bucket>`       hash    pending predictions and labels: id digest to entry
 `{app:p}i:<model>:<s>`    zset    starts of the windows of stream `s` that are stored
 `{app:p}w:<model>:<s>:t`  hash    one window: version and segment to summary
+`{app:p}d:<model>`        zset    starts of the cohorts that are stored
+`{app:p}c:<model>:<t>`    list    one cohort: what batches have changed in it, oldest first
 `{app:p}t`                hash    totals: model and version to counters and figures
 `{app:p}o`                list    dead letters that wait to be published
 `{app:p}n`                hash    what is known to be wrong: check and model to notice
 `{app:m:model}m`          hash    owner token, sequence, evaluator state, last closed window, learned profile
 `{app:m:model}o`          list    alert events that wait to be published
+`{app:m:model}c`          hash    the model's past: cohorts and days that no label can change any more
 `{app:m:model}h`          list    the last closed windows, newest first
 ========================  ======  ===================================================================
 """

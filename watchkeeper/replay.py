@@ -103,10 +103,18 @@ class Replay:
             changed = self._references.look()
             for partition in self._partitions:
                 self._references.tell(partition, changed)
+                self._add_up_cohorts(partition)
             progress(len(batch.predictions) + len(batch.labels))
         self._evaluate(on_event, final=True)
         self.result.models = describe_lives(self._lives(), self._plans, self._waiting())
         return self.result
+
+    def _add_up_cohorts(self, partition: Partition) -> None:
+        for model, start in partition.crowded_cohorts():
+            found = self._store.cohorts(partition.number, model, from_ms=start, until_ms=start)
+            if start in found:
+                total = partition.total_of(model, start, found[start])
+                self._store.compact_cohort(partition.number, partition.token, total)
 
     def _take(self, batch: EventBatch) -> None:
         for partition in self._partitions:

@@ -3,8 +3,8 @@
 -- KEYS: prefix..'m'
 -- ARGV: token, old po, old lo, old seq, new po, new lo, new seq, clocks, tables or '', bytes per id,
 --       entries (id, 2 bytes length, value)*, sweep, window TTL in ms, number of windows, of totals, of
---       dead letters, entries per bucket, entry TTL in ms, then the windows, totals and dead letters one after
---       the other (flat: cmsgpack does not know binary strings)
+--       dead letters, entries per bucket, entry TTL in ms, number of cohorts, their TTL in ms, then the windows,
+--       totals, dead letters and cohorts one after the other (flat: cmsgpack does not know binary strings)
 local meta, prefix, call, sub = KEYS[1], string.sub(KEYS[1], 1, -2), redis.call, string.sub
 local unpack4 = struct.unpack
 local state = call('HMGET', meta, 'token', 'po', 'lo', 'seq', 'buckets', 'split', 'n')
@@ -28,7 +28,7 @@ while at <= #entries do
   count = count + call('HSET', prefix .. 'e:' .. number, id, sub(entries, at, at + size - 1))
   at = at + size
 end
-local added, next = count - before, 19
+local added, next = count - before, 21
 for _ = 1, tonumber(ARGV[14]) do -- name of model and stream, start, field, summary
   local key = prefix .. 'w:' .. ARGV[next] .. ':' .. ARGV[next + 1]
   call('HSET', key, ARGV[next + 2], ARGV[next + 3])
@@ -43,6 +43,13 @@ end
 for _ = 1, tonumber(ARGV[16]) do
   call('RPUSH', prefix .. 'o', ARGV[next])
   next = next + 1
+end
+for _ = 1, tonumber(ARGV[19]) do -- model, start, difference
+  local key = prefix .. 'c:' .. ARGV[next] .. ':' .. ARGV[next + 1]
+  call('RPUSH', key, ARGV[next + 2])
+  call('PEXPIRE', key, ARGV[20])
+  call('ZADD', prefix .. 'd:' .. ARGV[next], ARGV[next + 1], ARGV[next + 1])
+  next = next + 3
 end
 if sweep[1] then -- {part}*, {code, cutoff}*: bucket numbers modulo 65,536, see redis_buckets.py
   local cutoff = {}

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from consumers.cohorts import Cohorts, merge_cohorts, read_cohorts
 from consumers.columns import Records
 from consumers.fold import COUNTERS
 from consumers.memory_store import MemoryPartitions
@@ -80,6 +81,14 @@ class Pipeline:
             for model, life in self.lives().items()
             for version, counts in life.counters.items()
         }
+
+    def cohorts(self, model: str = "fraud") -> dict[int, Cohorts]:
+        """Return every cohort, merged over the partitions: start to its versions and segments."""
+        found: dict[int, list[Cohorts]] = {}
+        for number in range(len(self.partitions)):
+            for start, deltas in self.store.cohorts(number, model).items():
+                found.setdefault(start, []).append(read_cohorts(self.plans[model], deltas))
+        return {start: merge_cohorts(found[start]) for start in sorted(found)}
 
     def windows(self) -> dict[WindowKey, Summary[Layout]]:
         """Return every stored window, merged over the partitions."""

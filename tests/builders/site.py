@@ -150,8 +150,10 @@ def wait_until_published(site: Site, workers: list[subprocess.Popen[bytes]]) -> 
 
 def unbounded_keys(site: Site) -> list[str]:
     """Return the Redis keys that neither expire nor belong to a kind that is bounded by itself."""
-    bounded = re.compile(r"\{e2e:\d+\}([mnto]|e:\d+|i:[^:]+:(predictions|errors))|\{e2e:m:(fraud|\*)\}[moh]")
-    expiring = re.compile(r"\{e2e:\d+\}w:[^:]+:(predictions|errors):\d+")
+    bounded = re.compile(
+        r"\{e2e:\d+\}([mnto]|e:\d+|[id]:[^:]+(:(predictions|errors))?)|\{e2e:m:(fraud|\*)\}[mohc]"
+    )
+    expiring = re.compile(r"\{e2e:\d+\}(w:[^:]+:(predictions|errors)|c:[^:]+):\d+")
     with redis.Redis.from_url(site.redis, decode_responses=True) as client:
         return [
             key

@@ -56,6 +56,7 @@ EVALUATION = StoredEvaluation(
     detectors=b"d",
     book=b"b",
     trimmed_ms={"predictions": 0},
+    rolled_ms=11,
     learning=StoredLearning(
         after_ms=5, from_ms=60_000, events=7, incidents=[6], labels=b"l", labels_from_ms=9, has_labels=True
     ),
@@ -106,8 +107,8 @@ def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() 
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
         for v in ("v1", "v2")
     )
-    assert first == msgspec.structs.replace(EVALUATION, seen={}, learning=None)
-    assert second == msgspec.structs.replace(EVALUATION, learning=None)
+    assert first == msgspec.structs.replace(EVALUATION, seen={}, learning=None, rolled_ms=-1)
+    assert second == msgspec.structs.replace(EVALUATION, learning=None, rolled_ms=-1)
 
 
 def test_a_summary_of_the_release_before_loads_and_has_no_unfamiliar_events() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from builders.stores import NOON_MS, START, blob, commit, contents, entry, everything, key, plain, starts
 
+from consumers.cohorts import CohortDelta, CohortTotal
 from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.redis_gate import RedisGate
@@ -377,6 +378,49 @@ class TestWindows:
         assert starts(partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0)) == [120_000]
 
 
+class TestCohorts:
+    def test_differences_lie_in_the_order_of_their_commits(self, partitions: PartitionStore) -> None:
+        token = partitions.claim(0).token
+        first = replace(commit(token), cohorts=[delta(HOUR_MS, b"1"), delta(0, b"2")])
+        partitions.commit(first)
+        partitions.commit(first)  # a lost answer
+        partitions.commit(replace(commit(token, first.new), cohorts=[delta(HOUR_MS, b"3")]))
+        assert partitions.cohorts(0, "fraud") == {0: [b"2"], HOUR_MS: [b"1", b"3"]}
+        assert partitions.cohorts(0, "fraud", from_ms=1, until_ms=HOUR_MS) == {HOUR_MS: [b"1", b"3"]}
+        assert partitions.cohorts(0, "fraud", until_ms=HOUR_MS - 1) == {0: [b"2"]}
+        assert partitions.cohorts(0, "churn") == partitions.cohorts(1, "fraud") == {}
+
+    def test_a_fenced_owner_adds_nothing_and_adds_nothing_up(self, partitions: PartitionStore) -> None:
+        token = partitions.claim(0).token
+        partitions.commit(replace(commit(token), cohorts=[delta(0, b"1")]))
+        partitions.claim(0)
+        partitions.commit(replace(commit(token), cohorts=[delta(0, b"2")]))
+        assert not partitions.compact_cohort(0, token, CohortTotal("fraud", 0, [b"1"], b"sum"))
+        assert partitions.cohorts(0, "fraud") == {0: [b"1"]}
+
+    def test_a_sum_takes_the_place_of_its_differences_once(self, partitions: PartitionStore) -> None:
+        token = partitions.claim(0).token
+        first = replace(commit(token), cohorts=[delta(0, b"1"), delta(0, b"2"), delta(0, b"3")])
+        partitions.commit(first)
+        total = CohortTotal("fraud", 0, [b"1", b"2"], b"sum")
+        for _ in range(2):
+            assert partitions.compact_cohort(0, token, total)
+            assert partitions.cohorts(0, "fraud") == {0: [b"sum", b"3"]}
+        assert partitions.compact_cohort(0, token, CohortTotal("fraud", 0, [b"sum", b"3"], b"all"))
+        assert partitions.cohorts(0, "fraud") == {0: [b"all"]}
+
+    def test_trimmed_cohorts_are_gone_and_windows_stay(self, partitions: PartitionStore) -> None:
+        put = replace(
+            commit(partitions.claim(0).token, windows=[blob(0)]),
+            cohorts=[delta(0, b"1"), delta(HOUR_MS, b"2")],
+        )
+        partitions.commit(put)
+        for _ in range(2):
+            partitions.trim_cohorts(0, "fraud", HOUR_MS - 1)
+            assert partitions.cohorts(0, "fraud") == {HOUR_MS: [b"2"]}
+        assert partitions.windows(0, "fraud", Stream.PREDICTIONS, from_ms=0) == [blob(0)]
+
+
 class TestDeadLetters:
     def test_letters_wait_in_order_until_their_owner_drops_them(self, partitions: PartitionStore) -> None:
         token = partitions.claim(0).token
@@ -397,6 +441,13 @@ class TestDeadLetters:
         assert partitions.dead_letters(0, 10) == [b"1"]
 
 
+HOUR_MS = 3_600_000
+
+
+def delta(start_ms: int, data: bytes) -> CohortDelta:
+    return CohortDelta("fraud", start_ms, data)
+
+
 def evaluation(token: str, sequence: int = 0, *, state: bytes = b"state", tag: str = "a") -> ModelCommit:
     events, history = ([f"{kind} {tag}{i}".encode() for i in range(2)] for kind in ("event", "window"))
     return ModelCommit("fraud", token, sequence, state, events, history)
@@ -412,6 +463,17 @@ class TestModelStore:
         models.commit(replace(evaluation(token, 1, state=b"2"), closed_ms=120_000))
         assert models.learned(["churn", "fraud"]) == [nothing, LearnedReference(120_000, "abc")]
         assert models.profile("fraud") == models.claim("fraud").profile == b"{}"
+
+    def test_the_past_changes_field_by_field_with_its_commit(self, models: ModelStore) -> None:
+        token = models.claim("fraud").token
+        models.commit(replace(evaluation(token), past={"c1": b"1", "d0": b"2"}))
+        models.commit(replace(evaluation(token, 1, state=b"2"), past={"d0": b"3"}, forgotten=["c1", "c9"]))
+        assert (models.past("fraud"), models.past("churn")) == ({"d0": b"3"}, {})
+        assert models.history("fraud", 9) == [b"window a1", b"window a0"] * 2
+        assert models.events("fraud", 9) == [b"event a0", b"event a1"] * 2
+        models.claim("fraud")
+        models.commit(replace(evaluation(token, 2), past={"d0": b"4"}))
+        assert models.past("fraud") == {"d0": b"3"}
 
     def test_a_fenced_evaluator_stores_no_profile(self, models: ModelStore) -> None:
         token = models.claim("fraud").token

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from consumers.closing import ClosedRecord, merged, record_of
+from consumers.incidents import incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
@@ -213,7 +214,7 @@ class ModelEvaluator(Generic[BookT]):
                 history=[msgspec.json.encode(record) for record in done.closed],
                 closed_ms=self._state.closed_ms.get(Stream.PREDICTIONS, -1),
                 profile=None if learned is None else (learned.content_hash, learned.to_json().encode()),
-                past={} if rolled is None else rolled.put,
+                past={**incidents_of(done.events), **({} if rolled is None else rolled.put)},
                 forgotten=() if rolled is None else rolled.gone,
             )
         )

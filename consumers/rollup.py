@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumers.cohorts import Cohorts, encode_cohorts, merge_cohorts, read_cohorts
+from consumers.incidents import episode_ms_of
 from consumers.plan import ModelPlan
 from consumers.store import ModelStore, PartitionStore
 
 DAY_MS: Final = 86_400_000
 COHORTS_KEPT_MS: Final = 90 * DAY_MS
 DAYS_KEPT_MS: Final = 3 * 366 * DAY_MS
+"""Of incidents too."""
 COHORTS_MAX: Final = 200
 """Cohorts that are rolled up at once at most."""
 
@@ -101,8 +103,16 @@ class Rollup:
 
 
 def _over(fields: Iterable[str], now_ms: int) -> list[str]:
-    kept = {_COHORT: COHORTS_KEPT_MS, _DAY: DAYS_KEPT_MS}
-    return [name for name in fields if int(name[1:]) < now_ms - kept[name[0]]]
+    return [name for name in fields if now_ms - _start_of(name) > _kept_ms(name)]
+
+
+def _start_of(field: str) -> int:
+    incident = episode_ms_of(field)
+    return int(field[1:]) if incident is None else incident
+
+
+def _kept_ms(field: str) -> int:
+    return COHORTS_KEPT_MS if field[0] == _COHORT else DAYS_KEPT_MS
 
 
 def _field(kind: str, start_ms: int) -> str:

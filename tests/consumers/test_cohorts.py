@@ -11,6 +11,7 @@ from builders.pipeline import Pipeline, Round
 
 from consumers.cohorts import COMPACT_AFTER, Cohort, Cohorts, read_cohorts
 from consumers.fold import COLUMN
+from consumers.incidents import episode_ms_of, incidents_of, read_incidents
 from consumers.memory_store import MemoryModels
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import DAY_MS, Rollup, read_days
@@ -224,3 +225,28 @@ class TestPast:
             d: comparable({d: c}) for d, c in whole.items()
         }
         assert len(pipeline.cohorts()) == 15
+
+
+class TestIncidents:
+    def test_the_last_word_on_each_alert_is_kept_and_window_records_are_not(self) -> None:
+        def event(kind: str, **data: Any) -> bytes:
+            base = {
+                "alert_id": "v1:ab:60000", "severity": "warning", "kind": "data_drift", "check": "drift",
+                "title": "t", "since": "2026-03-02T00:00:00.000Z", "detected_at": "2026-03-02T00:05:00.000Z",
+                "status": "firing", "until": None, "feature": "a", "window": {"n": 3},
+            }  # fmt: skip
+            return json.dumps({"type": f"io.watchkeeper.{kind}", "data": {**base, **data}}).encode()
+
+        over = {"status": "resolved", "until": "2026-03-02T01:00:00.000Z"}
+        past = incidents_of(
+            [
+                event("alert.firing"),
+                event("window_complete"),
+                event("alert.updated", severity="error"),
+                event("alert.resolved", **over),
+            ]
+        )
+        assert list(past) == ["av1:ab:60000"]
+        (incident,) = read_incidents({**past, "c0": b"", "d0": b""})
+        assert (incident.status, incident.until, incident.feature) == ("resolved", over["until"], "a")
+        assert (episode_ms_of("av1:ab:60000"), episode_ms_of("c5")) == (60_000, None)

@@ -5,11 +5,12 @@ Wrong answers within each true class are signals of their own, and one alert. It
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from detectors.betting.watched import Watched
-from schemas.finding import Finding, Kind, Verdict
+from detectors.betting.bank import Reading
+from detectors.betting.watched import Told, Watched
+from schemas.finding import Finding, Kind, Severity, Verdict
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
 
@@ -49,3 +50,78 @@ def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[
 def _badness(finding: Finding) -> tuple[bool, int, bool, float]:
     is_breach = finding.verdict is Verdict.BREACH
     return is_breach, finding.severity.rank, bool(finding.evidence), finding.score - finding.fire
+
+
+class Troubles:
+    """The troubles that signals stand for, and the worst severity that each has had since it began.
+
+    Severity may rise while a trouble lasts, and falls only when it is over.
+
+    Parameters
+    ----------
+    watched
+        The signals.
+
+    Attributes
+    ----------
+    effects
+        Of the troubles that fired in the last window, in standard deviations: the largest of their signals'.
+    """
+
+    def __init__(self, watched: Sequence[Watched]) -> None:
+        self._watched = tuple(watched)
+        self._leaders = leaders(watched)
+        self._worst = [0] * len(self._watched)
+        self.effects: dict[Trouble, float] = {}
+
+    def is_open(self, place: int) -> bool:
+        """Return whether the trouble of a signal has been told, and not yet that it is over."""
+        return self._worst[self._leaders[place]] > 0
+
+    def raised(self, place: int, severity: Severity) -> tuple[Severity, bool]:
+        """Return the worst severity of a signal's trouble, this one included, and whether it was milder before."""
+        leader = self._leaders[place]
+        before = self._worst[leader]
+        self._worst[leader] = max(before, severity.rank)
+        return list(Severity)[self._worst[leader]], self._worst[leader] > before
+
+    def told(
+        self, readings: Sequence[Told], firing: Iterable[Watched], find: Callable[[int, Reading], Finding]
+    ) -> list[Finding]:
+        """Return one finding for each trouble of a window.
+
+        Parameters
+        ----------
+        readings
+            What the signals show, by their places.
+        firing
+            What fires after this window.
+        find
+            Makes the finding of one signal.
+        """
+        open_troubles = {trouble_of(item) for item in firing}
+        findings = one_each([find(place, reading) for place, reading in readings], firing=open_troubles)
+        self.effects = {}
+        for place, reading in readings:
+            trouble = trouble_of(self._watched[place])
+            if not reading.resolved:
+                self.effects[trouble] = max(self.effects.get(trouble, 0.0), reading.effect, key=abs)
+            elif trouble not in open_troubles:
+                self._worst[self._leaders[place]] = 0
+        return findings
+
+    def ranks(self) -> list[int]:
+        """Return the worst severities for `take`, by signal."""
+        return list(self._worst)
+
+    def take(self, ranks: list[int]) -> None:
+        """Take remembered severities up.
+
+        Raises
+        ------
+        ValueError
+            If they are not those of these signals.
+        """
+        if len(ranks) != len(self._worst) or not set(ranks) <= {severity.rank for severity in Severity}:
+            raise ValueError(f"expected {len(self._worst)} severities as worst")
+        self._worst = list(ranks)

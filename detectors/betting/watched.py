@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -44,6 +44,10 @@ class Watched:
     importance: float = 1.0
 
 
+Told: TypeAlias = tuple[int, Reading]
+"""Place of a signal among those that are watched, and what a window says of it."""
+
+
 class WatchedBanks:
     """Watched signals, those of about equal size together, so that padding wastes little.
 
@@ -77,9 +81,9 @@ class WatchedBanks:
             for members in self._places
         ]
 
-    def update(self, vector: Vector, *, start_ms: int, hour: float | None) -> list[tuple[int, Reading]]:
+    def update(self, vector: Vector, *, start_ms: int, hour: float | None) -> list[Told]:
         """Take one window in; returns (place in `watched`, reading) of what fires or has resolved, in order."""
-        found: list[tuple[int, Reading]] = []
+        found: list[Told] = []
         for members, bank in zip(self._places, self._banks, strict=True):
             readings = bank.update(vector, start_ms=start_ms, hour=hour)
             found += [(members[reading.signal], reading) for reading in readings]

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from detectors.joint import FIGURES, Joint, joint_from
 from detectors.rhythm import Rhythm, rhythms_from
+from detectors.segments import SegmentReference, segments_from
 from schemas.errors import Stop
 
 FORMAT: Final = "watchkeeper.profile/2"
@@ -150,6 +151,8 @@ class ReferenceProfile:
         Of latencies, by functional.
     joint
         The numeric features together; None with fewer than two of them, or too few rows.
+    segments
+        What the declared segments are compared with, by name, the most frequent first.
     """
 
     model: str
@@ -170,6 +173,7 @@ class ReferenceProfile:
     latency: tuple[tuple[int, int], ...] = ()
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     joint: Joint | None = None
+    segments: Mapping[str, SegmentReference] = field(default_factory=dict)
 
     @property
     def binning_hash(self) -> str:
@@ -193,8 +197,9 @@ class ReferenceProfile:
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        if self.joint is None:
-            del content["joint"]
+        for optional in ("joint", "segments"):
+            if not content[optional]:
+                del content[optional]
         return content
 
     def to_json(self) -> str:
@@ -235,6 +240,7 @@ def from_json(text: str | bytes, *, source: str) -> ReferenceProfile:
 
 
 def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
+    error = _number(raw["error"]) if raw.get("error") is not None else None
     columns = tuple(_column(c) for c in raw["columns"])
     joint = joint_from(raw.get("joint"))
     derived = tuple(column.name for column in columns if column.name.startswith(JOINT_PREFIX))
@@ -254,11 +260,12 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         span_ms=int(raw.get("span_ms", 0)),
         confusion=tuple((str(p), str(t), int(n)) for p, t, n in raw.get("confusion", ())),
         error_rhythms=rhythms_from(raw.get("error_rhythms", {})),
-        error=_number(raw["error"]) if raw.get("error") is not None else None,
+        error=error,
         score_cells=tuple(int(n) for n in raw.get("score_cells", ())),
         latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
         joint=joint,
+        segments=segments_from(raw.get("segments", {}), bins=0 if error is None else len(error.counts)),
     )
 
 

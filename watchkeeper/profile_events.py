@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from schemas.model_settings import ModelSettings
 from watchkeeper.profile_jsonl import columns_of, read_object
 from watchkeeper.profile_labels import NO_RECORDS, Labels, Lines, OtherModels, count_lines
 from watchkeeper.profile_lines import Advance, LineTally, batches_of_lines, open_input
+
+SEGMENTS_MAX: Final = 1_000
+"""So many values per key of `segments` are told apart, in the order in which they come."""
 
 
 class EventRows:
@@ -34,7 +37,7 @@ class EventRows:
 
     def __init__(self, path: Path, settings: ModelSettings, labels: Labels | None) -> None:
         self._path = path
-        self._plan = plan_model(settings, None)
+        self._plan = plan_model(settings.model_copy(update={"max_segments": SEGMENTS_MAX}), None)
         self._labels = labels
         self._restart()
 
@@ -73,8 +76,18 @@ class EventRows:
         columns = columns.take(~columns.shadow)
         features = [_features(lines[place][1]) for place in columns.index.tolist()]
         return RowBatch(
-            len(features), columns_of(features), self._answers(columns), columns.time_ms, columns.latency_ms
+            len(features),
+            columns_of(features),
+            self._answers(columns),
+            columns.time_ms,
+            columns.latency_ms,
+            columns.status,
+            self._segments(columns.segment.tolist()),
         )
+
+    def _segments(self, codes: list[int]) -> tuple[list[str], ...]:
+        names = self._interner.tables.segments.get(self._plan.name, [])
+        return tuple([names[code][key] for code in codes] for key in range(len(self._plan.settings.segments)))
 
     def _count_versions(self, codes: Integers) -> None:
         for code, n in Counter(codes.tolist()).items():

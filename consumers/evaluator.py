@@ -16,9 +16,9 @@ from consumers.clocks import NEVER
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
-from consumers.windows import FALLBACK_SUFFIX, WindowBlob
+from consumers.windows import WindowBlob
 from detectors.codec import decode_summary
-from detectors.detector import ClosedWindow, Detector
+from detectors.detector import FALLBACK_SUFFIX, ClosedWindow, Detector
 from detectors.metrics import metrics_of
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -14,11 +15,11 @@ from detectors.layout import ErrorLayout
 from detectors.summary import Summary
 from schemas.errors import Stop
 
-PARTS: Final = 16
+PIECES: Final = 16
 """About so many pieces make up a full pool: its start moves on by a sixteenth of it at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pooled:
     """Some consecutive windows in one.
 
@@ -36,6 +37,11 @@ class Pooled:
         """Number of joined predictions."""
         return int(self.summary.vector[0])
 
+    @cached_property
+    def data(self) -> bytes:
+        """The summary's bytes, made once: most pieces of a pool are not the newest."""
+        return encode_summary(self.summary)
+
 
 class LabelPool:
     """Error windows of the recent past, added up to pieces so that few are kept.
@@ -46,22 +52,24 @@ class LabelPool:
         Of the windows.
     labels
         The pool keeps the newest windows that hold at least so many.
+    pieces
+        About so many make up a full pool.
 
     Notes
     -----
-    Memory is bounded: every piece but the newest holds a sixteenth of `labels` or more, so there are at most
-    eighteen, of one summary each.
+    Memory is bounded: every piece but the newest holds its share of `labels` or more, so there are at most
+    two more than `pieces`, of one summary each.
     """
 
-    def __init__(self, layout: ErrorLayout, *, labels: int) -> None:
+    def __init__(self, layout: ErrorLayout, *, labels: int, pieces: int = PIECES) -> None:
         self._layout = layout
-        self._labels = labels
+        self._labels, self._size = labels, pieces
         self._pieces: list[Pooled] = []
 
     def add(self, window: ErrorWindow) -> None:
         """Take a window in, and let go of what is too old."""
         last = self._pieces[-1] if self._pieces else None
-        if last is not None and last.n * PARTS < self._labels:
+        if last is not None and last.n * self._size < self._labels:
             self._pieces[-1] = Pooled(last.start_ms, last.summary.merge(window.overall))
         else:
             self._pieces.append(Pooled(window.span.start_ms, window.overall))
@@ -84,7 +92,7 @@ class LabelPool:
 
     def to_bytes(self) -> bytes:
         """Return the pool for `restore`."""
-        return msgspec.msgpack.encode([(p.start_ms, encode_summary(p.summary)) for p in self._pieces])
+        return msgspec.msgpack.encode([(p.start_ms, p.data) for p in self._pieces])
 
     def restore(self, data: bytes) -> None:
         """Take up a remembered pool.

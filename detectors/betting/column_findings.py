@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from detectors.betting.bank import Reading
 from detectors.betting.functionals import LOCATION, NUMERIC
 from detectors.betting.troubles import Troubles
-from detectors.betting.watched import AT_ONCE, LN_10, Told, Watched
+from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.distance_table import DISTANCES, Comparison
@@ -69,21 +69,19 @@ class ColumnFindings:
             self._usual_latency[cell] = rows
         self._comparison = Comparison(layout) if layout.columns else None
 
-    def take(self, window: PredictionWindow, fresh: npt.NDArray[np.bool_]) -> None:
-        """Add a window up; `fresh`, shape (watched,), says what began in it (see `SignalBank.fresh`)."""
+    def of(self, window: PredictionWindow, said: Said) -> list[Finding]:
+        """Take a window in; a finding for each trouble that fires or has just stopped."""
+        if self._layout.columns:
+            self._pool.clear(self._begun(said.fresh))
+            self._pool.add(window)
+        return self.troubles.told(said, lambda place, reading: self._finding(window, place, reading))
+
+    def _begun(self, fresh: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return the columns of which what speaks against them began in this window."""
         begun = np.zeros(len(self._layout.columns), dtype=np.bool_)
         for place, column in self._drift.items():
             begun[column] = fresh[place]
-        self._pool.clear(begun)
-        self._pool.add(window)
-
-    def of(
-        self, window: PredictionWindow, readings: Sequence[Told], firing: Iterable[Watched]
-    ) -> list[Finding]:
-        """Return a finding for each trouble that fires or has just stopped."""
-        return self.troubles.told(
-            readings, firing, lambda place, reading: self._finding(window, place, reading)
-        )
+        return begun
 
     def _finding(self, window: PredictionWindow, place: int, reading: Reading) -> Finding:
         item = self.watched[place]
@@ -196,7 +194,8 @@ class ColumnFindings:
 
     def state(self) -> State:
         """Return the pools and the worst severities so far."""
-        return {"worst": self.troubles.ranks(), **self._pool.state()}
+        pool = self._pool.state() if self._layout.columns else {}
+        return {"worst": self.troubles.ranks(), **pool}
 
     def restore(self, state: State, *, known: bool) -> None:
         """Take up a remembered state; the severities only where the evidence is `known`.
@@ -209,4 +208,5 @@ class ColumnFindings:
         worst = integers_in(state, "worst")
         if known:
             self.troubles.take(worst)
-        self._pool.restore(state)
+        if self._layout.columns:
+            self._pool.restore(state)

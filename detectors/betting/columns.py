@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.betting.calendar import hour_of_week, local_ms
 from detectors.betting.column_findings import ColumnFindings
-from detectors.betting.troubles import Trouble
+from detectors.betting.troubles import Trouble, effects_of
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.detector import PredictionWindow, State
 from detectors.layout import PredictionLayout
@@ -65,15 +65,14 @@ class BudgetedColumns:
 
     @property
     def effects(self) -> dict[Trouble, float]:
-        """See `Troubles.effects`."""
-        return self._findings.troubles.effects
+        """How far each trouble is off that fires after the last window, in standard deviations."""
+        return effects_of((self._banks,))
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""
         hour = middle_hour(window, self._zone)
-        readings = self._banks.update(window.overall.vector, start_ms=window.span.start_ms, hour=hour)
-        self._findings.take(window, self._banks.fresh)
-        return self._findings.of(window, readings, self._banks.firing)
+        said = self._banks.said(window.overall.vector, start_ms=window.span.start_ms, hour=hour)
+        return self._findings.of(window, said)
 
     def state(self) -> State:
         """Return the evidence of every signal, the pools and the worst severities so far."""

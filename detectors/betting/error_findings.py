@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from detectors.betting.bank import Reading
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import BIAS, BRIER, CALIBRATION, LABEL_DRIFT, PERFORMANCE
 from detectors.betting.troubles import Troubles
-from detectors.betting.watched import AT_ONCE, LN_10, Told, Watched
+from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
-from detectors.label_pool import LabelPool
+from detectors.label_pool import PIECES, LabelPool
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
@@ -20,6 +20,7 @@ from schemas.finding import Finding, Kind, Severity, Verdict
 
 EVIDENCE_LABELS: Final = 200
 """The figures of an alert are read from the newest windows with so many labels."""
+PART_PIECES: Final = 2
 SEVERE_TIMES: Final = 3.0
 SEVERE_RATE_MIN: Final = 0.1
 SEVERE_EFFECT: Final = 1.0
@@ -40,6 +41,9 @@ class ErrorFindings:
         What is bet on.
     positive
         The positive class of a binary model.
+    of_part
+        Of a segment or a version, of which there may be many: the usual confusion is then that of the reference and
+        not that of the stream's calm windows, and the newest labels are kept in fewer pieces.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class ErrorFindings:
         watched: Sequence[Watched],
         *,
         positive: str | None,
+        of_part: bool = False,
     ) -> None:
         self.watched = tuple(watched)
         self.troubles = Troubles(watched)
@@ -56,20 +61,19 @@ class ErrorFindings:
         self._is_regression = cells.layout.task == "regression"
         self._reference = {} if profile is None else profile.metrics
         self._positive = positive
-        self._pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS)
+        self._learns = not of_part
+        pieces = PART_PIECES if of_part else PIECES
+        self._pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS, pieces=pieces)
         self._usual = UsualConfusion()
+        if of_part and profile is not None:
+            self._usual.add({(said, true): n for said, true, n in profile.confusion})
 
-    def take(self, window: ErrorWindow, *, is_calm: bool) -> None:
-        """Add a window up; where it is calm, its confusion is what is usual."""
+    def of(self, window: ErrorWindow, said: Said) -> list[Finding]:
+        """Take a window in; a finding for each trouble that fires or has just stopped."""
         self._pool.add(window)
-        if is_calm:
+        if self._learns and not said.readings:
             self._usual.add(window.overall.pairs)
-
-    def of(self, window: ErrorWindow, readings: Sequence[Told], firing: Iterable[Watched]) -> list[Finding]:
-        """Return a finding for each trouble that fires or has just stopped."""
-        return self.troubles.told(
-            readings, firing, lambda place, reading: self._finding(window, place, reading)
-        )
+        return self.troubles.told(said, lambda place, reading: self._finding(window, place, reading))
 
     def _finding(self, window: ErrorWindow, place: int, reading: Reading) -> Finding:
         item = self.watched[place]
@@ -146,11 +150,8 @@ class ErrorFindings:
 
     def state(self) -> State:
         """Return the newest labels, the usual confusion and the worst severities so far."""
-        return {
-            "pool": self._pool.to_bytes(),
-            "usual": self._usual.to_bytes(),
-            "worst": self.troubles.ranks(),
-        }
+        usual = {"usual": self._usual.to_bytes()} if self._learns else {}
+        return {"pool": self._pool.to_bytes(), "worst": self.troubles.ranks(), **usual}
 
     def restore(self, state: State, *, known: bool) -> None:
         """Take up a remembered state; the severities only where the evidence is `known`.
@@ -164,7 +165,8 @@ class ErrorFindings:
         if known:
             self.troubles.take(worst)
         self._pool.restore(value_in(state, "pool", bytes))
-        self._usual.restore(value_in(state, "usual", bytes))
+        if self._learns:
+            self._usual.restore(value_in(state, "usual", bytes))
 
 
 def _shares(item: Watched, reading: Reading) -> tuple[float, float]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.label_times import is_prompt, label_hour
-from detectors.betting.troubles import Trouble
-from detectors.betting.watched import Watched, WatchedBanks
+from detectors.betting.troubles import Trouble, effects_of
+from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
@@ -64,8 +66,8 @@ class BudgetedErrors:
 
     @property
     def effects(self) -> dict[Trouble, float]:
-        """See `Troubles.effects`."""
-        return self._findings.troubles.effects
+        """How far each trouble is off that fires after the last window, in standard deviations."""
+        return effects_of((self._banks, self._prompt))
 
     def update(self, window: ErrorWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""
@@ -77,8 +79,9 @@ class BudgetedErrors:
         if is_prompt(window):
             found = self._prompt.update(vector, start_ms=start_ms, hour=hour)
             told += [(len(self._banks.watched) + place, reading) for place, reading in found]
-        self._findings.take(window, is_calm=not told)
-        return self._findings.of(window, told, (*self._banks.firing, *self._prompt.firing))
+        firing = np.concatenate([self._banks.firing, self._prompt.firing])
+        fresh = np.concatenate([self._banks.fresh, self._prompt.fresh])
+        return self._findings.of(window, Said(told, firing, fresh))
 
     def state(self) -> State:
         """Return the evidence of every signal, the newest labels, the usual confusion and the worst severities."""

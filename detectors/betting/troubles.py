@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from detectors.betting.bank import Reading
-from detectors.betting.watched import Told, Watched
+from detectors.betting.watched import Said, Watched, WatchedBanks
 from schemas.finding import Finding, Kind, Severity, Verdict
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
@@ -24,6 +26,16 @@ def leaders(watched: Sequence[Watched]) -> list[int]:
     """Return for each signal the place of the first one of the same trouble."""
     first: dict[Trouble, int] = {}
     return [first.setdefault(trouble_of(item), place) for place, item in enumerate(watched)]
+
+
+def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
+    """Return how far each trouble that fires is off, in standard deviations: the most that a signal of it shows."""
+    found: dict[Trouble, float] = {}
+    for one in banks:
+        for place, effect in one.effects():
+            trouble = trouble_of(one.watched[place])
+            found[trouble] = max(found.get(trouble, 0.0), effect, key=abs)
+    return found
 
 
 def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[Finding]:
@@ -61,18 +73,12 @@ class Troubles:
     ----------
     watched
         The signals.
-
-    Attributes
-    ----------
-    effects
-        Of the troubles that fired in the last window, in standard deviations: the largest of their signals'.
     """
 
     def __init__(self, watched: Sequence[Watched]) -> None:
         self._watched = tuple(watched)
         self._leaders = leaders(watched)
         self._worst = [0] * len(self._watched)
-        self.effects: dict[Trouble, float] = {}
 
     def is_open(self, place: int) -> bool:
         """Return whether the trouble of a signal has been told, and not yet that it is over."""
@@ -85,28 +91,19 @@ class Troubles:
         self._worst[leader] = max(before, severity.rank)
         return list(Severity)[self._worst[leader]], self._worst[leader] > before
 
-    def told(
-        self, readings: Sequence[Told], firing: Iterable[Watched], find: Callable[[int, Reading], Finding]
-    ) -> list[Finding]:
-        """Return one finding for each trouble of a window.
+    @property
+    def open(self) -> list[tuple[Watched, Severity]]:
+        """What has been told and is not over, by the first signal of each trouble, and how bad it has been."""
+        return [
+            (self._watched[place], list(Severity)[rank]) for place, rank in enumerate(self._worst) if rank
+        ]
 
-        Parameters
-        ----------
-        readings
-            What the signals show, by their places.
-        firing
-            What fires after this window.
-        find
-            Makes the finding of one signal.
-        """
-        open_troubles = {trouble_of(item) for item in firing}
-        findings = one_each([find(place, reading) for place, reading in readings], firing=open_troubles)
-        self.effects = {}
-        for place, reading in readings:
-            trouble = trouble_of(self._watched[place])
-            if not reading.resolved:
-                self.effects[trouble] = max(self.effects.get(trouble, 0.0), reading.effect, key=abs)
-            elif trouble not in open_troubles:
+    def told(self, said: Said, find: Callable[[int, Reading], Finding]) -> list[Finding]:
+        """Return one finding for each trouble of a window; `find` makes that of one signal."""
+        open_troubles = {trouble_of(self._watched[place]) for place in np.flatnonzero(said.firing)}
+        findings = one_each([find(place, reading) for place, reading in said.readings], firing=open_troubles)
+        for place, reading in said.readings:
+            if reading.resolved and trouble_of(self._watched[place]) not in open_troubles:
                 self._worst[self._leaders[place]] = 0
         return findings
 

@@ -48,11 +48,6 @@ class Bets:
     columns: list[Watched]
     errors: list[Watched]
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything."""
-        return bool(self.columns or self.errors)
-
 
 class PartSetup:
     """Makes the detectors of a model's versions and segments.
@@ -87,10 +82,14 @@ class PartSetup:
         self._known = [name for name in known if name.startswith(declared)][: settings.max_segments]
         self._unknown = segment_columns(settings, None, None, 1) if settings.segments else []
         self._made: dict[str, Bets] = {}
-        self._has_segments = bool(settings.max_segments) and (
-            bool(self._unknown) or any(self._segment(name).any for name in self._known)
-        )
-        self.share = VERSIONS_SHARE * self._version.any + SEGMENTS_SHARE * self._has_segments
+        every = (self._segment(name) for name in (*self._known, ""))
+        self._has_segments = settings.max_segments > 0 and any(self._speaks(bets) for bets in every)
+        self.share = VERSIONS_SHARE * self._speaks(self._version) + SEGMENTS_SHARE * self._has_segments
+
+    def _speaks(self, bets: Bets) -> bool:
+        """Return whether something of a part has a share of the budget."""
+        weights = self._settings.false_alarm_budget.weights.by_group()
+        return any(weights[item.signal.group] > 0 for item in (*bets.columns, *bets.errors))
 
     def _segment(self, name: str) -> Bets:
         """Return the bets on a segment, worked out when it is first asked for."""

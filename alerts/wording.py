@@ -214,6 +214,10 @@ def _impact(case: Case, text: str) -> str:
 
 def _action(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:
     sentences = [phrases.first_step.format_map(fields)]
+    if case.subject.version is not None and case.subject.kind is not Kind.VERSION_REGRESSION:
+        sentences.insert(
+            0, f"If version {fields['version']} is being rolled out, stop and send its traffic back."
+        )
     if case.fallback is not None and phrases.fallback_helps:
         sentences.append(f"If answers already do harm, route traffic to {short(case.fallback)} meanwhile.")
     call = _call(case)

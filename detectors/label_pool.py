@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from detectors.codec import decode_summary, encode_summary
+from detectors.codec import decode_summary, encode_summaries
 from detectors.detector import ErrorWindow
 from detectors.layout import ErrorLayout
 from detectors.summary import Summary
@@ -19,7 +18,7 @@ PIECES: Final = 16
 """About so many pieces make up a full pool: its start moves on by a sixteenth of it at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Pooled:
     """Some consecutive windows in one.
 
@@ -27,20 +26,18 @@ class Pooled:
     ----------
     start_ms
         Start of the oldest of them, epoch milliseconds.
+    data
+        The summary's bytes, empty until somebody asks for them: most pieces of a pool are not the newest.
     """
 
     start_ms: int
     summary: Summary[ErrorLayout]
+    data: bytes = b""
 
     @property
     def n(self) -> int:
         """Number of joined predictions."""
         return int(self.summary.vector[0])
-
-    @cached_property
-    def data(self) -> bytes:
-        """The summary's bytes, made once: most pieces of a pool are not the newest."""
-        return encode_summary(self.summary)
 
 
 class LabelPool:
@@ -92,6 +89,7 @@ class LabelPool:
 
     def to_bytes(self) -> bytes:
         """Return the pool for `restore`."""
+        write([self])
         return msgspec.msgpack.encode([(p.start_ms, p.data) for p in self._pieces])
 
     def restore(self, data: bytes) -> None:
@@ -107,3 +105,10 @@ class LabelPool:
             self._pieces = [Pooled(start, decode_summary(self._layout, piece)) for start, piece in stored]
         except (msgspec.DecodeError, Stop) as error:
             raise ValueError(f"expected pooled error windows: {error}") from error
+
+
+def write(pools: Iterable[LabelPool]) -> None:
+    """Work out the bytes of pools of one layout: of many at once that is cheaper than of each."""
+    fresh = [piece for pool in pools for piece in pool if not piece.data]
+    for piece, data in zip(fresh, encode_summaries([piece.summary for piece in fresh]), strict=True):
+        piece.data = data

@@ -53,6 +53,7 @@ class ColumnFindings:
     ) -> None:
         self.watched = tuple(watched)
         self.troubles = Troubles(watched)
+        self.pool = None
         self._layout = layout
         self._profile = profile
         self._span_ms = 0 if profile is None else profile.span_ms

@@ -63,14 +63,14 @@ class ErrorFindings:
         self._positive = positive
         self._learns = not of_part
         pieces = PART_PIECES if of_part else PIECES
-        self._pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS, pieces=pieces)
+        self.pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS, pieces=pieces)
         self._usual = UsualConfusion()
         if of_part and profile is not None:
             self._usual.add({(said, true): n for said, true, n in profile.confusion})
 
     def of(self, window: ErrorWindow, said: Said) -> list[Finding]:
         """Take a window in; a finding for each trouble that fires or has just stopped."""
-        self._pool.add(window)
+        self.pool.add(window)
         if self._learns and not said.readings:
             self._usual.add(window.overall.pairs)
         return self.troubles.told(said, lambda place, reading: self._finding(window, place, reading))
@@ -134,7 +134,7 @@ class ErrorFindings:
             BIAS: BIAS,
         }
         metric = plain.get(signal) or plain.get(check) or check.rsplit("_", 1)[0]
-        pool = self._pool.newest(EVIDENCE_LABELS) or self._pool.newest(1)
+        pool = self.pool.newest(EVIDENCE_LABELS) or self.pool.newest(1)
         if pool is None:
             return {"metric": metric}
         now = metrics_of(pool.summary, positive=self._positive).get(metric)
@@ -151,7 +151,7 @@ class ErrorFindings:
     def state(self) -> State:
         """Return the newest labels, the usual confusion and the worst severities so far."""
         usual = {"usual": self._usual.to_bytes()} if self._learns else {}
-        return {"pool": self._pool.to_bytes(), "worst": self.troubles.ranks(), **usual}
+        return {"pool": self.pool.to_bytes(), "worst": self.troubles.ranks(), **usual}
 
     def restore(self, state: State, *, known: bool) -> None:
         """Take up a remembered state; the severities only where the evidence is `known`.
@@ -164,7 +164,7 @@ class ErrorFindings:
         worst = integers_in(state, "worst")
         if known:
             self.troubles.take(worst)
-        self._pool.restore(value_in(state, "pool", bytes))
+        self.pool.restore(value_in(state, "pool", bytes))
         if self._learns:
             self._usual.restore(value_in(state, "usual", bytes))
 

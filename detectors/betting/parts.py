@@ -15,7 +15,7 @@ from detectors.betting.watched import AT_ONCE, Said, Told
 from detectors.detector import FALLBACK_SUFFIX, ClosedWindow, State
 from detectors.layout import LayoutT
 from detectors.segments import is_other
-from detectors.state_codec import states_from_bytes, states_to_bytes
+from detectors.state_codec import states_from_bytes
 from detectors.state_values import value_in
 from detectors.summary import Summary
 from schemas.errors import Stop
@@ -170,7 +170,7 @@ class BudgetedParts(Generic[LayoutT]):
         return {
             "roster": self._roster.to_bytes(),
             "banks": self._seats.banks.to_bytes(),
-            "parts": states_to_bytes(self._seats.parts),
+            "parts": self._seats.states(),
         }
 
     def restore(self, state: State) -> None:

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from detectors.betting.troubles import Troubles
 from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ClosedWindow, State
+from detectors.label_pool import LabelPool, write
 from detectors.layout import LayoutT
+from detectors.state_codec import states_to_bytes
 from schemas.finding import Finding
 
 Vector = npt.NDArray[np.int64]
@@ -22,6 +24,10 @@ class PartFindings(Protocol[LayoutT]):
     """Makes findings of what a window says: `ColumnFindings` and `ErrorFindings`."""
 
     troubles: Troubles
+
+    @property
+    def pool(self) -> LabelPool | None:
+        """The newest labels, None where labels are of no moment."""
 
     def of(self, window: ClosedWindow[LayoutT], said: Said) -> list[Finding]:
         """Take a window in; a finding for each trouble that fires or has just stopped."""
@@ -131,6 +137,11 @@ class Seats(Generic[LayoutT]):
                 told = [(at - own.start, reading) for at, reading in readings if own.start <= at < own.stop]
                 found[part.name] = Said(told, firing[own], fresh[own])
         return found
+
+    def states(self) -> bytes:
+        """Return what the findings of all parts must remember."""
+        write(part.findings.pool for part in self.parts if part.findings.pool is not None)
+        return states_to_bytes(self.parts)
 
     def restart(self, name: str, places: Sequence[int]) -> None:
         """Let signals of one part start over."""

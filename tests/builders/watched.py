@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 Seed: TypeAlias = "int | list[int]"
 
 EVENTS: Final = 240
+DIFFERENT: Final = 25
+"""So many windows of a part differ: drawing them takes time."""
 
 DISTANCES_ASKED: Final[dict[str, Any]] = {
     "jensen_shannon": {"threshold": 0.1},
@@ -145,14 +147,22 @@ def _events(task: str, seed: Seed, *, broken: bool, n: int, lost: int) -> Summar
 
 def _prediction_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
     whole = _events(task, index, broken=broken, n=n, lost=80 if broken else 1)
-    part = _events(task, [index, 1], broken=broken, n=n // 2, lost=40 if broken else 0)
+    part = _part(task, Stream.PREDICTIONS, index % DIFFERENT, broken=broken, n=n // 2)
     service = prediction_layout(None)
     segment = Summary(service, part.vector[: service.size])
     return replace(prediction_window(whole, index), versions={"8": part}, segments={"country=DE": segment})
 
 
+@lru_cache
+def _part(task: str, stream: Stream, index: int, *, broken: bool, n: int) -> Summary[Any]:
+    """Return what a version, or a segment, has in a window."""
+    if stream is Stream.ERRORS:
+        return _errors(task, [index, 1], broken=broken, n=n)
+    return _events(task, [index, 1], broken=broken, n=n, lost=40 if broken else 0)
+
+
 def _error_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
-    part = _errors(task, [index, 1], broken=broken, n=n // 2)
+    part = _part(task, Stream.ERRORS, index % DIFFERENT, broken=broken, n=n // 2)
     window = error_window(_errors(task, index, broken=broken, n=n), index)
     return replace(window, versions={"8": part}, segments={"country=DE": part})
 

@@ -408,9 +408,17 @@ def test_fifty_segments_cost_little_in_every_window(record_property: Callable[[s
     for detector in detectors:
         mine = [one for pair in closed for one in pair if one.stream is detector.stream]
         told([detector], *mine[:5])
-        before = time.process_time()
-        told([detector], *mine[5:])
-        milliseconds = (time.process_time() - before) / 20 * 1e3
-        record_property(f"{detector.name}: milliseconds per window of 50 segments", round(milliseconds, 2))
+        took = {"window": 0.0, "state": 0.0}
+        for one in mine[5:]:
+            before = time.process_time()
+            detector.update(one)
+            between = time.process_time()
+            states_to_bytes([detector])
+            took["window"] += (between - before) / 20 * 1e3
+            took["state"] += (time.process_time() - between) / 20 * 1e3
+        for what, milliseconds in took.items():
+            record_property(
+                f"{detector.name}: milliseconds per {what} of 50 segments", round(milliseconds, 2)
+            )
         record_property(f"{detector.name}: bytes of state", len(states_to_bytes([detector])))
-        assert milliseconds < 100, "ten times what it takes on an idle core"
+        assert sum(took.values()) < 200, "many times what it takes on an idle core"

@@ -61,7 +61,7 @@ class Transition:
     at_ms
         Event time of the move: end of the window that caused it.
     finding
-        What that window said; None when a version was retired.
+        What that window said; None where it said nothing, as of a version that is gone.
     """
 
     fingerprint: str

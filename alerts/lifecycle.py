@@ -55,6 +55,7 @@ class Reason(StrEnum):
     RELAPSED = "relapsed"
     RECOVERED = "recovered"
     VERSION_RETIRED = "version_retired"
+    SEGMENT_GONE = "segment_gone"
 
 
 EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
@@ -63,6 +64,7 @@ EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.SEVERITY_DOWN: AlertType.UPDATED,
     Reason.RECOVERED: AlertType.RESOLVED,
     Reason.VERSION_RETIRED: AlertType.RESOLVED,
+    Reason.SEGMENT_GONE: AlertType.RESOLVED,
 }
 """The reasons that people hear about; every other one is silent."""
 
@@ -186,6 +188,8 @@ def decide_opening(readings: tuple[Reading, ...], rule: Hysteresis) -> Reason:
 
 def decide_open(episode: Episode, finding: Finding, rule: Hysteresis) -> Reason:
     """Say what a heeded window means for an alert that is firing or recovering."""
+    if finding.verdict is Verdict.GONE:
+        return Reason.SEGMENT_GONE if finding.version is None else Reason.VERSION_RETIRED
     if finding.verdict is Verdict.BREACH:
         return _decide_breach(episode, finding.severity, rule)
     if finding.verdict is Verdict.CLEAR:

@@ -40,6 +40,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "severity_down": "less severe than told before",
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
+    "segment_gone": "the segment gets no traffic any more",
 }
 
 

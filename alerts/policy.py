@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from alerts.announce import AlertContext, Transition, announce
 from alerts.identity import OrderKey, fingerprint_of, subject_of
 from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
-from alerts.transitions import Alert, advance, retired, told
+from alerts.transitions import Alert, advance, told
 from schemas.alert import AlertType
-from schemas.alert_wire import clean_name, wire_evidence
+from schemas.alert_wire import wire_evidence
 from schemas.finding import Finding, Stream, Verdict, stream_of
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from schemas.alert import AlertEvent
 
-__all__ = ["ENTRIES_MAX", "AlertBook", "AlertContext", "decide_room", "retire_version", "step"]
+__all__ = ["ENTRIES_MAX", "AlertBook", "AlertContext", "decide_room", "step"]
 
 ENTRIES_MAX: Final = 5_000
 """Most alerts of one model that are followed at once, pending ones included."""
 
-_VERDICT_ORDER: Final = (Verdict.UNKNOWN, Verdict.CLEAR, Verdict.BETWEEN, Verdict.BREACH)
+_VERDICT_ORDER: Final = (Verdict.UNKNOWN, Verdict.GONE, Verdict.CLEAR, Verdict.BETWEEN, Verdict.BREACH)
 
 _Turn: TypeAlias = tuple[str, Finding]
 
@@ -92,26 +92,6 @@ def step(
     return AlertBook(draft.entries, draft.refused), sorted(draft.events, key=_event_order)
 
 
-def retire_version(
-    book: AlertBook, version: str, *, at_ms: int, context: AlertContext
-) -> tuple[AlertBook, list[AlertEvent]]:
-    """Close the alerts of a version that gets no traffic any more, as `version_retired`, never as healthy.
-
-    Parameters
-    ----------
-    at_ms
-        Event time of the retirement, epoch milliseconds.
-    """
-    gone = clean_name(version)
-    kept = {key: alert for key, alert in book.entries.items() if alert.subject.version != gone}
-    events = [
-        announce(Transition(fingerprint, retired(episode), Reason.VERSION_RETIRED, at_ms), context=context)
-        for fingerprint, episode in book.episodes
-        if episode.subject.version == gone
-    ]
-    return AlertBook(kept, book.refused), sorted(events, key=_event_order)
-
-
 @dataclass(slots=True)
 class _Draft:
     """The book being written during one step."""
@@ -139,7 +119,8 @@ class _Draft:
 
     def _keep(self, fingerprint: str, after: Alert, reason: Reason, finding: Finding) -> None:
         if isinstance(after, Episode) and reason in EVENT_TYPES:
-            transition = Transition(fingerprint, after, reason, finding.window.end_ms, finding)
+            said = None if finding.verdict is Verdict.GONE else finding
+            transition = Transition(fingerprint, after, reason, finding.window.end_ms, said)
             self.events.append(announce(transition, context=self.context))
             after = told(after)
         if EVENT_TYPES.get(reason) is AlertType.RESOLVED:

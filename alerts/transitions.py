@@ -36,6 +36,8 @@ def advance(alert: Alert | None, finding: Finding, *, subject: Subject) -> tuple
     if isinstance(alert, Episode):
         reason = decide_open(alert, finding, rule)
         return _after(alert, finding, reason), reason
+    if finding.verdict is Verdict.GONE:
+        return None, Reason.NOTHING_WRONG
     before = alert.readings if alert is not None else ()
     readings = useful_readings((*before, _reading_of(finding)), rule)
     reason = decide_opening(readings, rule)
@@ -49,11 +51,6 @@ def advance(alert: Alert | None, finding: Finding, *, subject: Subject) -> tuple
 def told(episode: Episode) -> Episode:
     """Return the episode after one more of its events was emitted."""
     return replace(episode, revisions=episode.revisions + 1)
-
-
-def retired(episode: Episode) -> Episode:
-    """Return the episode closed because its version is gone, which says nothing about its health."""
-    return replace(episode, state=AlertState.RESOLVED)
 
 
 def _reading_of(finding: Finding) -> Reading:
@@ -80,6 +77,8 @@ def _opened(readings: tuple[Reading, ...], finding: Finding, subject: Subject) -
 
 
 def _after(episode: Episode, finding: Finding, reason: Reason) -> Episode:
+    if finding.verdict is Verdict.GONE:  # that says nothing about health: what was last seen stands
+        return replace(episode, state=AlertState.RESOLVED)
     moved = replace(episode, window=finding.window)
     if finding.verdict is Verdict.BREACH:
         return _after_breach(moved, finding, reason)

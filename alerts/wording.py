@@ -85,8 +85,8 @@ def words_for(case: Case) -> Words:
     phrases = _phrases(case.subject)
     if case.reason is Reason.RECOVERED:
         return _recovered(case, phrases)
-    if case.reason is Reason.VERSION_RETIRED:
-        return _retired(case, phrases)
+    if case.reason in (Reason.VERSION_RETIRED, Reason.SEGMENT_GONE):
+        return _gone(case, phrases)
     fields = _fields(case, phrases)
     return Words(
         title=_title(case, _happened(case, phrases, fields), _size(case)),
@@ -227,6 +227,10 @@ def _learned(evidence: Mapping[str, JsonValue]) -> str | None:
 
 def _action(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:
     sentences = [phrases.first_step.format_map(fields)]
+    if case.subject.version is not None and case.subject.kind is not Kind.VERSION_REGRESSION:
+        sentences.insert(
+            0, f"If version {fields['version']} is being rolled out, stop and send its traffic back."
+        )
     if case.fallback is not None and phrases.fallback_helps:
         sentences.append(f"If answers already do harm, route traffic to {short(case.fallback)} meanwhile.")
     call = _call(case)
@@ -257,12 +261,13 @@ def _recovered(case: Case, phrases: Phrases) -> Words:
     )
 
 
-def _retired(case: Case, phrases: Phrases) -> Words:
+def _gone(case: Case, phrases: Phrases) -> Words:
     fields = _fields(case, phrases)
     happened = _happened(case, phrases, fields)
+    what = "version" if case.reason is Reason.VERSION_RETIRED else "segment"
     return Words(
-        title=_title(case, f"closed, version gets no traffic any more: {happened}", None),
-        impact="The version gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
+        title=_title(case, f"closed, {what} gets no traffic any more: {happened}", None),
+        impact=f"The {what} gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
         likely_causes=(),
-        suggested_action="Before this version gets traffic again, find out what was wrong with it.",
+        suggested_action=f"Before this {what} gets traffic again, find out what was wrong with it.",
     )

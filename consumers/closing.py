@@ -12,8 +12,8 @@ from consumers.decode import BatchDecoder
 from consumers.interning import Interner
 from consumers.learning_rows import is_rows, rows_of
 from consumers.plan import ModelPlan
-from consumers.windows import FALLBACK_SUFFIX, ModelWindows, WindowBlob
-from detectors.detector import ClosedWindow
+from consumers.windows import ModelWindows, WindowBlob
+from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
 from detectors.layout import PredictionLayout
 from detectors.metrics import metrics_of
 from detectors.summary import Summary

@@ -45,7 +45,17 @@ def row_batch(
     """
     features = [features_of(line) for line in lines]
     answers = _answers(plan, tables, columns, truth)
-    return RowBatch(len(features), columns_of(features), answers, columns.time_ms, columns.latency_ms)
+    names = tables.segments.get(plan.name, [])
+    keys = range(len(plan.settings.segments))
+    return RowBatch(
+        len(features),
+        columns_of(features),
+        answers,
+        columns.time_ms,
+        columns.latency_ms,
+        columns.status,
+        tuple([names[code][key] for code in columns.segment.tolist()] for key in keys),
+    )
 
 
 def _answers(plan: ModelPlan, tables: Tables, columns: PredictionColumns, truth: Truth) -> Answers:

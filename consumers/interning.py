@@ -10,14 +10,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from detectors.segments import NONE, OTHER, segment_name
 from schemas.errors import Reject
 
 VERSIONS_MAX = 256
 SEGMENTS_MAX = 60_000
 CLASSES_MAX = 1_000
 UNLISTED_MAX = 32
-OTHER = "(other)"
-NONE = "(none)"
 NO_CLASS = 0xFFFF
 
 
@@ -141,7 +140,7 @@ class Interner:
         codes = self._segments.setdefault(model, {})
         if named not in codes:
             if len(rows) >= SEGMENTS_MAX:
-                named = tuple(f"{dimension}={OTHER}" for dimension in dimensions)
+                named = tuple(segment_name(dimension, OTHER) for dimension in dimensions)
             if named not in codes:
                 codes[named] = len(rows)
                 rows.append(named)
@@ -155,11 +154,11 @@ class Interner:
         rows: list[tuple[str, ...]], position: int, dimension: str, value: object, limit: int
     ) -> str:
         if value is None:
-            return f"{dimension}={NONE}"
+            return segment_name(dimension, NONE)
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        name = f"{dimension}={text[:128]}"
+        name = segment_name(dimension, text)
         taken = {row[position] for row in rows}
-        return name if name in taken or len(taken) < limit else f"{dimension}={OTHER}"
+        return name if name in taken or len(taken) < limit else segment_name(dimension, OTHER)
 
     def unlisted(self, model: str) -> list[str]:
         """Return the remembered feature names of a model that its profile does not list."""

@@ -50,8 +50,8 @@ class StoredLearning(msgspec.Struct):
         Start of the first of them, and predictions so far.
     incidents
         Starts of the error windows of incidents, as far as no window by prediction time has passed them.
-    labels, labels_from_ms
-        The error windows so far, merged, and the start of the first one.
+    labels, segments, labels_from_ms
+        The error windows so far, merged, those of segments too, and the start of the first one.
     has_labels
         Whether those are enough.
     """
@@ -61,6 +61,7 @@ class StoredLearning(msgspec.Struct):
     events: int = 0
     incidents: list[int] = []
     labels: bytes = b""
+    segments: dict[str, bytes] = {}
     labels_from_ms: int = -1
     has_labels: bool = False
 
@@ -111,15 +112,20 @@ class Learner:
             self._take_labels(window, findings)
         if self._plan.profile is None or not state.has_labels:
             return None
-        return with_labels(self._plan.profile, self.labels, positive=self._plan.classes.positive)
+        segments = {name: self._read(stored) for name, stored in state.segments.items()}
+        return with_labels(self._plan.profile, self.labels, segments, positive=self._plan.classes.positive)
 
     def _take_labels(self, window: ErrorWindow, findings: Sequence[Finding]) -> None:
         state, span = self.state, window.span
         if _is_incident(findings):
-            state.labels, state.labels_from_ms = b"", -1
+            state.labels, state.segments, state.labels_from_ms = b"", {}, -1
         elif span.n:
             state.labels_from_ms = span.start_ms if state.labels_from_ms < 0 else state.labels_from_ms
             merged = self.labels.merge(window.overall)
+            for name, summary in window.segments.items():
+                if name in state.segments or len(state.segments) < self._plan.settings.max_segments:
+                    so_far = self._read(state.segments.get(name, b""))
+                    state.segments[name] = encode_summary(so_far.merge(summary))
             state.labels, n = encode_summary(merged), int(merged.vector[0])
             waited = span.end_ms - state.labels_from_ms >= self._plan.horizon_ms
             state.has_labels = n >= self.wanted or (waited and n >= LABELS_MIN)
@@ -127,7 +133,10 @@ class Learner:
     @property
     def labels(self) -> Summary[ErrorLayout]:
         """The labels so far."""
-        layout, stored = self._plan.errors, self.state.labels
+        return self._read(self.state.labels)
+
+    def _read(self, stored: bytes) -> Summary[ErrorLayout]:
+        layout = self._plan.errors
         return decode_summary(layout, stored) if stored else Summary.empty(layout)
 
     def profile(self, lines: Sequence[bytes], *, until_ms: int) -> ReferenceProfile | None:
@@ -180,12 +189,10 @@ class LearnedRows:
 
     def __init__(self, plan: ModelPlan, lines: Sequence[bytes]) -> None:
         self._plan = plan
-        self._interner = Interner()
-        self._decoder = BatchDecoder({plan.name: plan}, self._interner)
         keys: list[tuple[int, bytes]] = []
         kept: list[bytes] = []
         names: Counter[str] = Counter()
-        for columns, own in self._decoded(lines):
+        for columns, own in self._decoded(lines, Interner()):
             keys += zip(columns.time_ms.tolist(), columns.ids, strict=True)
             kept += own
             for line in own:
@@ -196,16 +203,20 @@ class LearnedRows:
         frequent = sorted(names.items(), key=lambda item: (-item[1], item[0]))[:COLUMNS_MAX]
         self._names = {name for name, n in frequent if n >= least and is_feature(name)}
 
-    def _decoded(self, lines: Sequence[bytes]) -> Iterator[tuple[PredictionColumns, list[bytes]]]:
+    def _decoded(
+        self, lines: Sequence[bytes], interner: Interner
+    ) -> Iterator[tuple[PredictionColumns, list[bytes]]]:
+        decoder = BatchDecoder({self._plan.name: self._plan}, interner)
         for first in range(0, len(lines), _BATCH):
             some = lines[first : first + _BATCH]
-            columns = self._decoder.decode(Records(some), _NO_RECORDS).predictions.get(self._plan.name)
+            columns = decoder.decode(Records(some), _NO_RECORDS).predictions.get(self._plan.name)
             if columns is not None:
                 yield columns, [some[place] for place in columns.index.tolist()]
 
     def batches(self) -> Iterator[RowBatch]:
         """Yield the rows from the first one on."""
-        for columns, lines in self._decoded(self._lines):
-            batch = row_batch(self._plan, self._interner.tables, columns, lines)
+        interner = Interner()  # so that which segments are beyond the limit depends on the order alone
+        for columns, lines in self._decoded(self._lines, interner):
+            batch = row_batch(self._plan, interner.tables, columns, lines)
             features = {name: values for name, values in batch.features.items() if name in self._names}
             yield replace(batch, features=features)

@@ -16,6 +16,7 @@ from consumers.join import measurable
 from consumers.losses import Losses
 from consumers.plan import ModelPlan
 from detectors.codec import take_encoded
+from detectors.detector import FALLBACK_SUFFIX
 from detectors.joint_pairs import pair_sums
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
@@ -29,7 +30,6 @@ Rows = npt.NDArray[np.intp]
 WindowKey = tuple[str, str, str]
 """(window start in epoch milliseconds as text, version, segment or "")."""
 
-FALLBACK_SUFFIX = "+fallback"
 _CODES = 1 << 17
 """More than there are codes of versions (doubled) or segments."""
 

@@ -6,6 +6,7 @@ their values, each in the narrowest integer type that holds them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -47,6 +48,14 @@ class _SummaryRecord(msgspec.Struct, array_like=True):
 
 _decoder = msgspec.msgpack.Decoder(_SummaryRecord)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def encode_summaries(summaries: Sequence[Summary[LayoutT]]) -> list[bytes]:
+    """Return the bytes of many summaries of one layout, at a few calls for all."""
+    if not summaries:
+        return []
+    rows = np.stack([summary.vector for summary in summaries])
+    return _encode_rows(summaries[0].layout, rows, [(summary.pairs, summary.worst) for summary in summaries])
 
 
 def encode_summary(summary: Summary[LayoutT]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from detectors.layout import ErrorLayout, Layout, PredictionLayout
 from detectors.summary import Summary
@@ -12,6 +12,9 @@ from schemas.finding import Finding, JsonValue, Stream, WindowSpan
 
 LayoutT_co = TypeVar("LayoutT_co", bound=Layout, covariant=True)
 LayoutT = TypeVar("LayoutT", bound=Layout)
+
+FALLBACK_SUFFIX: Final = "+fallback"
+"""Behind the version, of answers that the fallback gave."""
 
 State = dict[str, "int | float | str | bytes | list[float] | list[int] | None"]
 """What a detector remembers between windows: plain values, encoded by `detectors.codec`."""
@@ -53,7 +56,8 @@ class Detector(Protocol[LayoutT]):
       little to judge. Breaches are counted over windows by the finding's hysteresis. All detectors with a
       threshold, ADWIN and river's.
     * **Of trouble only**: nothing while nothing fires. From the window in which something fires a BREACH in
-      every informed window, and one CLEAR when it is over; both at once, by a hysteresis of 1 of 1, 1. Windows
+      every informed window, and one CLEAR when it is over, or one GONE when what it is about gets no events any
+      more; all at once, by a hysteresis of 1 of 1, 1. Windows
       without events for it are passed over. Evidence comes with the news alone: firing, a rise in severity and
       the end. The budgeted detectors (`detectors.betting`), which have gathered evidence over many windows
       before they speak.

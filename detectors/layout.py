@@ -16,7 +16,7 @@ import numpy as np
 
 from detectors import exact
 from detectors.joint import Joint
-from detectors.profile import CategoricalColumn, Column, NumericColumn, ReferenceProfile
+from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
 
 WINDOW_SCORE_BINS = 128
@@ -215,6 +215,26 @@ def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
         placed.append(ColumnCells(column, offset, bins))
         offset += placed[-1].size
     return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash, joint=profile.joint)
+
+
+def answer_layout(
+    layout: PredictionLayout,
+) -> tuple[PredictionLayout, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    """Return the layout of the answers alone, without features, and where its entries lie in the whole one."""
+    placed: list[ColumnCells] = []
+    cells = [np.arange(PredictionLayout.COLUMNS)]
+    offset = 0
+    for column in layout.columns:
+        if column.column.name.startswith(OUTPUT_PREFIX):
+            placed.append(ColumnCells(column.column, offset, column.bins))
+            offset += column.size
+            own = layout.cells(column)
+            cells.append(np.arange(own.start, own.stop))
+    answers = PredictionLayout(columns=tuple(placed), binning=f"{layout.binning}:answers")
+    names = [column.column.name for column in layout.numeric]
+    moments = np.array([names.index(column.column.name) for column in answers.numeric], dtype=np.intp)
+    first = layout.counts + moments
+    return answers, np.concatenate([*cells, first, first + len(names)]).astype(np.intp)
 
 
 def error_layout(task: str, profile: ReferenceProfile | None) -> ErrorLayout:

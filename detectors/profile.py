@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from detectors.joint import FIGURES, Joint, joint_from
 from detectors.rhythm import Rhythm, rhythms_from
+from detectors.segments import SegmentReference, segments_from
 from schemas.errors import Stop
 
 FORMAT: Final = "watchkeeper.profile/2"
@@ -172,6 +173,8 @@ class ReferenceProfile:
         The numeric features together; None with fewer than two of them, or too few rows.
     learned
         None for a profile that a user built.
+    segments
+        What the declared segments are compared with, by name, the most frequent first.
     """
 
     model: str
@@ -193,6 +196,7 @@ class ReferenceProfile:
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     joint: Joint | None = None
     learned: Learned | None = None
+    segments: Mapping[str, SegmentReference] = field(default_factory=dict)
 
     @property
     def binning_hash(self) -> str:
@@ -223,6 +227,10 @@ class ReferenceProfile:
             error=None,
             score_cells=(),
             learned=None,
+            segments={
+                name: replace(segment, confusion=(), errors=(), metrics={})
+                for name, segment in self.segments.items()
+            },
         )
         return plain.content_hash
 
@@ -232,8 +240,8 @@ class ReferenceProfile:
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        for optional in ("joint", "learned"):
-            if content[optional] is None:
+        for optional in ("joint", "segments", "learned"):
+            if not content[optional]:
                 del content[optional]
         return content
 
@@ -275,6 +283,7 @@ def from_json(text: str | bytes, *, source: str) -> ReferenceProfile:
 
 
 def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
+    error = _number(raw["error"]) if raw.get("error") is not None else None
     columns = tuple(_column(c) for c in raw["columns"])
     joint = joint_from(raw.get("joint"))
     derived = tuple(column.name for column in columns if column.name.startswith(JOINT_PREFIX))
@@ -294,7 +303,7 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         span_ms=int(raw.get("span_ms", 0)),
         confusion=tuple((str(p), str(t), int(n)) for p, t, n in raw.get("confusion", ())),
         error_rhythms=rhythms_from(raw.get("error_rhythms", {})),
-        error=_number(raw["error"]) if raw.get("error") is not None else None,
+        error=error,
         score_cells=tuple(int(n) for n in raw.get("score_cells", ())),
         latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
@@ -302,6 +311,7 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         learned=None
         if raw.get("learned") is None
         else Learned(**{k: int(v) for k, v in raw["learned"].items()}),
+        segments=segments_from(raw.get("segments", {}), bins=0 if error is None else len(error.counts)),
     )
 
 

@@ -20,6 +20,7 @@ from detectors.profile_joint import JointColumns
 from detectors.profile_latency import LatencyCount
 from detectors.profile_outputs import OutputColumns
 from detectors.profile_scan import ColumnScan
+from detectors.profile_segments import SegmentCounts
 from detectors.profile_values import RowBatch
 from schemas.errors import Stop
 from schemas.model_parts import FeatureRule
@@ -49,6 +50,8 @@ class ProfileBuilder:
         As in the model's settings: the clock of the cycles, and which cycles are looked for.
     importances
         By feature, 0 or more; they also choose the features that are looked at together.
+    max_segments
+        So many segments have a reference of their own.
 
     Notes
     -----
@@ -69,6 +72,7 @@ class ProfileBuilder:
         timezone: str = "UTC",
         seasonality: str = "auto",
         importances: Mapping[str, float] | None = None,
+        max_segments: int = 50,
     ) -> None:
         self._model = model
         self._task: Task = task
@@ -82,6 +86,7 @@ class ProfileBuilder:
         self._grid: Grid | None = None
         self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
         self._joint = JointColumns()
+        self._segments = SegmentCounts(most=max_segments)
         self._importances = dict(importances or {})
         self._counts: dict[str, NumericCount | CategoryCount] | None = None
         self._oddities: list[str] = []
@@ -108,6 +113,7 @@ class ProfileBuilder:
         numeric = [name for name in batch.features if name in self._scans and self._scans[name].has_numbers]
         self._joint.sample(batch.features, numeric, keys)
         self._outputs.sample(batch.answers, keys)
+        self._segments.sample(batch)
         if len(self._scans) > known:
             self._share_memory()
 
@@ -147,7 +153,9 @@ class ProfileBuilder:
                 count.add(values, places)
         self._latency.count(batch.latency_ms, places)
         self._joint.count(batch.features, keys, places)
-        self._outputs.count(batch.answers, batch.n, places)
+        answers = self._outputs.named(batch.answers)
+        self._outputs.count(answers, batch.n, places)
+        self._segments.count(batch, answers)
 
     def _started(self) -> dict[str, NumericCount | CategoryCount]:
         """Turn what the first pass saw into bins and candidates, once, and let its samples go."""
@@ -160,6 +168,7 @@ class ProfileBuilder:
             self._scans = {}
             self._latency.start(self._grid)
             self._outputs.start(self._grid)
+            self._segments.start(self._outputs.error_edges, self._outputs.same)
         return self._counts
 
     def _numeric(self) -> list[str]:
@@ -205,6 +214,7 @@ class ProfileBuilder:
             latency=self._latency.cells(),
             latency_rhythms=self._latency.rhythms(),
             joint=self._joint.joint,
+            segments=self._segments.references(),
         )
 
     def warnings(self) -> list[str]:

@@ -15,6 +15,8 @@ import numpy as np
 from detectors.distances import psi
 from detectors.profile import JOINT_COLUMNS, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.profile_values import Floats
+from detectors.segments import SegmentReference
+from detectors.sketch import LATENCY_MS
 
 GROUPS_MAX: Final = 10
 
@@ -46,6 +48,26 @@ class ColumnChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """One segment in both profiles; pairs are (in a, in b).
+
+    Parameters
+    ----------
+    rows
+        Shares of all rows.
+    metrics
+        By name, where both have it.
+    latency_ms
+        Medians; None where either has no latencies.
+    """
+
+    name: str
+    rows: tuple[float, float]
+    metrics: Mapping[str, tuple[float, float]]
+    latency_ms: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileChange:
     """What differs between profiles a and b.
 
@@ -56,6 +78,8 @@ class ProfileChange:
         counted, in `equal_columns`.
     metrics
         By name, (in a, in b), where they differ; None for a profile that lacks one.
+    segments, segments_added, segments_removed
+        Those of both profiles that differ, and those of one alone.
     """
 
     models: tuple[str, str]
@@ -68,6 +92,9 @@ class ProfileChange:
     equal_columns: int
     classes: tuple[tuple[str, ...], tuple[str, ...]]
     metrics: Mapping[str, tuple[float | None, float | None]]
+    segments: tuple[SegmentChange, ...]
+    segments_added: tuple[str, ...]
+    segments_removed: tuple[str, ...]
 
 
 def compare(a: ReferenceProfile, b: ReferenceProfile) -> ProfileChange:
@@ -95,7 +122,36 @@ def compare(a: ReferenceProfile, b: ReferenceProfile) -> ProfileChange:
             for name in names
             if a.metrics.get(name) != b.metrics.get(name)
         },
+        segments=_segment_changes(a, b),
+        segments_added=tuple(name for name in b.segments if name not in a.segments),
+        segments_removed=tuple(name for name in a.segments if name not in b.segments),
     )
+
+
+def _segment_changes(a: ReferenceProfile, b: ReferenceProfile) -> tuple[SegmentChange, ...]:
+    found: list[SegmentChange] = []
+    for name, before in a.segments.items():
+        after = b.segments.get(name)
+        if after is None or before == after:
+            continue
+        both = [metric for metric in before.metrics if metric in after.metrics]
+        medians = _median_ms(before), _median_ms(after)
+        found.append(
+            SegmentChange(
+                name,
+                rows=(_share(before.rows, a.n), _share(after.rows, b.n)),
+                metrics={metric: (before.metrics[metric], after.metrics[metric]) for metric in both},
+                latency_ms=None if medians[0] is None or medians[1] is None else (medians[0], medians[1]),
+            )
+        )
+    return tuple(found)
+
+
+def _median_ms(segment: SegmentReference) -> float | None:
+    counts = np.zeros(LATENCY_MS.size, dtype=np.int64)
+    for cell, rows in segment.latency:
+        counts[cell] = rows
+    return LATENCY_MS.quantile(counts, 0.5)
 
 
 def _column_change(a: Column, b: Column) -> ColumnChange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from detectors.metrics import error_counts, metrics_of
 from detectors.profile import Learned, NumericColumn, ReferenceProfile
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_values import RowBatch
+from detectors.segments import SegmentReference
 from detectors.summary import Summary
 from schemas.model_settings import ModelSettings
 
@@ -41,6 +42,7 @@ def learned_profile(
         feature_rules=settings.features,
         timezone=settings.timezone,
         seasonality=settings.seasonality,
+        max_segments=settings.max_segments,
     )
     has_times = learned.until_ms - learned.from_ms >= TIMES_SPAN_MIN_MS
     for take in (builder.sample, builder.count):
@@ -50,7 +52,11 @@ def learned_profile(
 
 
 def with_labels(
-    profile: ReferenceProfile, summary: Summary[ErrorLayout], *, positive: str | None
+    profile: ReferenceProfile,
+    summary: Summary[ErrorLayout],
+    segments: Mapping[str, Summary[ErrorLayout]],
+    *,
+    positive: str | None,
 ) -> ReferenceProfile:
     """Return a learned profile with what labels say of the model.
 
@@ -58,6 +64,8 @@ def with_labels(
     ----------
     summary
         Error windows, merged; of at least one label.
+    segments
+        The same of segments; those that the profile does not know are passed over.
     positive
         The positive class of a binary model.
     """
@@ -70,6 +78,9 @@ def with_labels(
         labelled=counts["n"],
         metrics=metrics_of(summary, positive=positive),
         learned=replace(profile.learned, labels=counts["n"]),
+        segments={
+            name: _with_labels(segment, segments.get(name)) for name, segment in profile.segments.items()
+        },
     )
     section = tuple(vector[ErrorLayout.SCORES : layout.counts].tolist())
     if layout.task == "regression":
@@ -82,6 +93,17 @@ def with_labels(
         confusion=tuple((p, t, n) for (p, t), n in sorted(summary.pairs.items())),
         score_cells=section if counts["scored"] else (),
     )
+
+
+def _with_labels(segment: SegmentReference, summary: Summary[ErrorLayout] | None) -> SegmentReference:
+    if summary is None or not summary.vector[0]:
+        return segment
+    found, layout = metrics_of(summary, positive=None), summary.layout
+    if layout.task == "regression":
+        errors = tuple(summary.vector[ErrorLayout.SCORES : layout.counts].tolist())
+        return replace(segment, errors=errors, metrics={"mae": found["mae"]})
+    confusion = tuple((p, t, n) for (p, t), n in sorted(summary.pairs.items()))
+    return replace(segment, confusion=confusion, metrics={"accuracy": found["accuracy"]})
 
 
 def _sd(mean: float, square: float) -> float:

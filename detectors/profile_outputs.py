@@ -122,16 +122,24 @@ class OutputColumns:
             frequent = [self._named(name) for name, _ in self._predicted.most_common()]
             self._label_count = CategoryCount(LABEL, set(frequent), frequent, grid)
 
+    @property
+    def error_edges(self) -> Floats | None:
+        """Inner edges of the bins of errors, None where there are none; known from `start` on."""
+        return None if self._error_count is None else np.array(self._error_count.column().edges)
+
+    def named(self, answers: Answers) -> Answers:
+        """Return answers in which the negative class has its name, which it has only since all have been seen."""
+        if answers.predicted is None:
+            return answers
+        predicted = [None if name is None else self._named(name) for name in answers.predicted]
+        return replace(answers, predicted=predicted)
+
     def count(self, answers: Answers, n: int, places: Times | None = None) -> None:
-        """Take `n` rows in, second pass; `places`, shape (n,), are their blocks of time."""
+        """Take `n` rows of `named` answers in, second pass; `places`, shape (n,), are their blocks of time."""
         own_places = places
         if places is not None and answers.measured is not None:
             own_places = places[answers.measured]
         own_n = n if answers.measured is None else int(answers.measured.sum())
-        if answers.predicted is not None:
-            # The negative class has its name only since all classes have been seen.
-            predicted = [None if name is None else self._named(name) for name in answers.predicted]
-            answers = replace(answers, predicted=predicted)
         if self._label_count is not None:
             names = _own_names(answers) if answers.predicted is not None else [None] * own_n
             self._label_count.add(names, own_places)
@@ -161,6 +169,10 @@ class OutputColumns:
 
     def _known(self) -> list[str]:
         return [name for name in {*self._true, *(self._predicted or ())} if name != NEGATIVE]
+
+    def same(self, predicted: str, true: str) -> bool:
+        """Return whether an answer is right."""
+        return self._names.same(predicted, true)
 
     def _named(self, name: str) -> str:
         return self._names.negative if name == NEGATIVE else name

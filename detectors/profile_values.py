@@ -101,6 +101,10 @@ class RowBatch:
         where the input does not say at all.
     latency_ms
         Shape (n,): how long the answers took, NaN where nobody says; None where the input does not say at all.
+    status
+        Shape (n,): places in `detectors.layout.STATUSES`; None where the input does not say at all.
+    segments
+        Per declared key the name of each row's segment (see `detectors.segments`), empty where nobody says.
     """
 
     n: int
@@ -108,6 +112,8 @@ class RowBatch:
     answers: Answers
     time_ms: Times | None = None
     latency_ms: Floats | None = None
+    status: Times | None = None
+    segments: tuple[Sequence[str], ...] = ()
 
 
 def numbers(values: Values) -> Numbers:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from detectors.detector import Detector
+from detectors.detector import State
 from schemas.errors import Stop
 
 STATES_VERSION: Final = 1
 
 _MEND: Final = "run the release that wrote it, or start with another app name"
+
+
+class Stateful(Protocol):
+    """What has a name and a state: a detector, or a part of one."""
+
+    @property
+    def name(self) -> str:
+        """The key of its state."""
+
+    def state(self) -> State:
+        """Return what must be remembered."""
+
+    def restore(self, state: State) -> None:
+        """Take up a remembered state; raises `ValueError` where it is not one of this."""
 
 
 class _States(msgspec.Struct, array_like=True):
@@ -27,12 +41,12 @@ class _Version(msgspec.Struct, array_like=True):
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def states_to_bytes(detectors: Sequence[Detector[Any]]) -> bytes:
+def states_to_bytes(detectors: Sequence[Stateful]) -> bytes:
     """Return the states of detectors; equal states give equal bytes."""
     return _encoder.encode((STATES_VERSION, {d.name: d.state() for d in detectors}))
 
 
-def states_from_bytes(detectors: Sequence[Detector[Any]], data: bytes) -> None:
+def states_from_bytes(detectors: Sequence[Stateful], data: bytes) -> None:
     """Restore every detector that the bytes hold a state of.
 
     A state of a detector that is not there any more is dropped, and a detector without a state stays as it

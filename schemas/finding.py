@@ -58,6 +58,8 @@ class Verdict(StrEnum):
     """Below the threshold that fires, not yet below the one that clears."""
     CLEAR = "clear"
     """Below the threshold that clears."""
+    GONE = "gone"
+    """The segment or version gets no events any more: whatever was wrong with it cannot be seen to end."""
     UNKNOWN = "unknown"
     """Not enough data to say anything: the alert's state is held."""
 

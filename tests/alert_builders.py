@@ -24,6 +24,7 @@ LETTERS: Final[Mapping[str, Verdict]] = {
     "-": Verdict.BETWEEN,
     "C": Verdict.CLEAR,
     "?": Verdict.UNKNOWN,
+    "G": Verdict.GONE,
 }
 
 CONTEXT: Final = AlertContext(

@@ -91,6 +91,7 @@ def model_facts(plan: ModelPlan) -> list[Fact]:
         "how will we know quality fell": _quality(plan),
         "who updates it, and when": _updates(model),
         "what happens on unfamiliar data": _unfamiliar(plan),
+        **({"what are segments compared with": _segments(plan)} if model.segments else {}),
         "what is the fallback": (
             model.fallback,
             "say what answers when the model does not: fallback: rules-v3",
@@ -156,6 +157,19 @@ def _unfamiliar(plan: ModelPlan) -> tuple[str | None, str]:
         return None, f"{' and '.join(off)} switched off under monitors; switch on"
     features = sum(is_feature(column.name) for column in plan.profile.columns)
     return f"unseen and missing values of {features} features raise alerts", ""
+
+
+def _segments(plan: ModelPlan) -> tuple[str | None, str]:
+    """Return how many segments have a reference, if every declared key has one, and the mend."""
+    known = {} if plan.profile is None else plan.profile.segments
+    keys = plan.settings.segments
+    lacking = [key for key in keys if not any(name.startswith(f"{key}=") for name in known)]
+    if not lacking:
+        return f"{len(known)} segments of {', '.join(keys)} with their own share of the profile", ""
+    return None, (
+        f"the profile does not know segments by {', '.join(lacking)}, so their statuses alone are watched: build it "
+        f"from events or a table that say {'them' if len(lacking) > 1 else 'it'}, `watchkeeper profile --model {plan.name}`"
+    )
 
 
 def server_facts(settings: Settings, *, within_s: float) -> list[Fact]:

@@ -70,6 +70,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         timezone=settings.timezone,
         seasonality=settings.seasonality,
         importances=weights,
+        max_segments=settings.max_segments,
     )
     for batch in rows.batches(meter.advance):
         with _about(input_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from consumers.columns import Integers, PredictionColumns, Records
 from consumers.decode import BatchDecoder
@@ -15,6 +16,9 @@ from detectors.profile_values import RowBatch
 from schemas.model_settings import ModelSettings
 from watchkeeper.profile_labels import NO_RECORDS, Labels, Lines, OtherModels, count_lines
 from watchkeeper.profile_lines import Advance, LineTally, batches_of_lines, open_input
+
+SEGMENTS_MAX: Final = 1_000
+"""So many values per key of `segments` are told apart, in the order in which they come."""
 
 
 class EventRows:
@@ -31,7 +35,7 @@ class EventRows:
 
     def __init__(self, path: Path, settings: ModelSettings, labels: Labels | None) -> None:
         self._path = path
-        self._plan = plan_model(settings, None)
+        self._plan = plan_model(settings.model_copy(update={"max_segments": SEGMENTS_MAX}), None)
         self._labels = labels
         self._restart()
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from detectors.classes import ClassNames
 from detectors.profile import JOINT_PREFIX, OUTPUT_PREFIX
 from detectors.profile_answers import AnswerColumn, AnswerRules, Place
-from detectors.profile_values import Answers, RowBatch, Values
+from detectors.profile_values import INVALID, MISSING, Answers, RowBatch, Values, category_names
+from detectors.segments import NONE, segment_name
 from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.setting_types import nearest
@@ -101,7 +102,7 @@ def column_types(settings: ModelSettings, named: NamedColumns) -> ColumnTypes:
     scores = set() if named.score is None else {named.score}
     is_regression = settings.task == "regression"
     classes = set() if is_regression else said
-    ignored = {name for name, rule in rules.items() if rule.ignore} - said - scores
+    ignored = {name for name, rule in rules.items() if rule.ignore} - said - scores - {*settings.segments}
     return ColumnTypes(
         numbers=frozenset(name for name, rule in rules.items() if rule.type == "numeric"),
         categories=frozenset(name for name, rule in rules.items() if rule.type == "categorical") | classes,
@@ -140,6 +141,7 @@ class TableRows:
         self._times = None if named.time is None else RowTimes(path, named.time)
         names = ClassNames(settings.classes, settings.positive_class)
         self._rules = AnswerRules(settings.task, names, settings.threshold)
+        self._segments = settings.segments
         self._seen: dict[str, None] = dict.fromkeys(reader.names or ())
         if named.score is not None and settings.task != "binary":
             raise Stop(
@@ -184,7 +186,8 @@ class TableRows:
                     raise Stop(
                         f"{self._path}: column {name!r} has the name of a figure of all features together; rename it"
                     )
-            yield RowBatch(batch.n, features, self._answers(batch), self._time_ms(batch))
+            segments = tuple(_segment_names(batch, key) for key in self._segments)
+            yield RowBatch(batch.n, features, self._answers(batch), self._time_ms(batch), segments=segments)
         if self._seen:
             self._check_names()
 
@@ -204,7 +207,23 @@ class TableRows:
 
     def warnings(self) -> list[str]:
         """Return what the last reading found odd, one sentence each."""
-        return self._reader.warnings() + (self._times.warnings() if self._times is not None else [])
+        lacking = [
+            f"{self._path}: no column {key!r}, so segments by it have no reference and are watched for their "
+            "statuses alone"
+            for key in self._segments
+            if key not in self._seen
+        ]
+        return self._reader.warnings() + (self._times.warnings() if self._times is not None else []) + lacking
+
+
+def _segment_names(batch: TableBatch, key: str) -> list[str]:
+    if key not in batch.columns:
+        return [""] * batch.n
+    own = {MISSING: segment_name(key, NONE), INVALID: ""}
+    return [
+        own[value] if value in own else segment_name(key, value)
+        for value in category_names(batch.columns[key])
+    ]
 
 
 def _answer_column(batch: TableBatch, name: str | None) -> AnswerColumn | None:

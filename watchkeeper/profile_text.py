@@ -9,9 +9,10 @@ from typing import Any
 from alerts.plain_text import plain, short
 from detectors.joint import Joint
 from detectors.profile import OUTPUT_PREFIX, NumericColumn, ReferenceProfile, is_feature
-from detectors.profile_compare import ColumnChange, ProfileChange
+from detectors.profile_compare import ColumnChange, ProfileChange, SegmentChange
 
 _CLASSES_SHOWN = 10
+_SEGMENTS_SHOWN = 5
 
 
 def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, written: str) -> list[str]:
@@ -35,6 +36,11 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
         lines.append(
             f"metrics   {', '.join(f'{name} {value:.6g}' for name, value in profile.metrics.items())}"
         )
+    if profile.segments:
+        more = len(profile.segments) - _SEGMENTS_SHOWN
+        shares = [(name, found.rows / profile.n) for name, found in profile.segments.items()]
+        shown = ", ".join(f"{short(name)} {_percent(share)}" for name, share in shares[:_SEGMENTS_SHOWN])
+        lines.append(f"segments  {shown}{f' and {more} more' if more > 0 else ''}")
     lines += [f"warning   {text}" for text in warnings]
     lines += [f"written   {written}", f"hash      {profile.content_hash}"]
     return [plain(line) for line in lines]
@@ -62,6 +68,7 @@ def summary_json(profile: ReferenceProfile, warnings: Sequence[str], *, written:
         "columns": {column.name: column.type for column in profile.columns},
         "classes": list(profile.classes),
         "metrics": dict(profile.metrics),
+        "segments": {name: found.rows for name, found in profile.segments.items()},
         "warnings": list(warnings),
         "path": written,
         "hash": profile.content_hash,
@@ -88,7 +95,12 @@ def change_lines(change: ProfileChange) -> list[str]:
     ]
     lines += [
         f"{what}: {', '.join(names)}"
-        for what, names in (("columns added", change.added), ("columns removed", change.removed))
+        for what, names in (
+            ("columns added", change.added),
+            ("columns removed", change.removed),
+            ("segments added", change.segments_added),
+            ("segments removed", change.segments_removed),
+        )
         if names
     ]
     lines += [f"{column.name}: {'; '.join(_column_parts(column))}" for column in change.columns]
@@ -96,6 +108,7 @@ def change_lines(change: ProfileChange) -> list[str]:
     if set(before) != set(after):
         lines.append(f"classes: {_moved(', '.join(before) or 'none', ', '.join(after) or 'none')}")
     lines += [f"{name}: {_moved(*map(_number, pair))}" for name, pair in change.metrics.items()]
+    lines += [f"segment {segment.name}: {'; '.join(_segment_parts(segment))}" for segment in change.segments]
     if change.equal_columns or not lines:
         lines.append(_equal(change.equal_columns, all_equal=not lines))
     return [plain(line) for line in lines]
@@ -118,6 +131,15 @@ def _column_parts(column: ColumnChange) -> Iterator[str]:
     for what, pair in (("missing", column.missing), ("invalid", column.invalid)):
         if pair[0] != pair[1]:
             yield f"{what} {_moved(*map(_percent, pair))}"
+
+
+def _segment_parts(segment: SegmentChange) -> Iterator[str]:
+    yield f"share of rows {_moved(*map(_percent, segment.rows))}"
+    for name, pair in segment.metrics.items():
+        if pair[0] != pair[1]:
+            yield f"{name} {_moved(*map(_number, pair))}"
+    if segment.latency_ms is not None and segment.latency_ms[0] != segment.latency_ms[1]:
+        yield f"median latency {_moved(*map(_number, segment.latency_ms))} ms"
 
 
 def _moved(before: str, after: str) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from detectors.betting.bank_state import bank_bytes, restore_bank
 from detectors.betting.budget import E_VALUE_MIN
 from detectors.betting.inertia import Inertia
+from detectors.betting.rows import adopt_rows
 from detectors.betting.signal import Signal
 from detectors.betting.tables import BetTables
 
@@ -105,20 +106,18 @@ class SignalBank:
         self._bars = np.array(bars, dtype=np.float64)
         self._window_ms = window_ms
         self._inertia = Inertia(self._tables.variance) if self._tables.unknown.any() else None
-        self._reset(np.ones(len(self.signals), dtype=np.bool_), new=True)
-
-    def _reset(self, which: Mask, *, new: bool = False) -> None:
         count, bets, functionals = self._tables.shape
-        if new:
-            self._evidence = np.full((count, bets), -np.inf)
-            self._runs = np.where(self._tables.void, -np.inf, 0.0)
-            self._since = np.full((count, bets), _NEVER, dtype=np.int64)
-            self._sums, self._n = np.zeros((count, functionals)), np.zeros(count)
-            self.firing = np.zeros(count, dtype=np.bool_)
-            self._told = np.zeros((count, 3))  # functional, direction, smallest shift that is not over
-            self._over, self._inside = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
-            self.fresh = np.ones(count, dtype=np.bool_)
-            return
+        self._evidence = np.full((count, bets), -np.inf)
+        self._runs = np.where(self._tables.void, -np.inf, 0.0)
+        self._since = np.full((count, bets), _NEVER, dtype=np.int64)
+        self._sums, self._n = np.zeros((count, functionals)), np.zeros(count)
+        self.firing = np.zeros(count, dtype=np.bool_)
+        self._told = np.zeros((count, 3))  # functional, direction, smallest shift that is not over
+        self._over, self._inside = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
+        self.fresh = np.ones(count, dtype=np.bool_)
+
+    def restart(self, which: Mask) -> None:
+        """Let signals start over; what was measured of their inertia stays."""
         self._evidence[which], self._runs[which], self._since[which] = -np.inf, 0.0, _NEVER
         self._sums[which], self._n[which] = 0.0, 0.0
         self.firing[which], self._over[which], self._inside[which] = False, -np.inf, 0
@@ -167,8 +166,13 @@ class SignalBank:
             self._reading(place, log_evidence, fired=bool(fired[place]), resolved=bool(resolved[place]))
             for place, log_evidence in zip(told.tolist(), evidence.tolist(), strict=True)
         ]
-        self._reset(resolved)
+        self.restart(resolved)
         return readings
+
+    def effects(self) -> list[tuple[int, float]]:
+        """Return (signal, how far it is off in its standard deviations) of those that fire."""
+        firing = np.flatnonzero(self.firing).tolist()
+        return [(place, self._effect(place, int(self._told[place, 0]))) for place in firing]
 
     def _inflation(self, n: Floats) -> Floats:
         """Return by how much the log evidence of this window's bets is divided, shape (signals, bets)."""
@@ -222,6 +226,9 @@ class SignalBank:
         n = float(self._n[place])
         return float(self._sums[place, functional]) / n if n else 0.0
 
+    def _effect(self, place: int, functional: int) -> float:
+        return self._mean(place, functional) / float(self._tables.sd[place, functional])
+
     def _recover(self, sums: Floats, n: Floats, inflation: Floats, informed: Mask) -> Mask:
         """Bet that what fired is over, and return the signals of which that is now sure."""
         resolved = np.zeros(len(self.firing), dtype=np.bool_)
@@ -250,10 +257,16 @@ class SignalBank:
             functional=int(functional),
             direction=int(direction),
             since_ms=int(self._since[place, bet]),
-            effect=self._mean(place, int(functional)) / float(self._tables.sd[place, int(functional)]),
-            first_effect=self._mean(place, 0) / float(self._tables.sd[place, 0]),
+            effect=self._effect(place, int(functional)),
+            first_effect=self._effect(place, 0),
             error=float(np.sqrt(self._tables.inflation[place].max() / max(self._n[place], 1.0))),
         )
+
+    def adopt(self, other: SignalBank, rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what another bank remembers of the same signals; `rows` are places here and there."""
+        adopt_rows(self._arrays(), other._arrays(), rows)
+        if self._inertia is not None and other._inertia is not None:
+            self._inertia.adopt(other._inertia, rows)
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`."""

@@ -51,10 +51,13 @@ _LOSS_SIZES: Final = (0.05, *RATE_SIZES)
 _TWO: Final = 2
 
 
-def class_signals(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect) -> list[Watched]:
+def class_signals(
+    cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect, intervals: int = 1
+) -> list[Watched]:
     """Return bets that answers are wrong more often than in the reference, within each true class.
 
-    With a profile that does not know which classes were mixed up, of all answers together.
+    With a profile that does not know which classes were mixed up, of all answers together. So many references as
+    this one hold at once as `intervals` says.
     """
     rows: dict[str, int]
     if profile.confusion:
@@ -68,7 +71,7 @@ def class_signals(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEff
     else:
         return []
     known = {name: place for name, place in rows.items() if _row(counts, place).sum() >= LABELS_MIN}
-    z = quantile_for(len(known))
+    z = quantile_for(len(known) * intervals)
     found: list[Watched] = []
     for name, place in known.items():
         right, wrong = _row(counts, place).tolist()
@@ -128,7 +131,7 @@ def limit_signals(
 
 
 def regression_signals(
-    cells: ErrorCells, error: NumericColumn, *, squared: bool, least: MinEffect
+    cells: ErrorCells, error: NumericColumn, *, squared: bool, least: MinEffect, intervals: int = 1
 ) -> list[Watched]:
     """Return bets that errors have become larger, and that they lean to one side.
 
@@ -138,12 +141,14 @@ def regression_signals(
         How errors lie in the reference.
     squared
         Whether the loss is the square of the error, and not its size.
+    intervals
+        So many references as this one hold at once.
     """
     counts = np.array(error.counts, dtype=np.float64)
     n = int(counts.sum())
     if n < VALUES_MIN or not cells.layout.error_bins:
         return []
-    z = quantile_for(2)
+    z = quantile_for(_TWO * intervals)
     found: list[Watched] = []
     loss = _losses(error, counts, squared=squared)
     usual = float(counts @ loss) / n

@@ -7,11 +7,14 @@ touches one pair of each length and no other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from detectors.betting.rows import adopt_rows
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -117,6 +120,11 @@ class Inertia:
             raise ValueError("expected measured inertia of the same signals")
         for part, piece in zip(parts, stored, strict=True):
             part[...] = np.frombuffer(piece, dtype="<f8").reshape(part.shape)
+
+    def adopt(self, other: Inertia, rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what was measured of the same signals; `rows` are places here and there."""
+        for own, theirs in zip(self._parts(), other._parts(), strict=True):
+            adopt_rows([own.swapaxes(0, 1)], [theirs.swapaxes(0, 1)], rows)
 
     def _parts(self) -> list[Floats]:
         return [self._sum, self._n, self._filled, self._mean, self._mean_n, self._pairs, self._total]

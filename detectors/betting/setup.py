@@ -2,143 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from detectors.betting.budget import bars
+from detectors.betting.budget import bars, kept_for_labels
 from detectors.betting.columns import BudgetedColumns
-from detectors.betting.error_cells import ErrorCells, error_cells
-from detectors.betting.error_signals import (
-    METRICS,
-    PERFORMANCE,
-    class_signals,
-    limit_signals,
-    prompt_signals,
-    regression_signals,
-)
+from detectors.betting.error_cells import error_cells
+from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
-from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals
-from detectors.betting.service_signals import LATENCY, STATUS_KINDS, latency_signal, status_signal
-from detectors.betting.watched import Watched
+from detectors.betting.part_setup import PartSetup
+from detectors.betting.watching import (
+    watched_columns,
+    watched_errors,
+    watched_limits,
+    watched_prompt,
+    watched_service,
+)
 from detectors.classes import ClassNames
 from detectors.detector import Detector
-from detectors.joint import DISTANCE, OUTSIDE
 from detectors.layout import error_layout, prediction_layout
-from detectors.profile import JOINT_PREFIX, OUTPUT_PREFIX, ReferenceProfile
-from schemas.finding import Kind
+from detectors.profile import ReferenceProfile
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
 
-OOD: Final = "ood_rate"
-LABELLED_GROUPS: Final = ("performance", "label_drift")
-"""Shares of the budget that a learned reference keeps for labels: they come later than the rest."""
-UNFAMILIAR: Final = (f"{JOINT_PREFIX}{DISTANCE}", f"{JOINT_PREFIX}{OUTSIDE}")
-"""Figures of an event that say how unlike the reference it is: one trouble, whichever of them shows it."""
-
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
-    """Return the budgeted detectors of a model.
+    """Return the budgeted detectors of a model, those of the whole before those of its parts.
 
     A check that the settings switch off, or give a threshold of the user's own, is not among them.
     """
-    columns = _columns(settings, profile)
-    names = _names(settings, profile)
+    layout, names = prediction_layout(profile), _names(settings, profile)
     cells = error_cells(error_layout(settings.task, profile), profile, names)
-    errors, prompt = _errors(settings, profile, cells), _prompt(settings, profile, cells)
+    columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
+    errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
+    prompt = watched_prompt(settings, profile, cells)
+    parts = PartSetup(settings, profile, cells, names)
     levels = bars(
         [item.signal for item in (*columns, *errors, *prompt)],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
         weights=settings.false_alarm_budget.weights.by_group(),
-        reserved=() if profile is None or profile.learned is None else LABELLED_GROUPS,
+        reserved=kept_for_labels(profile),
+        share=1 - parts.share,
     )
     first, last = len(columns), len(columns) + len(errors)
-    found: list[Detector[Any]] = []
+    watching_columns = watching_errors = None
     if columns:
-        layout = prediction_layout(profile)
-        found.append(BudgetedColumns(layout, profile, columns, levels[:first], window_ms=settings.window_ms))
-    if errors or prompt:
-        found.append(
-            BudgetedErrors(
-                profile,
-                cells,
-                errors,
-                levels[first:last],
-                prompt=prompt,
-                prompt_bars=levels[last:],
-                positive=names.positive,
-                window_ms=settings.window_ms,
-            )
+        watching_columns = BudgetedColumns(
+            layout, profile, columns, levels[:first], window_ms=settings.window_ms
         )
-    return found
+    if errors or prompt:
+        watching_errors = BudgetedErrors(
+            profile,
+            cells,
+            errors,
+            levels[first:last],
+            prompt=prompt,
+            prompt_bars=levels[last:],
+            positive=names.positive,
+            window_ms=settings.window_ms,
+        )
+    whole = [detector for detector in (watching_columns, watching_errors) if detector is not None]
+    return [*whole, *parts.detectors(watching_columns, watching_errors)]
 
 
 def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNames:
     known = () if profile is None else profile.classes
     return ClassNames(settings.classes, settings.positive_class, known)
-
-
-def is_budgeted(settings: ModelSettings, check: str) -> bool:
-    """Return whether a check is left to the budget: on, and not tuned by the user."""
-    monitor = settings.monitor(check)
-    return monitor.enabled and not monitor.tuned
-
-
-def _columns(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Watched]:
-    found: list[Watched] = []
-    if profile is not None:
-        checks = [check for check in (DRIFT, *FLAWS) if is_budgeted(settings, check)]
-        weights = {name: rule.weight for name, rule in settings.features.items()}
-        importance = _importances(profile)
-        for made in column_signals(
-            prediction_layout(profile), least=settings.min_effect, checks=checks, weights=weights
-        ):
-            name = profile.columns[made.column].name
-            kind = _kind(made.check, name)
-            check, feature = (made.check, name) if kind is not Kind.OOD_RATE else (OOD, None)
-            weight = importance.get(name, 1.0)
-            found.append(Watched(made.signal, kind, check, feature, made.column, weight))
-        slow = latency_signal(profile, least=settings.min_effect)
-        found += [slow] if slow is not None and is_budgeted(settings, LATENCY) else []
-    found += [status_signal(check) for check in STATUS_KINDS if is_budgeted(settings, check)]
-    return found
-
-
-def _kind(check: str, name: str) -> Kind:
-    if check != DRIFT:
-        return Kind.DATA_QUALITY
-    if name.startswith(OUTPUT_PREFIX):
-        return Kind.PREDICTION_DRIFT
-    return Kind.OOD_RATE if name in UNFAMILIAR else Kind.DATA_DRIFT
-
-
-def _importances(profile: ReferenceProfile) -> dict[str, float]:
-    mean = sum(profile.importances.values()) / max(len(profile.importances), 1)
-    return {name: value / mean for name, value in profile.importances.items()} if mean > 0 else {}
-
-
-def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:
-    """Return what is bet on whatever the order in which labels come."""
-    found: list[Watched] = []
-    is_regression = settings.task == "regression"
-    if profile is not None and is_budgeted(settings, PERFORMANCE):
-        if not is_regression:
-            found += class_signals(cells, profile, least=settings.min_effect)
-        elif profile.error is not None:
-            squared = settings.loss.name == "squared"
-            found += regression_signals(cells, profile.error, squared=squared, least=settings.min_effect)
-    if not is_regression and not settings.monitor(PERFORMANCE).tuned:
-        reference = {} if profile is None else profile.metrics
-        found += limit_signals(cells, settings.metrics, reference)
-    return found
-
-
-def _prompt(settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells) -> list[Watched]:
-    """Return what is bet on only where labels come promptly."""
-    if profile is None or settings.task == "regression":
-        return []
-    made = prompt_signals(cells, profile, least=settings.min_effect)
-    return [item for item in made if is_budgeted(settings, item.check)]
 
 
 def unbudgeted_limits(settings: ModelSettings) -> dict[str, MetricRule]:

@@ -5,11 +5,14 @@ Wrong answers within each true class are signals of their own, and one alert. It
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from detectors.betting.watched import Watched
-from schemas.finding import Finding, Kind, Verdict
+import numpy as np
+
+from detectors.betting.bank import Reading
+from detectors.betting.watched import Said, Watched, WatchedBanks
+from schemas.finding import Finding, Kind, Severity, Verdict
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
 
@@ -23,6 +26,16 @@ def leaders(watched: Sequence[Watched]) -> list[int]:
     """Return for each signal the place of the first one of the same trouble."""
     first: dict[Trouble, int] = {}
     return [first.setdefault(trouble_of(item), place) for place, item in enumerate(watched)]
+
+
+def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
+    """Return how far each trouble that fires is off, in standard deviations: the most that a signal of it shows."""
+    found: dict[Trouble, float] = {}
+    for one in banks:
+        for place, effect in one.effects():
+            trouble = trouble_of(one.watched[place])
+            found[trouble] = max(found.get(trouble, 0.0), effect, key=abs)
+    return found
 
 
 def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[Finding]:
@@ -49,3 +62,63 @@ def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[
 def _badness(finding: Finding) -> tuple[bool, int, bool, float]:
     is_breach = finding.verdict is Verdict.BREACH
     return is_breach, finding.severity.rank, bool(finding.evidence), finding.score - finding.fire
+
+
+class Troubles:
+    """The troubles that signals stand for, and the worst severity that each has had since it began.
+
+    Severity may rise while a trouble lasts, and falls only when it is over.
+
+    Parameters
+    ----------
+    watched
+        The signals.
+    """
+
+    def __init__(self, watched: Sequence[Watched]) -> None:
+        self._watched = tuple(watched)
+        self._leaders = leaders(watched)
+        self._worst = [0] * len(self._watched)
+
+    def is_open(self, place: int) -> bool:
+        """Return whether the trouble of a signal has been told, and not yet that it is over."""
+        return self._worst[self._leaders[place]] > 0
+
+    def raised(self, place: int, severity: Severity) -> tuple[Severity, bool]:
+        """Return the worst severity of a signal's trouble, this one included, and whether it was milder before."""
+        leader = self._leaders[place]
+        before = self._worst[leader]
+        self._worst[leader] = max(before, severity.rank)
+        return list(Severity)[self._worst[leader]], self._worst[leader] > before
+
+    @property
+    def open(self) -> list[tuple[Watched, Severity]]:
+        """What has been told and is not over, by the first signal of each trouble, and how bad it has been."""
+        return [
+            (self._watched[place], list(Severity)[rank]) for place, rank in enumerate(self._worst) if rank
+        ]
+
+    def told(self, said: Said, find: Callable[[int, Reading], Finding]) -> list[Finding]:
+        """Return one finding for each trouble of a window; `find` makes that of one signal."""
+        open_troubles = {trouble_of(self._watched[place]) for place in np.flatnonzero(said.firing)}
+        findings = one_each([find(place, reading) for place, reading in said.readings], firing=open_troubles)
+        for place, reading in said.readings:
+            if reading.resolved and trouble_of(self._watched[place]) not in open_troubles:
+                self._worst[self._leaders[place]] = 0
+        return findings
+
+    def ranks(self) -> list[int]:
+        """Return the worst severities for `take`, by signal."""
+        return list(self._worst)
+
+    def take(self, ranks: list[int]) -> None:
+        """Take remembered severities up.
+
+        Raises
+        ------
+        ValueError
+            If they are not those of these signals.
+        """
+        if len(ranks) != len(self._worst) or not set(ranks) <= {severity.rank for severity in Severity}:
+            raise ValueError(f"expected {len(self._worst)} severities as worst")
+        self._worst = list(ranks)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -44,6 +44,26 @@ class Watched:
     importance: float = 1.0
 
 
+Told: TypeAlias = tuple[int, Reading]
+"""Place of a signal among those that are watched, and what a window says of it."""
+
+
+class Said(NamedTuple):
+    """What a window says of watched signals.
+
+    Parameters
+    ----------
+    readings
+        Of those that fire or have just resolved, in order.
+    firing, fresh
+        Shape (watched,): which fire after it, and of which the leading bet began in it (see `SignalBank.fresh`).
+    """
+
+    readings: Sequence[Told]
+    firing: npt.NDArray[np.bool_]
+    fresh: npt.NDArray[np.bool_]
+
+
 class WatchedBanks:
     """Watched signals, those of about equal size together, so that padding wastes little.
 
@@ -77,13 +97,17 @@ class WatchedBanks:
             for members in self._places
         ]
 
-    def update(self, vector: Vector, *, start_ms: int, hour: float | None) -> list[tuple[int, Reading]]:
+    def update(self, vector: Vector, *, start_ms: int, hour: float | None) -> list[Told]:
         """Take one window in; returns (place in `watched`, reading) of what fires or has resolved, in order."""
-        found: list[tuple[int, Reading]] = []
+        found: list[Told] = []
         for members, bank in zip(self._places, self._banks, strict=True):
             readings = bank.update(vector, start_ms=start_ms, hour=hour)
             found += [(members[reading.signal], reading) for reading in readings]
         return sorted(found, key=lambda pair: pair[0])
+
+    def said(self, vector: Vector, *, start_ms: int, hour: float | None) -> Said:
+        """Take one window in and return what it says of all signals."""
+        return Said(self.update(vector, start_ms=start_ms, hour=hour), self.firing, self.fresh)
 
     @property
     def fresh(self) -> npt.NDArray[np.bool_]:
@@ -94,12 +118,39 @@ class WatchedBanks:
         return found
 
     @property
-    def firing(self) -> list[Watched]:
-        """What fires after the last window."""
+    def firing(self) -> npt.NDArray[np.bool_]:
+        """Shape (watched,): what fires after the last window."""
         found = np.zeros(len(self.watched), dtype=np.bool_)
         for members, bank in zip(self._places, self._banks, strict=True):
             found[members] = bank.firing
-        return [self.watched[place] for place in np.flatnonzero(found).tolist()]
+        return found
+
+    def effects(self) -> list[tuple[int, float]]:
+        """Return (place, how far it is off in standard deviations) of what fires after the last window."""
+        return [
+            (members[row], effect)
+            for members, bank in zip(self._places, self._banks, strict=True)
+            for row, effect in bank.effects()
+        ]
+
+    def restart(self, places: Collection[int]) -> None:
+        """Let signals start over, as if nothing had been counted of them."""
+        for members, bank in zip(self._places, self._banks, strict=True):
+            bank.restart(np.isin(members, list(places)))
+
+    def adopt(self, other: WatchedBanks, same: Mapping[int, int]) -> None:
+        """Take over what other banks remember of the same signals.
+
+        Parameters
+        ----------
+        same
+            Places of the signals in the other banks, by those in these.
+        """
+        for members, bank in zip(self._places, self._banks, strict=True):
+            for their_members, their_bank in zip(other._places, other._banks, strict=True):
+                theirs = {place: row for row, place in enumerate(their_members)}
+                rows = [(row, theirs[same[p]]) for row, p in enumerate(members) if same.get(p) in theirs]
+                bank.adopt(their_bank, rows)
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`; it names its signals and their reference."""

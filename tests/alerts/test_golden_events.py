@@ -7,7 +7,7 @@ from alert_builders import CONTEXT, NOON_MS, ONE_OF_ONE, finding, run_letters, s
 from cloudevents.core.bindings.kafka import KafkaMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 
-from alerts.policy import AlertBook, retire_version, step
+from alerts.policy import AlertBook, step
 from schemas.alert import (
     CONTENT_TYPE,
     AlertsRecord,
@@ -16,23 +16,22 @@ from schemas.alert import (
     WindowCompleteData,
     parse_alerts_record,
 )
-from schemas.finding import Kind, Severity, Stream
+from schemas.finding import Kind, Severity, Stream, Verdict
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "alerts"
 
 
 def a_retired_event() -> AlertsRecord:
+    trouble = {"version": "7", "kind": Kind.PERFORMANCE, "check": "accuracy", "feature": None}
     reading = finding(
-        version="7",
-        kind=Kind.PERFORMANCE,
-        check="accuracy",
-        feature=None,
         severity=Severity.CRITICAL,
         onset_ms=NOON_MS - 90_000,
         evidence={"metric": "accuracy", "accuracy_before": 0.91, "accuracy_now": 0.842, "direction": "down"},
+        **trouble,  # type: ignore[arg-type] # keyword arguments
     )
     book, _ = step(AlertBook(), [reading], context=CONTEXT)
-    return retire_version(book, "7", at_ms=span(30).end_ms, context=CONTEXT)[1][0]
+    gone = finding(30, Verdict.GONE, **trouble)  # type: ignore[arg-type] # keyword arguments
+    return step(book, [gone], context=CONTEXT)[1][0]
 
 
 def a_window_complete_record() -> AlertsRecord:

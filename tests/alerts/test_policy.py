@@ -17,7 +17,7 @@ from alert_builders import (
 
 from alerts.identity import fingerprint_of
 from alerts.lifecycle import Episode, Pending
-from alerts.policy import AlertBook, retire_version, step
+from alerts.policy import AlertBook, step
 from schemas.alert import AlertEvent, AlertStatus, AlertType
 from schemas.alert_wire import utc_of_ms
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict, WindowSpan
@@ -255,7 +255,11 @@ def test_the_fingerprint_is_the_published_one() -> None:
     assert fingerprint_of(finding(), app="prod") == "v1:b466c11935b1c937e0fe640930288c80"
 
 
-def test_a_retired_version_closes_its_alerts_and_no_others() -> None:
+def gone(index: int, **trouble: str) -> Finding:
+    return finding(index, Verdict.GONE, **trouble)  # type: ignore[arg-type] # keyword arguments
+
+
+def test_a_version_that_is_gone_closes_its_alerts_and_no_others() -> None:
     readings = [
         finding(0, version="7"),
         finding(0, version="8"),
@@ -263,19 +267,27 @@ def test_a_retired_version_closes_its_alerts_and_no_others() -> None:
         finding(0, version="7", feature="age", hysteresis=THREE_OF_FIVE),
     ]
     book, _ = step(AlertBook(), readings, context=CONTEXT)
-    at_ms = span(60).end_ms
-    after, events = retire_version(book, "7", at_ms=at_ms, context=CONTEXT)
+    after, events = step(book, [gone(60, version="7"), gone(60, version="7", feature="age")], context=CONTEXT)
     assert [(event.type, event.data.version, event.data.revision) for event in events] == [
         (AlertType.RESOLVED, "7", 1)
     ]
     assert events[0].data.evidence["reason"] == "version_retired"
-    assert events[0].time == utc_of_ms(at_ms)
+    assert events[0].time == utc_of_ms(span(60).end_ms)
+    assert events[0].data.until == utc_of_ms(span(0).end_ms), "it was last seen then"
+    assert events[0].data.window.n == span(0).n
     assert sorted(alert.subject.version or "" for alert in after.entries.values()) == ["", "8"]
 
 
-def test_retiring_an_unknown_version_changes_nothing() -> None:
+def test_a_segment_that_is_gone_says_so() -> None:
+    book, _ = step(AlertBook(), [finding(0, segment="channel=web")], context=CONTEXT)
+    after, [event] = step(book, [gone(60, segment="channel=web")], context=CONTEXT)
+    assert event.data.evidence["reason"] == "segment_gone"
+    assert after.entries == {}
+
+
+def test_that_an_unknown_version_is_gone_changes_nothing() -> None:
     book, _ = step(AlertBook(), [finding(0, version="7")], context=CONTEXT)
-    assert retire_version(book, "9", at_ms=NOON_MS, context=CONTEXT) == (book, [])
+    assert step(book, [gone(60, version="9")], context=CONTEXT) == (book, [])
 
 
 def many(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from alerts.phrasebook import PHRASES
 from alerts.plain_text import clip, plain
-from alerts.policy import AlertBook, AlertContext, retire_version, step
+from alerts.policy import AlertBook, AlertContext, step
 from alerts.sizes import figure, percent, size_of
 from alerts.wording import HEADLINE_CHARS_MAX, duration
-from schemas.finding import JsonValue, Kind
+from schemas.finding import JsonValue, Kind, Verdict
 
 ACCURACY: dict[str, JsonValue] = {"accuracy_before": 0.91, "accuracy_now": 0.842, "direction": "down"}
 RARE: dict[str, JsonValue] = {
@@ -138,9 +138,12 @@ def test_a_resolved_title_says_how_long_it_lasted() -> None:
     assert resolved().data.title == "fraud: over: values of amount moved up, lasted 1 min"
 
 
-def test_a_retired_version_is_never_called_healthy() -> None:
-    book, _ = step(AlertBook(), [finding(version="7")], context=CONTEXT)
-    data = retire_version(book, "7", at_ms=1_793_600_000_000, context=CONTEXT)[1][0].data
+@pytest.mark.parametrize("part", [{"version": "7"}, {"segment": "channel=web"}])
+def test_what_gets_no_traffic_any_more_is_never_called_healthy(part: dict[str, str]) -> None:
+    book, _ = step(AlertBook(), [finding(**part)], context=CONTEXT)  # type: ignore[arg-type] # keyword arguments
+    gone = finding(30, Verdict.GONE, **part)  # type: ignore[arg-type] # keyword arguments
+    data = step(book, [gone], context=CONTEXT)[1][0].data
+    assert f"closed, {next(iter(part))} gets no traffic" in data.title
     said = f"{data.title} {data.impact} {data.suggested_action}".lower()
     assert "no traffic" in said
     assert not any(word in said for word in ("healthy", "recovered", "back inside", "over:"))

@@ -11,6 +11,7 @@ from builders.summaries import MINUTE_MS, NOON_MS, prediction_window
 
 from detectors.betting.bank import Reading, SignalBank
 from detectors.betting.budget import bars
+from detectors.betting.columns import BudgetedColumns
 from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals
 from detectors.betting.functionals import NUMERIC
 from detectors.layout import PredictionLayout, prediction_layout
@@ -20,7 +21,7 @@ from detectors.profile_values import Answers, Numbers, RowBatch
 from detectors.registry import detectors_for
 from detectors.rhythm import BET_SIZES, Rhythm
 from detectors.summary import Summary
-from schemas.finding import Stream, Verdict
+from schemas.finding import Verdict
 from schemas.model_parts import FeatureRule, MinEffect
 from schemas.model_settings import ModelSettings
 
@@ -207,7 +208,7 @@ class Columns:
 
     def __post_init__(self) -> None:
         found = detectors_for(self.settings, self.profile)
-        [self.detector] = [d for d in found if d.stream is Stream.PREDICTIONS]
+        [self.detector] = [d for d in found if isinstance(d, BudgetedColumns)]
         self.layout = prediction_layout(self.profile)
 
     def feed(self, *vectors: Vectors) -> list[list[Finding]]:

@@ -7,8 +7,9 @@ The golden states in tests/golden/detectors were counted on these very days: kee
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from builders.summaries import (
@@ -22,8 +23,10 @@ from builders.summaries import (
     regressed,
 )
 
-from detectors.layout import PredictionLayout, prediction_layout
+from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.registry import detectors_for
+from detectors.segments import SegmentReference
+from detectors.summary import Summary
 from schemas.finding import Stream
 from schemas.model_settings import ModelSettings
 
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
     from detectors.detector import ClosedWindow, Detector
     from detectors.profile import ReferenceProfile
 
+Seed: TypeAlias = "int | list[int]"
+
 EVENTS: Final = 240
+DIFFERENT: Final = 25
+"""So many windows of a part differ: drawing them takes time."""
 
 DISTANCES_ASKED: Final[dict[str, Any]] = {
     "jensen_shannon": {"threshold": 0.1},
@@ -54,8 +61,14 @@ def _models(monitors: dict[str, Any]) -> dict[str, ModelSettings]:
             "task": "binary",
             "positive_class": "fraud",
             "metrics": {"recall": {"min": 0.5}, "accuracy": {"drop": 0.05}},
+            "segments": ["country"],
         },
-        {"name": "price", "task": "regression", "metrics": {"rmse": {"max": 25.0}}},
+        {
+            "name": "price",
+            "task": "regression",
+            "metrics": {"rmse": {"max": 25.0}},
+            "segments": ["country"],
+        },
     ]
     return {keys["task"]: ModelSettings.model_validate({**keys, "monitors": monitors}) for keys in shapes}
 
@@ -64,7 +77,11 @@ SETTINGS: Final = _models(DISTANCES_ASKED)
 TUNED: Final = _models(DISTANCES_ASKED | AS_EVER)
 """The same models with every threshold in the user's hand, outside the budget."""
 
-BUDGETED: Final = ("budget_columns", "budget_errors")
+PART_DETECTORS: Final = tuple(
+    f"budget_{kind}_{stream}" for kind in ("version", "segment") for stream in ("columns", "errors")
+)
+"""Of versions and segments, in order."""
+BUDGETED: Final = ("budget_columns", "budget_errors", *PART_DETECTORS)
 """Names of the detectors that speak of trouble only."""
 
 
@@ -86,7 +103,16 @@ def profile(task: str) -> ReferenceProfile:
         metrics = {"mae": 8.0, "rmse": 10.0}
         return profile_of(columns, model=name, task=task, labelled=4000, metrics=metrics, error_sd=6.0)
     metrics, classes = {"accuracy": 0.9}, ("ok", "fraud")
-    return profile_of(columns, model=name, task=task, labelled=4000, metrics=metrics, classes=classes)
+    confusion = (("fraud", "fraud", 270), ("fraud", "ok", 70), ("ok", "fraud", 30), ("ok", "ok", 630))
+    return profile_of(
+        columns,
+        model=name,
+        task=task,
+        labelled=4000,
+        metrics=metrics,
+        classes=classes,
+        segments={"country=DE": SegmentReference(1_000, confusion=confusion, metrics=metrics)},
+    )
 
 
 def every_detector(task: str, reference: ReferenceProfile | None = None) -> dict[str, Detector[Any]]:
@@ -113,23 +139,44 @@ def layout(task: str) -> PredictionLayout:
     return prediction_layout(profile(task))
 
 
-def _prediction_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
-    rng = np.random.default_rng(index)
+def _events(task: str, seed: Seed, *, broken: bool, n: int, lost: int) -> Summary[PredictionLayout]:
+    rng = np.random.default_rng(seed)
     values = _broken(rng, n) if broken else _columns(rng, n)
-    lost = 80 if broken else 1
-    return prediction_window(predictions(layout(task), values, error=lost, fallback=lost), index)
+    return predictions(layout(task), values, error=lost, fallback=lost)
+
+
+def _prediction_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
+    whole = _events(task, index, broken=broken, n=n, lost=80 if broken else 1)
+    part = _part(task, Stream.PREDICTIONS, index % DIFFERENT, broken=broken, n=n // 2)
+    service = prediction_layout(None)
+    segment = Summary(service, part.vector[: service.size])
+    return replace(prediction_window(whole, index), versions={"8": part}, segments={"country=DE": segment})
+
+
+@lru_cache
+def _part(task: str, stream: Stream, index: int, *, broken: bool, n: int) -> Summary[Any]:
+    """Return what a version, or a segment, has in a window."""
+    if stream is Stream.ERRORS:
+        return _errors(task, [index, 1], broken=broken, n=n)
+    return _events(task, [index, 1], broken=broken, n=n, lost=40 if broken else 0)
 
 
 def _error_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
-    rng = np.random.default_rng(index)
+    part = _part(task, Stream.ERRORS, index % DIFFERENT, broken=broken, n=n // 2)
+    window = error_window(_errors(task, index, broken=broken, n=n), index)
+    return replace(window, versions={"8": part}, segments={"country=DE": part})
+
+
+def _errors(task: str, seed: Seed, *, broken: bool, n: int) -> Summary[ErrorLayout]:
+    rng = np.random.default_rng(seed)
     if task == "regression":
         error = rng.normal(0, 40 if broken else 10, n)
-        return error_window(regressed((error + 100).tolist(), [100.0] * n), index)
+        return regressed((error + 100).tolist(), [100.0] * n)
     truth = rng.random(n) < 0.3
     right = rng.random(n) < (0.4 if broken else 0.9)
     names = np.array(["ok", "fraud"])
     said, true = names[(truth == right).astype(int)].tolist(), names[truth.astype(int)].tolist()
-    return error_window(classified(said, true, rng.random(n), positive="fraud"), index)
+    return classified(said, true, rng.random(n), positive="fraud")
 
 
 @lru_cache(maxsize=20_000)

@@ -203,7 +203,9 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
     if name in RIVER_SETTINGS[task].monitors:
         found = _river_on(tiny, task, name)
     if name not in found:
-        assert not tiny.metrics or not tiny.columns or name in RIVER_SETTINGS[task].monitors
+        assert (
+            not tiny.metrics or not tiny.columns or not tiny.segments or name in RIVER_SETTINGS[task].monitors
+        )
         return
     detector = found[name]
     rng = np.random.default_rng(1)

@@ -29,6 +29,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.betting.budget import E_VALUE_MIN, bars
+from detectors.betting.columns import BudgetedColumns
+from detectors.betting.errors import BudgetedErrors
+from detectors.betting.parts import BudgetedParts
 from detectors.betting.setup import budgeted
 from detectors.betting.tables import BetTables
 from detectors.betting.watched import Watched, WatchedBanks
@@ -213,12 +216,29 @@ def test_signals_of_a_reference_without_error_stay_within_the_budget() -> None:
 
 
 def test_the_detectors_of_a_model_share_one_budget() -> None:
-    found = budgeted(SETTINGS["binary"], profile("binary"))
-    assert [detector.stream for detector in found] == [Stream.PREDICTIONS, Stream.ERRORS]
-    levels = [level for d in found for bank in d._banks._banks for level in bank._bars.tolist()]  # type: ignore[attr-defined] # what all of them allow together
-    budget = SETTINGS["binary"].false_alarm_budget
-    windows = budget.per_ms / SETTINGS["binary"].window_ms
-    assert sum(windows / math.exp(level) for level in levels) == pytest.approx(budget.false_alarms)
+    reference = profile("binary")
+    segment = reference.segments["country=DE"]
+    reference = replace(reference, segments={f"country={place}": segment for place in range(30)})
+    model = SETTINGS["binary"].model_copy(update={"max_segments": 50})
+    columns, errors, *others = budgeted(model, reference)
+    parts = [detector for detector in others if isinstance(detector, BudgetedParts)]
+    assert len(parts) == len(others) == 4
+    assert isinstance(columns, BudgetedColumns)
+    assert isinstance(errors, BudgetedErrors)
+    names = {"version": [str(place) for place in range(4)], "segment": [f"country={p}" for p in range(50)]}
+    for part in parts:
+        known = [n for n in names[part._kind] if n in reference.segments or part._kind == "version"]
+        part._seats.seat(names[part._kind] if part.stream is Stream.PREDICTIONS else known)
+    whole = rate_of(columns._banks, errors._banks, errors._prompt)
+    versions = rate_of(*(part._seats.banks for part in parts[:2]))
+    segments = rate_of(*(part._seats.banks for part in parts[2:]))
+    assert (whole, versions, segments) == pytest.approx((0.7, 0.1, 0.2))
+    assert model.false_alarm_budget.false_alarms == 1
+
+
+def rate_of(*banks: WatchedBanks) -> float:
+    """Return the false alarms that the bars of these allow in 30 days."""
+    return sum(43_200 / math.exp(level) for one in banks for bank in one._banks for level in bank._bars)
 
 
 @pytest.mark.parametrize("times", [True, False])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.confusion import PAIRS_MAX, UsualConfusion
-from detectors.label_pool import PARTS, LabelPool
+from detectors.label_pool import PIECES, LabelPool
 from detectors.layout import ErrorLayout
 
 LAYOUT = ErrorLayout("binary")
@@ -23,7 +23,7 @@ def pool_of(sizes: list[int], labels: int) -> LabelPool:
 def test_the_pool_is_bounded_and_keeps_what_it_must(sizes: list[int], labels: int) -> None:
     pieces = list(pool_of(sizes, labels))
     held = sum(piece.n for piece in pieces)
-    assert len(pieces) <= PARTS + 2
+    assert len(pieces) <= PIECES + 2
     assert held >= min(labels, sum(sizes))
     assert held <= sum(sizes)
 
@@ -39,7 +39,7 @@ def test_what_is_kept_are_the_newest_windows_as_they_were(sizes: list[int], labe
 
 
 def test_a_thousand_windows_of_one_label_are_few_pieces() -> None:
-    assert len(list(pool_of([1] * 1000, 500))) <= PARTS + 2
+    assert len(list(pool_of([1] * 1000, 500))) <= PIECES + 2
 
 
 def test_fewer_labels_than_asked_for_are_no_pool() -> None:

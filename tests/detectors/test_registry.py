@@ -24,6 +24,8 @@ BUDGETED_CHECKS = {
 NO_THRESHOLD = {"drift", "label_drift", "calibration", "latency", "adwin_features", "adwin_errors"}
 TUNABLE = sorted(set(MONITORS) - NO_THRESHOLD)
 RATES = ["error_rate", "fallback_rate"]
+WHOLE = ["budget_columns", "budget_errors"]
+VERSIONS = ["budget_version_columns", "budget_version_errors"]
 
 
 def settings(**keys: Any) -> ModelSettings:
@@ -57,7 +59,13 @@ def findings(model: ModelSettings, check: str) -> list[Finding]:
 
 
 def test_by_default_the_budget_judges_everything_and_adwin_gives_evidence() -> None:
-    assert names(settings(), profile("binary")) == [*BUDGETED, "adwin_errors", "adwin_features"]
+    usual = [*WHOLE, *VERSIONS, "adwin_errors", "adwin_features"]
+    assert names(settings(), profile("binary")) == usual
+    with_segments = [*BUDGETED, "adwin_errors", "adwin_features"]
+    assert names(settings(segments=["country"]), profile("binary")) == with_segments
+    assert names(settings(segments=["country"], max_segments=0), profile("binary")) == usual
+    unknown = [name for name in with_segments if name != "budget_segment_errors"]
+    assert names(settings(segments=["city"]), profile("binary")) == unknown
     assert budgeted(settings(), profile("binary")) == BUDGETED_CHECKS
 
 
@@ -103,13 +111,13 @@ def test_with_all_of_them_switched_off_nothing_is_left() -> None:
 
 
 def test_without_a_profile_only_what_needs_no_reference_is_watched() -> None:
-    assert names(settings(), None) == ["budget_columns", "adwin_errors"]
+    assert names(settings(), None) == ["budget_columns", "budget_version_columns", "adwin_errors"]
     assert budgeted(settings(), None) == set(RATES)
     rules = settings(metrics={"accuracy": {"min": 0.8}, "f1": {"min": 0.7}})
-    assert names(rules, None) == [*BUDGETED, "metrics", "adwin_errors"]
+    assert names(rules, None) == [*WHOLE, "budget_version_columns", "metrics", "adwin_errors"]
     assert budgeted(rules, None) == {*RATES, "accuracy_min"}
     limit = settings(monitors={"performance": {"threshold": 0.2}})
-    assert names(limit, None) == ["budget_columns", "performance", "adwin_errors"]
+    assert names(limit, None) == ["budget_columns", "budget_version_columns", "performance", "adwin_errors"]
 
 
 def test_a_profile_without_labels_has_no_performance_to_compare_with() -> None:
@@ -200,5 +208,6 @@ def test_the_positive_class_is_found_through_the_classes_of_the_settings() -> No
 def test_streams_are_those_that_the_detectors_read() -> None:
     streams = {name: d.stream for name, d in every_detector("binary").items()}
     errors = {"budget_errors", "performance", "metrics", "adwin_errors"}
+    errors |= {"budget_version_errors", "budget_segment_errors"}
     assert {name for name, stream in streams.items() if stream is Stream.ERRORS} == errors
     assert layout("binary").columns

@@ -1,0 +1,44 @@
+"""When the labels of an error window came, and to which hour their predictions belong."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.betting.calendar import HOUR_MS, hour_of_week, local_ms
+from detectors.detector import ErrorWindow
+from detectors.layout import ErrorLayout
+from detectors.sketch import LABEL_LAG_S
+
+LAG_SPREAD_MAX_MS: Final = 3 * HOUR_MS
+"""Labels that come with a wider spread of delays belong to no hour of the day."""
+PROMPT_MS: Final = HOUR_MS
+PROMPT_WINDOWS: Final = 10
+"""Labels are prompt when 95 of 100 come within an hour, or within ten windows."""
+
+
+def is_prompt(window: ErrorWindow) -> bool:
+    """Return whether the labels of a window came promptly."""
+    late = LABEL_LAG_S.quantile(_lags(window), 0.95) or 0.0
+    return late * 1_000 <= max(PROMPT_MS, PROMPT_WINDOWS * _length_ms(window))
+
+
+def label_hour(window: ErrorWindow, zone: str) -> float | None:
+    """Return the hour of the week that the labels' predictions belong to; None where they belong to many."""
+    lags = _lags(window)
+    low, middle, high = (LABEL_LAG_S.quantile(lags, share) or 0.0 for share in (0.1, 0.5, 0.9))
+    if (high - low) * 1_000 > LAG_SPREAD_MAX_MS:
+        return None
+    predicted = window.span.start_ms + _length_ms(window) // 2 - int(middle * 1_000)
+    return float(hour_of_week(local_ms(np.array([predicted], dtype=np.int64), zone))[0])
+
+
+def _length_ms(window: ErrorWindow) -> int:
+    return window.span.end_ms - window.span.start_ms
+
+
+def _lags(window: ErrorWindow) -> npt.NDArray[np.int64]:
+    start = ErrorLayout.LAG
+    return window.overall.vector[start : start + LABEL_LAG_S.size]

@@ -1,0 +1,190 @@
+"""Which parts of a model are bet on, and what they have of its budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.betting.budget import SEGMENTS_SHARE, VERSIONS_MAX, VERSIONS_SHARE, bars, kept_for_labels
+from detectors.betting.calendar import HOUR_MS
+from detectors.betting.column_findings import ColumnFindings
+from detectors.betting.columns import BudgetedColumns
+from detectors.betting.error_cells import ErrorCells
+from detectors.betting.error_findings import ErrorFindings
+from detectors.betting.errors import BudgetedErrors
+from detectors.betting.part_cells import ColumnPartCells, ErrorPartCells
+from detectors.betting.part_signals import (
+    segment_columns,
+    segment_errors,
+    segment_profile,
+    version_columns,
+    version_errors,
+)
+from detectors.betting.parts import BudgetedParts, PartKind
+from detectors.betting.roster import Rules
+from detectors.betting.seats import Part
+from detectors.betting.watched import Watched
+from detectors.classes import ClassNames
+from detectors.detector import Detector
+from detectors.layout import ErrorLayout, PredictionLayout, answer_layout, prediction_layout
+from detectors.profile import ReferenceProfile
+from schemas.model_settings import ModelSettings
+
+Places = npt.NDArray[np.intp]
+
+VERSION_GONE_MS: Final = HOUR_MS
+SEGMENT_GONE_MS: Final = 7 * 24 * HOUR_MS
+"""A version without traffic for an hour is gone, a segment for a week: some sleep at night and at weekends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bets:
+    """What is bet on about a part on both streams, and what it is compared with."""
+
+    profile: ReferenceProfile | None
+    columns: list[Watched]
+    errors: list[Watched]
+
+
+class PartSetup:
+    """Makes the detectors of a model's versions and segments.
+
+    Parameters
+    ----------
+    cells
+        What is counted of errors.
+
+    Attributes
+    ----------
+    share
+        What is reserved of the budget for all parts, those included that have not come yet.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells, names: ClassNames
+    ) -> None:
+        self._settings, self._cells, self._names = settings, cells, names
+        self._zone = "UTC" if profile is None else profile.timezone
+        self._inputs = "" if profile is None else profile.inputs_hash
+        self._everything = "" if profile is None else profile.content_hash
+        self._reserved = kept_for_labels(profile)
+        self._service = prediction_layout(None)
+        self._answers, self._places = answer_layout(prediction_layout(profile))
+        self._error_cells = ErrorPartCells(cells, zone=self._zone)
+        self._version = Bets(
+            profile,
+            version_columns(settings, profile, self._answers),
+            version_errors(settings, profile, cells, prompt=self._error_cells.prompt),
+        )
+        declared = tuple(f"{key}=" for key in settings.segments)
+        known = () if profile is None else profile.segments
+        self._known = [name for name in known if name.startswith(declared)][: settings.max_segments]
+        self._unknown = segment_columns(settings, None, None, 1) if settings.segments else []
+        self._made: dict[str, Bets] = {}
+        every = (self._segment(name) for name in (*self._known, ""))
+        self._has_segments = settings.max_segments > 0 and any(self._speaks(bets) for bets in every)
+        self.share = VERSIONS_SHARE * self._speaks(self._version) + SEGMENTS_SHARE * self._has_segments
+
+    def _speaks(self, bets: Bets) -> bool:
+        """Return whether something of a part has a share of the budget."""
+        weights = self._settings.false_alarm_budget.weights.by_group()
+        return any(weights[item.signal.group] > 0 for item in (*bets.columns, *bets.errors))
+
+    def _segment(self, name: str) -> Bets:
+        """Return the bets on a segment, worked out when it is first asked for."""
+        profile = self._version.profile
+        if profile is None or name not in self._known:
+            return Bets(None, self._unknown, [])
+        if name not in self._made:
+            settings, found = self._settings, profile.segments[name]
+            own = segment_profile(profile, found, self._names)
+            columns = segment_columns(settings, own, found, len(self._known))
+            errors = segment_errors(settings, own, self._cells, len(self._known))
+            self._made[name] = Bets(own, columns, errors)
+        return self._made[name]
+
+    def detectors(
+        self, columns: BudgetedColumns | None, errors: BudgetedErrors | None
+    ) -> list[Detector[Any]]:
+        """Return the detectors of the parts, given those of the whole model on each stream."""
+        found: list[Detector[Any]] = []
+        rules = Rules(VERSIONS_MAX, frozenset(), VERSION_GONE_MS, yields=True)
+        if self._version.columns:
+            found.append(self._on_columns("version", self._answers, self._places, rules, columns))
+        if self._version.errors:
+            found.append(self._on_errors("version", rules, errors))
+        if not self._has_segments:
+            return found
+        known, most = frozenset(self._known), self._settings.max_segments
+        if self._unknown or any(self._segment(name).columns for name in self._known):
+            rules = Rules(most, known, SEGMENT_GONE_MS, yields=False)
+            every = np.arange(self._service.size)
+            found.append(self._on_columns("segment", self._service, every, rules, columns))
+        if any(self._segment(name).errors for name in self._known):
+            rules = Rules(len(known), known, SEGMENT_GONE_MS, yields=False)
+            found.append(self._on_errors("segment", rules, errors))
+        return found
+
+    def _on_columns(
+        self,
+        kind: PartKind,
+        layout: PredictionLayout,
+        places: Places,
+        rules: Rules,
+        whole: BudgetedColumns | None,
+    ) -> Detector[PredictionLayout]:
+        def make(name: str) -> Part[PredictionLayout]:
+            bets, levels = self._dealt(kind, name)
+            findings = ColumnFindings(layout, bets.profile, bets.columns)
+            return Part(name, bets.columns, levels[: len(bets.columns)], findings)
+
+        cells = ColumnPartCells(layout, places, zone=self._zone)
+        return BudgetedParts(
+            kind,
+            cells,
+            make,
+            rules,
+            whole=whole,
+            reference=self._inputs,
+            window_ms=self._settings.window_ms,
+        )
+
+    def _on_errors(self, kind: PartKind, rules: Rules, whole: BudgetedErrors | None) -> Detector[ErrorLayout]:
+        def make(name: str) -> Part[ErrorLayout]:
+            bets, levels = self._dealt(kind, name)
+            findings = ErrorFindings(
+                bets.profile, self._cells, bets.errors, positive=self._names.positive, of_part=True
+            )
+            return Part(name, bets.errors, levels[len(bets.columns) :], findings)
+
+        return BudgetedParts(
+            kind,
+            self._error_cells,
+            make,
+            rules,
+            whole=whole,
+            reference=self._everything,
+            window_ms=self._settings.window_ms,
+        )
+
+    def _dealt(self, kind: PartKind, name: str) -> tuple[Bets, list[float]]:
+        """Return the bets on a part, and the log evidence at which each fires: columns first."""
+        budget = self._settings.false_alarm_budget
+        if kind == "version":
+            bets, share = self._version, VERSIONS_SHARE / VERSIONS_MAX
+        else:
+            bets = self._segment(name)
+            share = SEGMENTS_SHARE / self._settings.max_segments
+        levels = bars(
+            [item.signal for item in (*bets.columns, *bets.errors)],
+            false_alarms=budget.false_alarms,
+            per_ms=budget.per_ms,
+            window_ms=self._settings.window_ms,
+            weights=budget.weights.by_group(),
+            reserved=self._reserved,
+            share=share,
+        )
+        return bets, levels

@@ -114,7 +114,7 @@ def change_row(name: str, kind: Kind, change: tuple[Draw, Information], *, ramp:
         values = draw(rng, np.concatenate([np.zeros(change_at), progress]))
         return reference, Stream(kind, times, values, change_at)
 
-    return Row(name, make, tuple(information(progress).tolist()))
+    return Row(name, kind, make, tuple(information(progress).tolist()))
 
 
 CHANGES: Final[Sequence[Row]] = (

@@ -24,7 +24,7 @@ methods", KDD (2026), arXiv 2606.07789.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -46,12 +46,19 @@ DROPPED: Final = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The error of a model as a detector gets it, and the original row of each event."""
+    """The error of a model as a detector gets it, and the original row of each event.
+
+    Parameters
+    ----------
+    model
+        The same with features, answers and labels: reference and live rows.
+    """
 
     reference: Stream
     live: Stream
     rows: Integers
     drift_at: int
+    model: RealTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,21 @@ def trial(table: RealTable, drift: Drift, setting: Setting, seed: int) -> Trial:
     wrong = _errors(matrix[rows], truth[rows], int(np.searchsorted(rows, n // 8)) if setting.frozen else n)
     first, second = np.searchsorted(rows, [n // 8, n // 4]).tolist()
     times = table.times[rows]
+    answers = np.where(wrong > 0, 1 - truth[rows], truth[rows])[first:]
+    model = RealTable(
+        f"{table.name} with drift",
+        times[first:],
+        {name: matrix[rows[first:], place].tolist() for place, name in enumerate(table.columns)},
+        [str(label) for label in truth[rows[first:]].tolist()],
+        answers.astype(np.float64),
+        second - first,
+    )
     return Trial(
         Stream("error", times[first:second], wrong[first:second]),
         Stream("error", times[second:], wrong[second:], int(np.searchsorted(rows[second:], drift_at))),
         rows[second:],
         drift_at,
+        model,
     )
 
 
@@ -140,25 +157,26 @@ class Score:
         return 2 * self.right / (2 * self.right + self.false + self.missed)
 
 
-def scores(
-    table: RealTable,
-    makers: Sequence[Maker],
-    setting: Setting,
-    *,
-    trials: int,
-    told: Callable[[str], None] = lambda _line: None,
-) -> Iterator[tuple[str, float]]:
-    """Yield each contender's name and its mean F1 over the four kinds of drift."""
-    tallies = {
-        make().name: {drift: Score() for drift in DRIFTS} for make in makers if "error" in make().kinds
-    }
+def run_trials(
+    table: RealTable, makers: Sequence[Maker], setting: Setting, trials: int
+) -> Iterator[tuple[Drift, str, int, Score]]:
+    """Yield the kind of drift, the contender, the seed and the score of every trial."""
+    watching = [make for make in makers if "error" in make().kinds]
     for drift in DRIFTS:
         for seed in range(1, trials + 1):
             made = trial(table, drift, setting, seed)
-            for make in makers:
-                if make().name in tallies:
-                    found = run(make, made.reference, made.live)
-                    tallies[make().name][drift].add(made.rows[found.alarms], made.drift_at)
-        told(f"{table.name}: {drift}, {setting}")
-    for name, by_drift in tallies.items():
-        yield name, sum(score.f1 for score in by_drift.values()) / len(DRIFTS)
+            for make in watching:
+                score = Score()
+                score.add(made.rows[run(make, made.reference, made.live).alarms], made.drift_at)
+                yield drift, make().name, seed, score
+
+
+def mean_f1(found: Iterable[Iterable[Score]]) -> float:
+    """Return the mean over the kinds of drift of the F1 of all trials of a kind together."""
+    f1s: list[float] = []
+    for scores in found:
+        total = Score()
+        for score in scores:
+            total = Score(total.right + score.right, total.false + score.false, total.missed + score.missed)
+        f1s.append(total.f1)
+    return sum(f1s) / len(f1s)

@@ -71,8 +71,8 @@ CHANGES: Final = (
     Change("spread x1.3", spread=1.3),
     Change("+0.5 sd in 7 days", mean_sd=0.5, ramp_days=RAMP_DAYS),
 )
-FEATURES_PER_CHANGE: Final = 2
-"""So ten of 200 features change, two in each way."""
+FEATURES_PER_CHANGE: Final = 8
+"""So forty of 200 features change, eight in each way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ class Month:
     Parameters
     ----------
     changes
-        The first features change: two in the first way, the next two in the second, and so on.
+        The first features change: eight in the first way, the next eight in the second, and so on.
     first_day
         Days since `streams.START_MS`, a Monday; the reference of a month lies in the days before it.
     """

@@ -6,15 +6,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
-from river.drift import ADWIN
 
 from benchmarks.detect.month import DAYS, FEATURES_PER_CHANGE, Block, Matrix, Month, columns
-from benchmarks.detect.peers_windows import (
-    Measure,
-)
+from benchmarks.detect.peers_windows import Measure
 from benchmarks.detect.streams import DAY_MS, Floats, Integers, Stream
 
 REFERENCE_STEP: Final = 30
@@ -167,12 +164,13 @@ def _column(rows: Matrix, number: int) -> Stream:
 
 
 @dataclass
-class Adwins:
-    """River's ADWIN at its defaults on every feature, standardised by the reference, event by event."""
+class Standardised:
+    """One of river's detectors at its defaults on every feature, standardised by the reference, event by event."""
 
     name: str
+    make: Callable[[], Any]
     _sums: list[Floats] = field(init=False, default_factory=list)
-    _detectors: list[ADWIN] = field(init=False, default_factory=list)
+    _detectors: list[Any] = field(init=False, default_factory=list)
     _found: list[tuple[int, int]] = field(init=False, default_factory=list)
 
     def learn(self, block: Block) -> None:
@@ -186,14 +184,14 @@ class Adwins:
         events, total, squares = np.sum(self._sums, axis=0)
         mean = total / events
         scaled = (block.values - mean) / np.sqrt(squares / events - mean * mean)
-        self._detectors = self._detectors or [ADWIN() for _ in mean]
+        self._detectors = self._detectors or [self.make() for _ in mean]
         for number, values in enumerate(scaled.T.tolist()):
             detector = self._detectors[number]
             for index, value in enumerate(values):
                 detector.update(value)
                 if detector.drift_detected:
                     self._found.append((int(block.times[index]), number))
-                    detector = self._detectors[number] = ADWIN()
+                    detector = self._detectors[number] = self.make()
 
     def pages(self) -> Pages:
         """Return all that was found."""
@@ -225,40 +223,3 @@ class DummyWatch:
         """Count."""
         times = np.concatenate(self._times)[self.events - 1 :: self.events]
         return Pages(times, np.full(len(times), -1))
-
-
-def month_table(title: str, found: Sequence[dict[str, Watched]]) -> str:
-    """Return a row per watch: means over the seeds, and the median delay over seeds and features (share missed)."""
-    first = next(iter(found[0].values()), None)
-    changes = list(first.delays) if first else []
-    lines = [
-        "| " + " | ".join([title, "pages", "days", *changes, "us per value"]) + " |",
-        "|---" * (4 + len(changes)) + "|",
-    ]
-    for name in found[0]:
-        runs = [seed[name] for seed in found]
-        pages = sum(run.pages for run in runs) / len(runs)
-        days = sum(run.days_with_a_page for run in runs) / len(runs)
-        delays = [_delay_cell([d for run in runs for d in run.delays[change]]) for change in changes]
-        cost = sum(run.us_per_value for run in runs) / len(runs)
-        lines.append(
-            "| "
-            + " | ".join(
-                [
-                    name,
-                    f"{pages:,.3g}" if pages < 100 else f"{pages:,.0f}",
-                    f"{days:.3g}",
-                    *delays,
-                    f"{cost:.2g}",
-                ]
-            )
-            + " |"
-        )
-    return "\n".join(lines)
-
-
-def _delay_cell(delays: list[float]) -> str:
-    middle = sorted(delays)[(len(delays) - 1) // 2]
-    missed = sum(map(math.isinf, delays)) / len(delays)
-    text = "-" if math.isinf(middle) else f"{middle:,.0f}"
-    return f"{text} ({missed:.0%} missed)" if missed else text

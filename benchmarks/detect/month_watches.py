@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.detect.month_watch import Adwins, DummyWatch, MonthWatch, Tested
+from river.drift import ADWIN, PageHinkley
+
+from benchmarks.detect.month_watch import DummyWatch, MonthWatch, Standardised, Tested
 from benchmarks.detect.ours import OURS_MONTH
 from benchmarks.detect.peers_windows import (
     jensen_shannon,
@@ -17,7 +19,8 @@ from benchmarks.detect.streams import DAY_MS, HOUR_MS
 
 WATCHES: Final[tuple[Callable[[], MonthWatch], ...]] = (
     *OURS_MONTH,
-    lambda: Adwins("ADWIN std"),
+    lambda: Standardised("ADWIN std", ADWIN),
+    lambda: Standardised("PageHinkley std", PageHinkley),
     lambda: Tested("Wasserstein 0.1 hour", wasserstein, 0.1, HOUR_MS),
     lambda: Tested("KS 0.05 day", kolmogorov_smirnov, 0.05, DAY_MS, p_value=True),
     lambda: Tested("KS 0.05/F day", kolmogorov_smirnov, 0.05, DAY_MS, p_value=True, shared=True),
@@ -26,7 +29,7 @@ WATCHES: Final[tuple[Callable[[], MonthWatch], ...]] = (
     lambda: Tested("JS 0.1 day", jensen_shannon, 0.1, DAY_MS),
     lambda: DummyWatch(100_000),
 )
-"""In the order of the rows; ADWIN takes minutes."""
+"""In the order of the rows; river's take minutes."""
 
 
 def watches(only: str | None) -> list[Callable[[], MonthWatch]]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from benchmarks.detect import event_files
 from benchmarks.detect.event_files import ANSWER, LABEL, SCORE, TIME, AlertLine
@@ -60,22 +57,24 @@ class Replayed:
         return found
 
 
-def replay(table: RealTable, *, window: str, min_effect: bool = True, partitions: int = 1) -> Replayed:
+def replay(table: RealTable, *, window: str, budget: str = "", partitions: int = 1) -> Replayed:
     """Run the product over a table and return what it told.
 
     Parameters
     ----------
     window
-        Length of a detection window, as in the settings; the budget is the default, one false alarm in 30 days.
+        Length of a detection window, as in the settings.
+    budget
+        As in the settings; empty for the default, one false alarm in 30 days.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         event_files.write(table, folder, model=MODEL)
         config = folder / "watchkeeper.yaml"
-        effect = "" if min_effect else "min_effect: 0, "
+        allowed = f"false_alarm_budget: {budget}, " if budget else ""
         config.write_text(
             f'models: {{{MODEL}: {{task: binary, positive_class: "1", profile: profile.json, window: {window}, '
-            f"{effect}label_horizon: 40d}}}}\n"
+            f"{allowed}label_horizon: 40d}}}}\n"
         )
         columns = ["--time", TIME, "--label", LABEL, "--prediction", ANSWER, "--score", SCORE]
         inputs = ["--input", str(folder / event_files.TRAINING), "--out", str(folder / "profile.json")]
@@ -94,27 +93,18 @@ def _run(arguments: Sequence[str]) -> None:
     subprocess.run([sys.executable, "-m", "watchkeeper", *arguments], check=True, capture_output=True)
 
 
-def table_of_replays(found: Sequence[tuple[str, Replayed]]) -> str:
-    """Return a row per replay: alerts and incidents outside the faults, and days to each fault."""
-    lines = [
-        "| replay | alerts in 30 days | incidents in 30 days | found of what is known | days to each |",
-        "|---|---|---|---|---|",
-    ]
-    for name, replayed in found:
-        table = replayed.table
-        days = float(table.times[-1] - table.times[table.reference_rows]) / DAY_MS
-        alerts = len(replayed.fired) / days * MONTH_DAYS
-        incidents = len(replayed.incidents()) / days * MONTH_DAYS
-        delays = {
+def figures(replayed: Replayed) -> dict[str, Any]:
+    """Return alerts and incidents in 30 days, and days to each thing known to be wrong, infinite if it was not found."""
+    table = replayed.table
+    days = float(table.times[-1] - table.times[table.reference_rows]) / DAY_MS
+    return {
+        "alerts": len(replayed.fired) / days * MONTH_DAYS,
+        "incidents": len(replayed.incidents()) / days * MONTH_DAYS,
+        "delays": {
             f"{fault.column}: {fault.what}": _delay(replayed, fault.column, fault.begin_ms, fault.end_ms)
             for fault in table.faults
-        }
-        hits = sum(bool(np.isfinite(delay)) for delay in delays.values())
-        told = "; ".join(
-            f"{what} {delay:.2f}" if np.isfinite(delay) else f"{what} -" for what, delay in delays.items()
-        )
-        lines.append(f"| {name} | {alerts:.2f} | {incidents:.2f} | {hits} of {len(delays)} | {told} |")
-    return "\n".join(lines)
+        },
+    }
 
 
 def _delay(replayed: Replayed, column: str, begin_ms: int, end_ms: int) -> float:
@@ -131,13 +121,3 @@ def _is_about(line: AlertLine, column: str) -> bool:
     if column == "(score)":
         return line.feature is not None and line.feature.startswith("output.")
     return line.feature == column
-
-
-def described(replayed: Replayed) -> str:
-    """Return the alerts that fired, one line each, as JSON."""
-    return "\n".join(
-        json.dumps(
-            {"time": str(np.datetime64(line.time_ms, "ms")), "kind": line.kind, "feature": line.feature}
-        )
-        for line in replayed.fired
-    )

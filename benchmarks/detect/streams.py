@@ -76,6 +76,7 @@ class Row:
     """
 
     name: str
+    kind: Kind
     make: Callable[[int, int], tuple[Stream, Stream]]
     floor_nats: tuple[float, ...] = ()
 
@@ -108,7 +109,7 @@ def null_row(name: str, kind: Kind, law: Law, pace: Pace | None = None) -> Row:
         times = arrivals(rng, EVENTS, first_day=0, days=DAYS, pace=pace)
         return reference, Stream(kind, times, law(rng, in_days(times)))
 
-    return Row(name, make)
+    return Row(name, kind, make)
 
 
 def source(name: str, seed: int, part: int) -> np.random.Generator:

@@ -7,6 +7,7 @@ over days does not touch it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,7 @@ SURE_ALPHA: Final = 0.01
 """An inflation is taken up when independent events would show it with at most this probability."""
 BOUND_ALPHA: Final = 0.1
 """What is taken up is the upper bound at this level."""
-WANDER_SDS: Final = 3.0
+WANDER_SDS: Final = 5.0
 """Slower movements are heeded where so many standard deviations of them would feed a bet."""
 LOG_EVIDENCE: Final = 19.0
 """About the log evidence that an alarm needs (see `budget`); sets how long a bet waits."""
@@ -34,7 +35,13 @@ _STEPS_MAX: Final = 60
 
 
 def inflations(  # noqa: PLR0913 - what is known of a functional
-    sums: Floats, n: Floats, *, variance: float, sd: float, parameters: int = 0, share: float | None = None
+    sums: Floats,
+    n: Floats,
+    *,
+    variance: float,
+    sd: float,
+    cycle: Mapping[float, float],
+    share: float | None = None,
 ) -> Floats:
     """Return the inflation of every bet, shape (2 * sizes,): bets on more, then on less.
 
@@ -48,12 +55,12 @@ def inflations(  # noqa: PLR0913 - what is known of a functional
         Of one event, about the cycle.
     sd
         Standard deviation that sizes of bets refer to.
-    parameters
-        Numbers of the cycle that were estimated from these blocks.
+    cycle
+        Mean square of the cycle's own error, by the frequencies that it was made of in cycles per block.
     share
         Mean of a functional that is 0 or 1; None of any other.
     """
-    steps = _steps(sums, n, variance, parameters)
+    steps = _steps(sums, n, variance, cycle)
     per_block = float(n.sum()) / len(n)
     bets = np.concatenate([np.array(BET_SIZES), -np.array(BET_SIZES)]) / sd
     found = np.array([_inflation(abs(bet), variance, per_block, steps) for bet in bets.tolist()])
@@ -75,8 +82,9 @@ def _gains_of_share(bets: Floats, sums: Floats, n: Floats, share: float) -> Floa
     return np.asarray(hits * np.log1p(stakes * (1 - share)) + misses * np.log1p(-stakes * share))
 
 
-def _steps(sums: Floats, n: Floats, variance: float, parameters: int) -> list[tuple[int, float]]:
-    """Return (blocks, inflation) where the inflation rises with the length of what is summed."""
+def _steps(sums: Floats, n: Floats, variance: float, cycle: Mapping[float, float]) -> list[tuple[int, float]]:
+    """Return the inflation of sums over 1, 2, 4, ... blocks: what the noise has, and what the cycle's error adds."""
+    frequencies, errors = np.array(list(cycle)), np.array(list(cycle.values()))
     level = 1.0
     steps: list[tuple[int, float]] = []
     length = 1
@@ -86,11 +94,14 @@ def _steps(sums: Floats, n: Floats, variance: float, parameters: int) -> list[tu
         sizes = n[: groups * length].reshape(groups, length).sum(axis=1)
         count = int((sizes > 0).sum())
         if count >= GROUPS_MIN:
-            lost = min(parameters, count // 2)
-            found = float(grouped @ grouped) / (variance * float(sizes.sum())) * count / (count - lost)
-            if found * count / float(chi_square_quantile(count, alpha=SURE_ALPHA)) > level:
-                level = max(level, found * count / float(chi_square_lower(count, alpha=BOUND_ALPHA)))
-                steps.append((length, level))
+            passed = np.square(np.sinc(frequencies * length))  # of a wave, by a mean over so many blocks
+            error = float(errors @ passed) * float(sizes.sum()) / count / variance
+            left = float(grouped @ grouped) / (variance * float(sizes.sum()))
+            found = left + min(error, left)  # the cycle took as much from these sums as it adds to others
+            freedom = count * left / found if found > 0 else count
+            if found * freedom / float(chi_square_quantile(freedom, alpha=SURE_ALPHA)) > level:
+                level = max(level, found * freedom / float(chi_square_lower(freedom, alpha=BOUND_ALPHA)))
+            steps.append((length, level + error))
         length *= 2
     return steps
 

@@ -35,10 +35,10 @@ VALUES_MIN: Final = 100
 NUMERIC_WAGERS: Final = (
     Wager(0, UP, (0.05, 0.1, 0.2, 0.4), 4.0),
     Wager(0, DOWN, (0.05, 0.1, 0.2, 0.4), 4.0),
-    Wager(1, UP, (0.1, 0.2, 0.4, 0.8), 3.0),
+    Wager(1, UP, (0.1, 0.2, 0.4, 0.8), 4.0),
     Wager(2, DOWN, (0.1, 0.2, 0.4, 0.8), 3.0),
-    Wager(3, UP, (0.1, 0.2, 0.4), 1.0),
-    Wager(3, DOWN, (0.1, 0.2, 0.4), 1.0),
+    Wager(3, UP, (0.1, 0.2, 0.4), 0.5),
+    Wager(3, DOWN, (0.1, 0.2, 0.4), 0.5),
 )
 RATE_SIZES: Final = (0.1, 0.2, 0.4, 0.8)
 _HALF: Final = 0.5

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.betting.calendar import HOUR_MS, hour_of_week, local_ms
+from detectors.betting.calendar import HOUR_MS, HOURS_PER_WEEK, hour_of_week, local_ms
 from detectors.betting.dispersion import inflations
 from detectors.betting.season import Season, find_season
 from detectors.rhythm import Rhythm, season_at
@@ -19,8 +19,6 @@ Integers = npt.NDArray[np.int64]
 OUTSIDE: Final = -1
 
 _DIGITS: Final = 5
-_HOURS_MIN: Final = 12
-"""A day counts in the spread of days when it has so many hours."""
 _VARIANCE_SHARE_MIN: Final = 1e-6
 
 
@@ -75,15 +73,15 @@ def fit_rhythm(
     offsets = season_at(table, hours, smooth=smooth) if season.period else np.zeros(len(n))
     left = max(variance - float(n @ np.square(offsets)) / total, _VARIANCE_SHARE_MIN * variance)
     sd = float(np.sqrt(variance))
+    blocks_per_week = HOURS_PER_WEEK * HOUR_MS / grid.block_ms
     found = inflations(
         sums - n * offsets,
         n,
         variance=left,
         sd=sd,
-        parameters=season.parameters,
+        cycle={k / blocks_per_week: error for k, error in season.errors.items()},
         share=mean if is_share else None,
     )
-    found = found * (1 + _lever(season, sums - n * offsets, n, local))
     return Rhythm(
         season=tuple(np.round(table[: season.period], _DIGITS).tolist()),
         smooth=bool(smooth),
@@ -114,19 +112,3 @@ def _is_smooth(table: Floats, sums: Floats, n: Floats, hours: Floats) -> bool:
         return float(n[there] @ np.square(rest - (n[there] @ rest) / n[there].sum()))
 
     return misfit(smooth=True) < misfit(smooth=False)
-
-
-def _lever(season: Season, rest: Floats, n: Floats, local: Integers) -> float:
-    """Return how much the cycle's own error adds to the variance of an hour, or of a day: the larger share."""
-    if not season.period:
-        return 0.0
-    hour = local // HOUR_MS
-    hourly, known = _means(rest, n, hour - hour.min())
-    spread = float(hourly[known].var())
-    lever = season.error / spread if spread > 0 else 1.0
-    days = np.flatnonzero(known) // 24
-    size = np.bincount(days)
-    daily = np.bincount(days, hourly[known])[size >= _HOURS_MIN] / size[size >= _HOURS_MIN]
-    if len(daily) > 2 and daily.var() > 0:
-        lever = max(lever, season.slow_error / float(daily.var()))
-    return min(lever, 1.0)

@@ -85,7 +85,7 @@ def test_the_floor_is_lordens(name: str, events: int) -> None:
 
 
 def test_the_floor_of_a_change_that_says_too_little_is_none() -> None:
-    assert floor_events(Row("faint", ROWS["normal"].make, (1e-9,) * 10), 1e6) is None
+    assert floor_events(Row("faint", "numeric", ROWS["normal"].make, (1e-9,) * 10), 1e6) is None
 
 
 class TestMonth:
@@ -106,14 +106,14 @@ class TestMonth:
             assert noise.std(axis=0) == pytest.approx(np.ones(20), rel=0.05)
             assert np.abs(noise).max() > 7
 
-    def test_each_way_of_changing_has_its_two_features_and_leaves_the_rest(self) -> None:
-        plain, changed = (Month("A", 1, changes, 12, 20_000) for changes in ((), MONTH_CHANGES))
-        scale = Law("A", 12).scale
-        moved = np.zeros(12)
+    def test_each_way_of_changing_has_its_features_and_leaves_the_rest(self) -> None:
+        plain, changed = (Month("A", 1, changes, 42, 20_000) for changes in ((), MONTH_CHANGES))
+        scale = Law("A", 42).scale
+        moved = np.zeros(42)
         for before, after in zip(plain.blocks(), changed.blocks(), strict=True):
             difference = (after.values - before.values) / scale
             if before.times[0] < plain.change_ms:
                 assert np.array_equal(after.values, before.values)
             moved = difference.mean(axis=0)
-        assert moved[[0, 2, 4, 8]] == pytest.approx([0.1, 0.25, 0.5, 0.5], abs=0.01)
-        assert (moved[10:] == 0).all()
+        assert moved[[0, 8, 16, 32]] == pytest.approx([0.1, 0.25, 0.5, 0.5], abs=0.01)
+        assert (moved[40:] == 0).all()

@@ -27,7 +27,7 @@ def blocks(events: Floats) -> tuple[Floats, Floats]:
 
 def fitted(events: Floats) -> Floats:
     sums, n = blocks(events - events.mean())
-    return inflations(sums, n, variance=float(events.var()), sd=float(events.std()))
+    return inflations(sums, n, variance=float(events.var()), sd=float(events.std()), cycle={})
 
 
 def ar(rng: np.random.Generator, n: int, part: float) -> Floats:
@@ -97,7 +97,7 @@ def test_no_bet_would_have_alarmed_on_the_reference_itself(name: str) -> None:
     events = STREAMS[name](np.random.default_rng(3))
     variance = float(events.var())
     sums, n = blocks(events - events.mean())
-    found = inflations(sums, n, variance=variance, sd=float(np.sqrt(variance)))
+    found = inflations(sums, n, variance=variance, sd=float(np.sqrt(variance)), cycle={})
     bets = np.array([*BET_SIZES, *(-size for size in BET_SIZES)]) / np.sqrt(variance)
     for bet, inflation in zip(bets.tolist(), found.tolist(), strict=True):
         gains = (bet * sums - bet * bet * variance * n / 2) / inflation

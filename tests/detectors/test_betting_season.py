@@ -17,6 +17,7 @@ from detectors.betting.calendar import HOUR_MS, hour_of_week, local_ms
 from detectors.betting.rhythm_fit import Grid, fit_rhythm
 from detectors.betting.season import Season, find_season
 from detectors.betting.tables import BetTables
+from detectors.betting.waves import waves
 from detectors.detector import ClosedWindow
 from detectors.profile import NumericColumn
 from detectors.rhythm import season_at
@@ -94,10 +95,31 @@ def ar(rng: np.random.Generator, n: int, part: float) -> Floats:
 def test_of_noise_a_frequency_in_a_hundred_is_kept_and_comes_to_next_to_nothing(part: float) -> None:
     rng = np.random.default_rng(6)
     seasons = [found(ar(rng, 28 * DAY, part)) for _ in range(60)]
-    frequencies = 11 + 72
-    assert np.mean([season.parameters / 2 for season in seasons]) < 2 * 0.01 * frequencies
+    frequencies, kinds_of_days = 11 + 72, 12
+    silent = np.mean([season.period == 0 for season in seasons])
+    assert silent > (1 - 2 * 0.01) ** (frequencies + kinds_of_days)
+    assert np.mean([sum(season.errors.values()) for season in seasons]) < 0.02
     assert np.mean([np.square(season.table).mean() for season in seasons]) < 0.02
-    assert any(season.period == 0 for season in seasons)
+
+
+@pytest.mark.parametrize("first_hour", [0, 10, 57, 167])
+def test_days_of_their_own_cost_less_than_the_waves_that_make_them(first_hour: int) -> None:
+    means, truth = series("free weekends", 28, first_hour, seed=11)
+    season = found(means, first_hour)
+    alone = waves(means, np.ones(len(means), dtype=np.bool_), first_hour, np.arange(1, WEEK // 2))
+    errors = [np.mean(np.square(table - truth)) for table in (season.table, alone.table)]
+    assert errors[0] < 0.5 * errors[1]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_error_that_a_cycle_expects_of_itself_is_what_it_has(name: str) -> None:
+    expected, had = [], []
+    for seed in range(20):
+        means, truth = series(name, 28, 0, seed=seed)
+        season = found(means)
+        expected.append(sum(season.errors.values()))
+        had.append(np.mean(np.square(season.table - truth)))
+    assert np.mean(had) / 3 < np.mean(expected) < 3 * np.mean(had)
 
 
 @pytest.mark.parametrize("name", PATTERNS)

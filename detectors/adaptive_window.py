@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from detectors.onset import change_point, stands_out
-from detectors.river_gate import make, river_version
+from detectors.river_gate import make_adwin, river_version
 
 READINGS_MAX: Final = 64
 """Readings kept to look for the onset in; a change that is found later has an unknown one."""
@@ -91,18 +91,18 @@ class AdaptiveWindow:
         if not math.isfinite(value):
             return None
         if self._adwin is None:
-            self._adwin = _new_adwin()
-        width, total = int(self._adwin.width), float(self._adwin.total)
+            self._adwin = make_adwin(delta=DELTA)
+        width, total = int(self._adwin.get_width()), float(self._adwin.get_total())
         scaled = value * self._scale
-        self._adwin.update(scaled)
+        found = self._adwin.update(scaled)
         self._values = [*self._values, value][-READINGS_MAX:]
         self._starts_ms = [*self._starts_ms, start_ms][-READINGS_MAX:]
-        if not self._adwin.drift_detected:
+        if not found:
             return None
-        kept = int(self._adwin.width)
+        kept, kept_total = int(self._adwin.get_width()), float(self._adwin.get_total())
         dropped = width + 1 - kept
-        before = (total + scaled - float(self._adwin.total)) / dropped / self._scale
-        now = float(self._adwin.estimation) / self._scale
+        before = (total + scaled - kept_total) / dropped / self._scale
+        now = kept_total / kept / self._scale
         return self._cut(Cut(None, before, now, dropped, kept))
 
     def _cut(self, by_adwin: Cut) -> Cut:
@@ -125,7 +125,7 @@ class AdaptiveWindow:
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`: river's own bytes with its version and a checksum."""
-        helper = b"" if self._adwin is None else bytes(self._adwin._helper.__getstate__())  # noqa: SLF001
+        helper = b"" if self._adwin is None else bytes(self._adwin.__getstate__())
         river = "" if self._adwin is None else river_version()
         record = _Stored(river, zlib.crc32(helper), helper, self._values, self._starts_ms, self.note)
         return msgspec.msgpack.encode(record)
@@ -154,14 +154,5 @@ class AdaptiveWindow:
         elif zlib.crc32(stored.helper) != stored.crc:
             self.note = "started over: its state was damaged"
         else:
-            self._adwin = _new_adwin()
-            self._adwin._helper.__setstate__(stored.helper)  # noqa: SLF001 - river offers no other way
-
-
-def load_river() -> None:
-    """Import river now: a process that must not pause for seconds at its first reading does this at its start."""
-    _new_adwin()
-
-
-def _new_adwin() -> Any:
-    return make("ADWIN", {"delta": DELTA, "clock": 1})
+            self._adwin = make_adwin(delta=DELTA)
+            self._adwin.__setstate__(stored.helper)

@@ -1,6 +1,7 @@
 """River's drift detectors by name: made, stepped, and their memory as plain values and back.
 
-The only module that imports river, and only when a first reading comes: the import takes seconds.
+The only module that imports river. Its classes come with a package that imports SciPy, scikit-learn and river's
+data sets: seconds and some hundred megabytes, which only a process with a detector of that package should pay.
 """
 
 from __future__ import annotations
@@ -44,12 +45,27 @@ A detector that has just found a change is thrown away and never stored, so the 
 """
 
 
+def load_river() -> None:
+    """Import the package now: a process that must not pause for seconds at its first reading does so at its start."""
+    import river.drift  # noqa: F401, PLC0415 - see above
+
+
 def make(name: str, parameters: Mapping[str, Any]) -> Any:
     """Return a new detector of river."""
-    from river import drift  # noqa: PLC0415 - seconds that only the first reading should cost
+    from river import drift  # noqa: PLC0415 - see above
 
     module = drift if hasattr(drift, name) else drift.binary
     return getattr(module, name)(**parameters)
+
+
+def make_adwin(*, delta: float) -> Any:
+    """Return what river's ADWIN decides with, at its defaults but looking for a change at every reading.
+
+    It is taken without the class around it, and so without the package.
+    """
+    from river._river_rust.drift import AdaptiveWindowing  # noqa: PLC0415 - see above
+
+    return AdaptiveWindowing(delta=delta, clock=1, max_buckets=5, min_window_length=5, grace_period=10)
 
 
 def river_version() -> str:

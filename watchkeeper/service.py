@@ -37,7 +37,7 @@ from consumers.redis_partitions import RedisPartitions
 from consumers.source import Callbacks, TopicNames
 from consumers.stats import WorkerStats
 from consumers.worker import JoinWorker
-from detectors.adaptive_window import load_river
+from detectors.river_gate import load_river
 from schemas.alert import AlertEvent
 from schemas.errors import Retry, Stop
 from schemas.finding import JsonValue
@@ -149,7 +149,7 @@ class Service:
         self._stop.set()
 
     def _work(self, stack: ExitStack, partitions: int) -> None:
-        if "evaluate" in self._roles:
+        if "evaluate" in self._roles and any(p.settings.river_monitors for p in self._plans.values()):
             load_river()  # before partitions are ours: nobody reads them while a module is loaded
         gate = connect_redis(self._settings)
         stack.callback(gate.close)

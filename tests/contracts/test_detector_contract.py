@@ -7,6 +7,8 @@ only, all others of every thing that they watch in every window. What is asked o
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +37,14 @@ pytestmark = pytest.mark.parametrize(("task", "name"), [*EVERY, *EVERY_RIVER], i
 STATE_BYTES_MAX = 200_000
 
 
+@functools.cache
+def _unused(task: str) -> dict[str, Detector[Any]]:
+    return every_detector(task) | every_river(task)
+
+
 def made(task: str, name: str) -> Detector[Any]:
-    return (every_detector(task) | every_river(task))[name]
+    """Return a detector that has seen nothing: to make them all takes far longer than to copy one."""
+    return copy.deepcopy(_unused(task)[name])
 
 
 def days(detector: Detector[Any], task: str, start: int, stop: int, **how: Any) -> list[list[Finding]]:
@@ -98,13 +106,12 @@ def test_the_same_windows_give_the_same_findings(task: str, name: str) -> None:
 def test_its_memory_is_bounded(task: str, name: str) -> None:
     detector = made(task, name)
     sizes = []
-    windows = 600 if name in RIVER_SETTINGS[task].monitors else 2000  # river takes events one by one
-    for index in range(windows):
+    for index in range(600):
         detector.update(day(task, detector.stream, index % 100, n=17 if index % 3 else 240))
-        if (index + 1) % (windows // 20) == 0:
+        if (index + 1) % 30 == 0:
             sizes.append(len(states_to_bytes([detector])))
     assert max(sizes) <= STATE_BYTES_MAX
-    assert max(sizes[10:]) <= 1.5 * max(sizes[:10]) + 1000
+    assert max(sizes[10:]) <= 1.2 * max(sizes[:10]), "a byte or two more in each window would be seen"
 
 
 def test_every_finding_is_finite_and_holds_together(task: str, name: str) -> None:
@@ -148,10 +155,12 @@ def test_no_window_says_two_things_of_the_same_trouble(task: str, name: str) -> 
 def test_what_speaks_of_trouble_only_breaches_in_every_window_until_it_is_over_and_clears_once(
     task: str, name: str
 ) -> None:
-    detector, spoken = made(task, name), name in BUDGETED
+    if name not in BUDGETED:  # the others speak in every window, as the test above asks
+        return
+    detector = made(task, name)
     windows = [*days(detector, task, 0, 10), *days(detector, task, 10, 30, broken=True)]
     windows += days(detector, task, 30, 400)
-    for identity in {f.identity for found in windows for f in found if spoken}:
+    for identity in {f.identity for found in windows for f in found}:
         of_it = [[f for f in found if f.identity == identity] for found in windows]
         first = next(place for place, found in enumerate(of_it) if found)
         last = max(place for place, found in enumerate(of_it) if found)

@@ -19,8 +19,9 @@ from builders.summaries import (
     profile_of,
     regressed,
 )
+from river import drift
 
-from detectors.adaptive_window import READINGS_MAX, AdaptiveWindow, Cut
+from detectors.adaptive_window import DELTA, READINGS_MAX, AdaptiveWindow, Cut
 from detectors.adwin_errors import AdwinErrors
 from detectors.adwin_features import AdwinFeatures
 from detectors.layout import ErrorLayout, prediction_layout
@@ -135,6 +136,19 @@ def test_a_change_older_than_the_readings_kept_has_no_onset() -> None:
     pytest.fail("no late cut in thirty streams")
 
 
+def test_it_cuts_where_the_class_of_river_does() -> None:
+    rng = np.random.default_rng(7)
+    values = np.concatenate([rng.normal(mean, 1, 200) for mean in (0, 1, 4, 4.5, -2)]).tolist()
+    adwin = drift.ADWIN(delta=DELTA, clock=1)
+    by_river = []
+    for i, value in enumerate(values):
+        adwin.update(value)
+        if adwin.drift_detected:
+            by_river.append((i, adwin.width))
+    assert [(i, cut.kept) for i, cut in feed(AdaptiveWindow(scale=1.0), values)] == by_river
+    assert len(by_river) > 3
+
+
 @pytest.mark.parametrize("stop", [0, 1, 30, 95, 104, 107, 120])
 def test_a_stored_state_decides_as_if_it_had_never_been_stored(stop: int) -> None:
     rng = np.random.default_rng(6)
@@ -190,11 +204,26 @@ def test_bytes_that_are_no_state_are_refused(data: bytes) -> None:
         AdaptiveWindow(scale=1.0).restore(data)
 
 
-def test_river_is_imported_by_the_first_reading_and_not_before() -> None:
-    code = (
-        "import sys, detectors.registry, detectors.adwin_errors as a, detectors.layout as l;"
-        "d = a.AdwinErrors(l.ErrorLayout('binary')); d.restore(d.state());"
-        "sys.exit('river' in sys.modules)"
+@pytest.mark.parametrize(
+    ("code", "imported"),
+    [
+        ("import detectors.registry; d = a.AdwinErrors(l.ErrorLayout('binary')); d.restore(d.state())", []),
+        ("w.AdaptiveWindow(scale=1.0).update(0.5, 0)", ["river"]),
+        ("g.load_river()", ["river", "river.drift", "sklearn"]),
+    ],
+    ids=["nothing read", "a reading", "the package"],
+)
+def test_river_is_imported_by_the_first_reading_and_its_package_only_where_it_is_asked_for(
+    code: str, imported: list[str]
+) -> None:
+    modules = "import detectors.adwin_errors as a, detectors.layout as l, detectors.adaptive_window as w"
+    told = "print(*sorted({'river', 'river.drift', 'sklearn'} & sys.modules.keys()))"
+    command = f"import sys; {modules}, detectors.river_gate as g; {code}; {told}"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=Path(__file__).parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    root = Path(__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    assert done.stdout.split() == imported

@@ -199,7 +199,7 @@ class ColumnFindings:
         return {"worst": self.troubles.ranks(), **pool}
 
     def restore(self, state: State, *, known: bool) -> None:
-        """Take up a remembered state; the severities only where the evidence is `known`.
+        """Take up a remembered state, where the evidence is `known`: of the same signals and reference.
 
         Raises
         ------
@@ -207,7 +207,8 @@ class ColumnFindings:
             If the state is not one of these findings.
         """
         worst = integers_in(state, "worst")
-        if known:
-            self.troubles.take(worst)
+        if not known:
+            return
+        self.troubles.take(worst)
         if self._layout.columns:
             self._pool.restore(state)

@@ -6,8 +6,9 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Two workers share one Kafka and one Redis; each has a database and topics of its own.
-WORKERS ?= 2
+# Workers share one Kafka and one Redis; each has a database and topics of its own. One more than two cores: tests
+# with real processes wait for much of their time.
+WORKERS ?= 3
 SEED ?= 1
 RUNS ?= 1
 PREDICTIONS ?= 60000

@@ -200,15 +200,7 @@ def test_windows_without_any_value_do_not_silence_it(task: str, name: str) -> No
 def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
     task: str, name: str, rows: int
 ) -> None:
-    tiny = profile_of(
-        {"amount": [1.0, 2.0, 3.0][:rows], "country": ["DE", "FR", "DE"][:rows], "constant": [1.0] * rows},
-        model=SETTINGS[task].name,
-        task=task,
-        labelled=rows,
-        metrics={"accuracy": 1.0, "mae": 0.0} if rows else {},
-        error_sd=1.0,
-    )
-    found = every_detector(task, tiny)
+    tiny, found = _barely_profiled(task, rows)
     if name in RIVER_SETTINGS[task].monitors:
         found = _river_on(tiny, task, name)
     if name not in found:
@@ -216,7 +208,7 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
             not tiny.metrics or not tiny.columns or not tiny.segments or name in RIVER_SETTINGS[task].monitors
         )
         return
-    detector = found[name]
+    detector = copy.deepcopy(found[name])
     rng = np.random.default_rng(1)
     for index in range(20):
         if detector.stream is Stream.ERRORS:
@@ -225,6 +217,19 @@ def test_a_profile_of_next_to_nothing_neither_crashes_it_nor_makes_it_alarm(
         values = {"amount": rng.normal(2, 1, 300).tolist(), "country": ["DE"] * 300, "constant": [1.0] * 300}
         window = prediction_window(predictions(prediction_layout(tiny), values), index)
         assert breaches([detector.update(window)]) == []
+
+
+@functools.cache
+def _barely_profiled(task: str, rows: int) -> tuple[ReferenceProfile, dict[str, Detector[Any]]]:
+    tiny = profile_of(
+        {"amount": [1.0, 2.0, 3.0][:rows], "country": ["DE", "FR", "DE"][:rows], "constant": [1.0] * rows},
+        model=SETTINGS[task].name,
+        task=task,
+        labelled=rows,
+        metrics={"accuracy": 1.0, "mae": 0.0} if rows else {},
+        error_sd=1.0,
+    )
+    return tiny, every_detector(task, tiny)
 
 
 def _river_on(tiny: ReferenceProfile, task: str, name: str) -> dict[str, Detector[Any]]:

@@ -143,15 +143,15 @@ def test_the_evidence_does_not_depend_on_the_unit() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("most", [201, 5000])
-def test_two_thousand_windows_of_thirty_unchanged_columns_raise_no_alert(seed: int, most: int) -> None:
+def test_six_hundred_windows_of_thirty_unchanged_columns_raise_no_alert(seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)
     world = reality(rng, columns=30, rows=1000, missing=0.02 if seed else 0.0)
     drift, watch = DistanceDrift(world.layout), Watch()
-    for index in range(2000):
+    for index in range(600):
         # Missing values may leave a column a little short; its windows are then added up.
         watch.take(drift.update(world.window(rng, int(rng.integers(200, most)), index)))
     assert watch.alerts == []
-    assert watch.breaches <= 5
+    assert watch.breaches <= 2
 
 
 def test_columns_with_hundreds_of_rare_categories_do_not_cry_wolf_either() -> None:

@@ -149,12 +149,12 @@ def test_a_perfect_reference_and_perfect_answers_are_clear() -> None:
 
 @pytest.mark.parametrize("labels", [5, 100, 1000])
 @pytest.mark.parametrize("seed", range(3))
-def test_two_thousand_unchanged_windows_raise_no_alert(seed: int, labels: int) -> None:
+def test_a_thousand_unchanged_windows_raise_no_alert(seed: int, labels: int) -> None:
     rng = np.random.default_rng(seed)
     seen = rng.binomial(2000, 0.9) / 2000
     profile = ReferenceProfile("fraud", "binary", 2000, (), labelled=2000, metrics={"accuracy": float(seen)})
     detector, watch = PerformanceDrop(BINARY, profile), Watch()
-    for index in range(2000):
+    for index in range(1000):
         n = int(rng.poisson(labels))
         watch.take([judged(detector, n, int(rng.binomial(n, 0.1)), index)])
     assert watch.alerts == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -32,7 +32,7 @@ class Pooled:
 
     start_ms: int
     summary: Summary[ErrorLayout]
-    data: bytes = b""
+    data: bytes = field(default=b"", compare=False)
 
     @property
     def n(self) -> int:

@@ -7,6 +7,7 @@ import io
 import json
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from servers.redis import LocalRedis, store_binary
 
 from detectors.profile import CategoricalColumn, NumericColumn, ReferenceProfile
+from detectors.segments import SegmentReference
 from schemas.errors import Stop
 from schemas.settings import KafkaSettings, RedisSettings
 from watchkeeper.check_command import Fact, kafka_facts, redis_facts, run_check, write_facts
@@ -304,3 +306,34 @@ class TestRedis:
             server.stop()
         assert not fact.ok
         assert "redis-cli config set maxmemory-policy noeviction" in fact.answer
+
+
+SEGMENTS = "what are segments compared with"
+
+
+@pytest.mark.parametrize(
+    ("declared", "known", "answer"),
+    [
+        (["channel"], ["channel=web", "channel=app"], "2 segments of channel"),
+        (
+            ["channel"],
+            [],
+            "the profile does not know segments by channel, so their statuses alone are watched",
+        ),
+        (["channel", "city"], ["channel=web"], "the profile does not know segments by city"),
+    ],
+)
+def test_it_is_asked_what_segments_are_compared_with(
+    declared: list[str], known: list[str], answer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = replace(profile(), segments={name: SegmentReference(500) for name in known})
+    code, facts = checked(written(tmp_path, {**COMPLETE, "segments": declared}, reference=reference), capsys)
+    [fact] = [fact for fact in facts if fact.question == SEGMENTS]
+    assert fact.answer.startswith(answer)
+    assert fact.ok is (code == 0) is ("does not know" not in answer)
+
+
+def test_a_model_without_segments_is_not_asked_about_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert SEGMENTS not in {fact.question for fact in checked(written(tmp_path, COMPLETE), capsys)[1]}

@@ -18,6 +18,8 @@ from detectors.betting.error_signals import (
 from detectors.betting.errors import BudgetedErrors
 from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals
 from detectors.betting.service_signals import LATENCY, STATUS_KINDS, latency_signal, status_signal
+from detectors.betting.volume import BudgetedVolume
+from detectors.betting.volume_signals import VOLUME, volume_signals
 from detectors.betting.watched import Watched
 from detectors.classes import ClassNames
 from detectors.detector import Detector
@@ -42,14 +44,16 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     names = _names(settings, profile)
     cells = error_cells(error_layout(settings.task, profile), profile, names)
     errors, prompt = _errors(settings, profile, cells), _prompt(settings, profile, cells)
+    volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     levels = bars(
-        [item.signal for item in (*columns, *errors, *prompt)],
+        [item.signal for item in (*columns, *errors, *prompt, *volume)],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
         weights=settings.false_alarm_budget.weights.by_group(),
     )
     first, last = len(columns), len(columns) + len(errors)
+    end = last + len(prompt)
     found: list[Detector[Any]] = []
     if columns:
         layout = prediction_layout(profile)
@@ -62,9 +66,18 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
                 errors,
                 levels[first:last],
                 prompt=prompt,
-                prompt_bars=levels[last:],
+                prompt_bars=levels[last:end],
                 positive=names.positive,
                 window_ms=settings.window_ms,
+            )
+        )
+    if volume:
+        found.append(
+            BudgetedVolume(
+                levels[end:],
+                window_ms=settings.window_ms,
+                zone=settings.timezone,
+                least=settings.min_effect.volume,
             )
         )
     return found

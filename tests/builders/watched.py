@@ -64,7 +64,7 @@ SETTINGS: Final = _models(DISTANCES_ASKED)
 TUNED: Final = _models(DISTANCES_ASKED | AS_EVER)
 """The same models with every threshold in the user's hand, outside the budget."""
 
-BUDGETED: Final = ("budget_columns", "budget_errors")
+BUDGETED: Final = ("budget_columns", "budget_errors", "volume")
 """Names of the detectors that speak of trouble only."""
 
 

@@ -15,7 +15,8 @@ import pytest
 from builders.river_watch import EVERY_RIVER, RIVER_SETTINGS, every_river
 from builders.streams import Watch
 from builders.summaries import error_window, prediction_window, predictions, profile_of
-from builders.watched import BUDGETED, EVERY, SETTINGS, day, every_detector, layout, profile
+from builders.volumes import acquainted
+from builders.watched import BUDGETED, EVENTS, EVERY, SETTINGS, day, every_detector, layout, profile
 
 from detectors.layout import ErrorLayout, prediction_layout
 from detectors.river_monitor import river_monitors
@@ -36,10 +37,14 @@ STATE_BYTES_MAX = 200_000
 
 
 def made(task: str, name: str) -> Detector[Any]:
-    return (every_detector(task) | every_river(task))[name]
+    """Return the detector; the one of volume knows the traffic of calm days, as its reference is the stream."""
+    detector = (every_detector(task) | every_river(task))[name]
+    return acquainted(detector, EVENTS + 2) if name == "volume" else detector
 
 
 def days(detector: Detector[Any], task: str, start: int, stop: int, **how: Any) -> list[list[Finding]]:
+    if detector.name == "volume" and how.get("broken"):
+        how |= {"n": 10 * EVENTS}
     return [detector.update(day(task, detector.stream, index, **how)) for index in range(start, stop)]
 
 

@@ -166,8 +166,14 @@ PHRASES: Final[Mapping[Kind, Phrases]] = {
         down="less traffic than usual",
         changed="traffic is not as usual",
         impact="With less traffic somebody is not being served; with more, costs and latency rise.",
-        causes=("a caller was released, stopped or retries", "a campaign or a holiday", "an outage upstream"),
-        first_step="Check the callers of the model and the health of the predictions topic.",
+        causes=(
+            "a caller was released, stopped or sends again what failed",
+            "an outage upstream, or events that do not reach the topic",
+            "a campaign or a holiday",
+        ),
+        first_step="Compare the requests that the serving service counts with the events of the predictions topic: "
+        "if they agree, ask the callers what they changed at the time given under Since; if not, mend what lies "
+        "between the two.",
         ignored="an outage upstream stays unnoticed, and other checks have less to go on",
         fallback_helps=False,
     ),

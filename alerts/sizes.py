@@ -125,6 +125,8 @@ def size_of(evidence: Evidence) -> str | None:
     'median 42 to 61'
     >>> size_of({"share_before": 0.001, "share_now": 0.14, "top_category": "DE"})
     'share of DE 0.1% to 14%'
+    >>> size_of({"usual_per_hour": 36000.0, "seen_per_hour": 3480.0})
+    '3,480 events an hour instead of 36,000'
     >>> size_of({"ratio": 3.2})
     '3.2 times as before'
     """
@@ -132,6 +134,9 @@ def size_of(evidence: Evidence) -> str | None:
         before, now = number_in(evidence, before_key), number_in(evidence, now_key)
         if before is not None and now is not None:
             return f"{_named(default, evidence)} {_from_to(default, before, now, evidence)}"
+    usual, seen = number_in(evidence, "usual_per_hour"), number_in(evidence, "seen_per_hour")
+    if usual is not None and seen is not None:
+        return f"{figure(seen)} events an hour instead of {figure(usual)}"
     ratio = number_in(evidence, "ratio")
     return f"{figure(ratio)} times as before" if ratio is not None else None
 

@@ -165,8 +165,8 @@ def lacks_labels(profile: ReferenceProfile | None) -> bool:
 def with_reference(finding: Finding, stream: Stream, profile: ReferenceProfile | None) -> Finding:
     """Return a finding that says so where it compares with what was learned, and not with a user's profile."""
     learned = None if profile is None else profile.learned
-    if learned is None or not finding.evidence:
-        return finding
+    if learned is None or not finding.evidence or finding.kind is Kind.VOLUME:
+        return finding  # what traffic is usual is learned from the stream in any case
     told: dict[str, JsonValue] = {
         "learned_events": learned.events,
         "learned_from": format_time(learned.from_ms),

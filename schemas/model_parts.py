@@ -44,6 +44,8 @@ class MinEffect(BaseModel):
         Shift of a rate or a category's share, absolute.
     relative_error
         Growth of an error or a loss, relative.
+    volume
+        Growth of traffic, or its fall by the same factor, relative.
     """
 
     model_config = FROZEN
@@ -51,6 +53,7 @@ class MinEffect(BaseModel):
     sd: Annotated[float, Field(ge=0, le=10)] = 0.1
     share: Annotated[float, Field(ge=0, le=1)] = 0.02
     relative_error: NotNegative = 0.1
+    volume: NotNegative = 0.3
 
 
 class BudgetWeights(BaseModel):
@@ -67,7 +70,7 @@ class BudgetWeights(BaseModel):
     data_quality
         Missing, invalid and unknown values.
     service
-        Errors and answers by the fallback.
+        Errors, answers by the fallback, how long answers take, and how many there are.
     """
 
     model_config = FROZEN
@@ -204,8 +207,10 @@ def _loss_from_name(value: object) -> object:
 def _zero_effect(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value != 0:
-            raise ExpectedError("{sd: ..., share: ..., relative_error: ...}, or 0 for all three")
-        return {"sd": 0, "share": 0, "relative_error": 0}
+            raise ExpectedError(
+                "{sd: ..., share: ..., relative_error: ..., volume: ...}, or 0 for all of them"
+            )
+        return dict.fromkeys(MinEffect.model_fields, 0)
     return value
 
 
@@ -229,4 +234,4 @@ LossSetting: TypeAlias = Annotated[
 MinEffectSetting: TypeAlias = Annotated[
     MinEffect, BeforeValidator(_zero_effect, json_schema_input_type=Literal[0] | MinEffect)
 ]
-"""The three smallest effects, or 0 for all of them."""
+"""The smallest effects, or 0 for all of them."""

@@ -30,11 +30,20 @@ _RATE_MONITORS: Final = (
 MONITORS: Final = (
     *_RATE_MONITORS,
     *("psi", "chi_square", "wasserstein"),
-    *("drift", "performance", "label_drift", "calibration", "latency", "adwin_features", "adwin_errors"),
+    *(
+        "drift",
+        "performance",
+        "label_drift",
+        "calibration",
+        "latency",
+        "volume",
+        "adwin_features",
+        "adwin_errors",
+    ),
 )
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
-BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency")
+BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency", "volume")
 """Monitors that have nothing to tune."""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")

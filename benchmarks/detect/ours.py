@@ -130,7 +130,7 @@ def settings_of(window_ms: int, per_ms: int, *, min_effect: bool) -> ModelSettin
             "false_alarms": min(PERIOD_MAX_MS / per_ms, 1),
             "per": f"{min(per_ms, PERIOD_MAX_MS)}ms",
         },
-        "monitors": {"adwin_features": False, "adwin_errors": False},
+        "monitors": {"volume": False, "adwin_features": False, "adwin_errors": False},
     }
     return ModelSettings.model_validate(raw if min_effect else raw | {"min_effect": 0})
 

@@ -10,7 +10,10 @@ from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
 from detectors.betting.part_setup import PartSetup
+from detectors.betting.volume import BudgetedVolume
+from detectors.betting.volume_signals import VOLUME, volume_signals
 from detectors.betting.watching import (
+    is_budgeted,
     watched_columns,
     watched_errors,
     watched_limits,
@@ -36,8 +39,9 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
     parts = PartSetup(settings, profile, cells, names)
+    volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     levels = bars(
-        [item.signal for item in (*columns, *errors, *prompt)],
+        [item.signal for item in (*columns, *errors, *prompt, *volume)],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
@@ -46,6 +50,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
         share=1 - parts.share,
     )
     first, last = len(columns), len(columns) + len(errors)
+    end = last + len(prompt)
     watching_columns = watching_errors = None
     if columns:
         watching_columns = BudgetedColumns(
@@ -58,11 +63,20 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
             errors,
             levels[first:last],
             prompt=prompt,
-            prompt_bars=levels[last:],
+            prompt_bars=levels[last:end],
             positive=names.positive,
             window_ms=settings.window_ms,
         )
-    whole = [detector for detector in (watching_columns, watching_errors) if detector is not None]
+    watching_volume = None
+    if volume:
+        watching_volume = BudgetedVolume(
+            levels[end:],
+            window_ms=settings.window_ms,
+            zone=settings.timezone,
+            least=settings.min_effect.volume,
+        )
+    every = (watching_columns, watching_errors, watching_volume)
+    whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
     return [*whole, *parts.detectors(watching_columns, watching_errors)]
 
 

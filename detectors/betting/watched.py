@@ -118,6 +118,14 @@ class WatchedBanks:
         return found
 
     @property
+    def log_evidence(self) -> npt.NDArray[np.float64]:
+        """Shape (watched,): see `SignalBank.log_evidence`."""
+        found = np.zeros(len(self.watched))
+        for members, bank in zip(self._places, self._banks, strict=True):
+            found[members] = bank.log_evidence
+        return found
+
+    @property
     def firing(self) -> npt.NDArray[np.bool_]:
         """Shape (watched,): what fires after the last window."""
         found = np.zeros(len(self.watched), dtype=np.bool_)

@@ -47,6 +47,19 @@ LONGEST_LABEL = "RESOLVED "
         ({"evidence": {}}, "fraud: values of amount are spread differently"),
         (
             {
+                "kind": Kind.VOLUME,
+                "feature": None,
+                "evidence": {
+                    "usual_per_hour": 36_120.0,
+                    "seen_per_hour": 3_480.0,
+                    "ratio": 0.0963,
+                    "direction": "down",
+                },
+            },
+            "fraud: less traffic than usual, 3,480 events an hour instead of 36,100",
+        ),
+        (
+            {
                 "kind": Kind.PERFORMANCE,
                 "version": "7",
                 "feature": None,

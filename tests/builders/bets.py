@@ -190,7 +190,7 @@ SETTINGS: Final = ModelSettings.model_validate(
         "name": "fraud",
         "task": "binary",
         "positive_class": "1",
-        "monitors": {"adwin_features": False, "adwin_errors": False},
+        "monitors": {"volume": False, "adwin_features": False, "adwin_errors": False},
     }
 )
 

@@ -82,7 +82,7 @@ PART_DETECTORS: Final = tuple(
     f"budget_{kind}_{stream}" for kind in ("version", "segment") for stream in ("columns", "errors")
 )
 """Of versions and segments, in order."""
-BUDGETED: Final = ("budget_columns", "budget_errors", *PART_DETECTORS)
+BUDGETED: Final = ("budget_columns", "budget_errors", "volume", *PART_DETECTORS)
 """Names of the detectors that speak of trouble only."""
 
 

@@ -17,7 +17,8 @@ import pytest
 from builders.river_watch import EVERY_RIVER, RIVER_SETTINGS, every_river
 from builders.streams import Watch
 from builders.summaries import error_window, prediction_window, predictions, profile_of
-from builders.watched import BUDGETED, EVERY, SETTINGS, day, every_detector, layout, profile
+from builders.volumes import acquainted
+from builders.watched import BUDGETED, EVENTS, EVERY, SETTINGS, day, every_detector, layout, profile
 
 from detectors.layout import ErrorLayout, prediction_layout
 from detectors.river_monitor import river_monitors
@@ -43,11 +44,17 @@ def _unused(task: str) -> dict[str, Detector[Any]]:
 
 
 def made(task: str, name: str) -> Detector[Any]:
-    """Return a detector that has seen nothing: to make them all takes far longer than to copy one."""
-    return copy.deepcopy(_unused(task)[name])
+    """Return a detector that has seen nothing: to make them all takes far longer than to copy one.
+
+    The one of volume knows the traffic of calm days, as its reference is the stream.
+    """
+    detector = copy.deepcopy(_unused(task)[name])
+    return acquainted(detector, EVENTS + 2) if name == "volume" else detector
 
 
 def days(detector: Detector[Any], task: str, start: int, stop: int, **how: Any) -> list[list[Finding]]:
+    if detector.name == "volume" and how.get("broken"):
+        how |= {"n": 10 * EVENTS}
     return [detector.update(day(task, detector.stream, index, **how)) for index in range(start, stop)]
 
 

@@ -182,7 +182,7 @@ def test_a_daily_cycle_raises_no_alarm_in_windows_of_any_length(window: str) -> 
     rng = np.random.default_rng(10)
     times = np.sort(rng.integers(0, 20 * DAY_MS, 30_000)) + MONDAY_MS
     raw = {"name": "fraud", "task": "binary", "positive_class": "1", "window": window}
-    raw_off = {"monitors": {"adwin_features": False, "adwin_errors": False}}
+    raw_off = {"monitors": {"volume": False, "adwin_features": False, "adwin_errors": False}}
     model = ModelSettings.model_validate(raw | raw_off)
     watch = Columns(built({"x": daily(rng, times)}, times), model)
     [column] = watch.profile.columns

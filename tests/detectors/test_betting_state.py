@@ -116,7 +116,7 @@ def test_a_state_of_other_categories_starts_over() -> None:
 
 def test_a_state_of_fewer_checks_starts_over() -> None:
     raw = {"name": "fraud", "task": "binary", "positive_class": "1"}
-    monitors = {"missing_rate": False, "adwin_features": False, "adwin_errors": False}
+    monitors = {"missing_rate": False, "volume": False, "adwin_features": False, "adwin_errors": False}
     watch = Columns(WITH_TIMES, ModelSettings.model_validate(raw | {"monitors": monitors}))
     watch.feed(*windows(watch)[:30])
     assert watch.first("drift")

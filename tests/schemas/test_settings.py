@@ -70,7 +70,7 @@ def test_one_model_and_its_task_are_enough() -> None:
     )
     assert (model.cohort_window_ms, model.max_clock_skew_ms) == (3_600_000, 300_000)
     assert (model.threshold, model.max_segments, model.timezone) == (0.5, 50, "UTC")
-    assert (model.min_effect.sd, model.min_effect.share, model.min_effect.relative_error) == (0.1, 0.02, 0.1)
+    assert model.min_effect.model_dump() == {"sd": 0.1, "share": 0.02, "relative_error": 0.1, "volume": 0.3}
     assert (model.false_alarm_budget.false_alarms, model.false_alarm_budget.per_ms) == (1.0, 30 * DAY_MS)
     assert model.labels.late_memory_ms == 7 * DAY_MS
     assert (model.profile, model.learn, model.seasonality, model.loss.name) == (
@@ -127,9 +127,9 @@ def test_a_monitors_tuning_replaces_only_what_it_names() -> None:
     )
 
 
-def test_a_min_effect_of_zero_stands_for_all_three() -> None:
+def test_a_min_effect_of_zero_stands_for_all_of_them() -> None:
     effect = parse("models: {m: {task: regression, min_effect: 0}}").models["m"].min_effect
-    assert (effect.sd, effect.share, effect.relative_error) == (0, 0, 0)
+    assert set(effect.model_dump().values()) == {0}
 
 
 def test_a_tweedie_loss_carries_its_power() -> None:

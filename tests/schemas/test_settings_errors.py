@@ -71,7 +71,7 @@ BAD = [
     (f"{SOME_MODEL}kafak: {{}}\n", ['2: kafak: unknown key; did you mean "kafka"?']),
     ("models:\n  fraud:\n    task: regression\n    windw: 1m\n", ['4: models.fraud.windw: unknown key; did you mean "window"?']),
     (model("owner: {team: a, contact: b, teem: c}"), ['2: models.fraud.owner.teem: unknown key; did you mean "team"?']),
-    (model("min_effect: {xyz: 1}"), ["2: models.fraud.min_effect.xyz: unknown key; known here: relative_error, sd, share"]),
+    (model("min_effect: {xyz: 1}"), ["2: models.fraud.min_effect.xyz: unknown key; known here: relative_error, sd, share, volume"]),
     (model("window_ms: 60000"), ['2: models.fraud.window_ms: unknown key; did you mean "window"?']),
     (model("name: other"), ["2: models.fraud.name: unknown key; the model's name is the key above it: remove the line"]),
     (model("features: {zip: {typ: numeric}}"), ['2: models.fraud.features.zip.typ: unknown key; did you mean "type"?']),
@@ -176,7 +176,7 @@ BAD = [
     (model("monitors: {drift: {threshold: 0.2}}"), ["2: models.fraud.monitors.drift: drift is judged by the false-alarm budget alone: use true or false, or a threshold for psi"]),
     *(
         (model(f"monitors: {{{name}: {{clears: 5}}}}"), [f"2: models.fraud.monitors.{name}: {name} is judged by the false-alarm budget alone: use true or false"])
-        for name in ("label_drift", "calibration", "latency")
+        for name in ("label_drift", "calibration", "latency", "volume")
     ),
     (model("monitors: {x: {river: PageHinkly, signal: error}}"), ['2: models.fraud.monitors.x.river: unknown detector; did you mean "PageHinkley"?']),
     (model("monitors: {x: {signal: error}}"), ["2: models.fraud.monitors.x.river: missing; add the name of one of river's detectors, such as PageHinkley"]),
@@ -211,7 +211,7 @@ BAD = [
     (model("segments: [channel, channel]"), ['2: models.fraud.segments[1]: segment "channel" is named twice']),
     (model("segments: channel"), ['2: models.fraud.segments: expected a list, got "channel"']),
     (model('runbook: "  "'), ['2: models.fraud.runbook: expected text that is not blank, got "  ": give it or remove the key']),
-    (model("min_effect: 0.1"), ["2: models.fraud.min_effect: expected {sd: ..., share: ..., relative_error: ...}, or 0 for all three, got 0.1"]),
+    (model("min_effect: 0.1"), ["2: models.fraud.min_effect: expected {sd: ..., share: ..., relative_error: ..., volume: ...}, or 0 for all of them, got 0.1"]),
     (model("loss: absolut", REGRESSION), ['2: models.fraud.loss: unknown loss "absolut"; did you mean "absolute"?']),
     (model("loss: tweedie", REGRESSION), ["2: models.fraud.loss: expected a power with tweedie alone: {name: tweedie, power: 1.5}"]),
     (model("seasonality: dayly"), ['2: models.fraud.seasonality: expected auto, none, daily or weekly, got "dayly"; did you mean "daily"?']),

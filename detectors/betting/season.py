@@ -68,9 +68,7 @@ def find_season(means: Floats, known: Mask, first_hour: int, *, allow: str = "au
         if weekly.errors:
             period = HOURS_PER_WEEK
             table += weekly.table
-            errors = {
-                k: errors.get(k, 0.0) + weekly.errors.get(k, 0.0) for k in {*errors, *weekly.errors}
-            }
+            errors = {k: errors.get(k, 0.0) + weekly.errors.get(k, 0.0) for k in {*errors, *weekly.errors}}
     return Season(table, period, errors)
 
 

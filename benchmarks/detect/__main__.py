@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not parsed.tables:
         for name in wanted.split(","):
             _run(name, parsed, results)
-    text = "\n\n".join(_sections(results))
+    text = "\n\n".join(documents.wrapped(section) for section in _sections(results))
     print(text)
     if parsed.out:
         results.tidy()

@@ -24,7 +24,7 @@ SURE_ALPHA: Final = 0.01
 """An inflation is taken up when independent events would show it with at most this probability."""
 BOUND_ALPHA: Final = 0.1
 """What is taken up is the upper bound at this level."""
-WANDER_SDS: Final = 5.0
+WANDER_SDS: Final = 8.0
 """Slower movements are heeded where so many standard deviations of them would feed a bet."""
 LOG_EVIDENCE: Final = 19.0
 """About the log evidence that an alarm needs (see `budget`); sets how long a bet waits."""

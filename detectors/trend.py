@@ -23,6 +23,12 @@ EDGE_DAYS: Final = 7
 """A step has so many days on both sides."""
 
 TERMS_MAX: Final = 6
+PAIR_DAYS: Final = 5
+"""Bends and steps are tried together at every so many days, the step then again at each day around."""
+
+PAIRS_A_SIDE: Final = 36
+"""Of years of days about so many are tried, further apart."""
+
 EVIDENCE: Final = 15.0
 """Fall in the residual chi-square that a bend or a step must bring: about one in 1,000 by chance over half a year."""
 
@@ -119,28 +125,42 @@ def find_trend(days: Days) -> Trend | None:
 
 
 def _selected(days: Days, bends: Sequence[Place], steps: Sequence[Place], spread: float) -> list[Place]:
-    """Add what explains most, as long as it explains enough, and let go what it makes needless."""
+    """Add what explains most, as long as it explains enough, and let go what it makes needless.
+
+    A decay that a new version undoes shows neither as a bend alone nor as a step alone, so both are tried at once too.
+    """
     terms: list[Place] = []
-    left = _deviance(days, terms)
+    enough = EVIDENCE * spread
+    every = max(PAIR_DAYS, len(steps) // PAIRS_A_SIDE)
     while len(terms) < TERMS_MAX:
+        left = _deviance(days, terms)
         open_bends = [] if any(kind == "bend" for kind, _ in terms) else bends
         near = {d for kind, day in terms if kind == "step" for d in range(day - EDGE_DAYS, day + EDGE_DAYS)}
         open_steps = [place for place in steps if place[1] not in near]
-        tried = {place: _deviance(days, [*terms, place]) for place in (*open_bends, *open_steps)}
-        best = min(tried, key=lambda place: tried[place], default=None)
-        if best is None or left - tried[best] < EVIDENCE * spread:
+        grown = [*terms, *_best(days, terms, [(place,) for place in (*open_bends, *open_steps)])]
+        if left - _deviance(days, grown) < enough:
+            rough = [(b, s) for b in open_bends[::every] for s in open_steps[::every]]
+            pair = _best(days, terms, rough)
+            grown = [*terms, *pair[:1]]
+            close = [(s,) for s in open_steps if pair and abs(s[1] - pair[1][1]) <= every]
+            grown += _best(days, grown, close)
+            if left - _deviance(days, grown) < 2 * enough:
+                break
+        whole = _deviance(days, grown)
+        kept = [
+            term
+            for term in grown
+            if _deviance(days, [other for other in grown if other != term]) - whole >= enough
+        ]
+        if _deviance(days, kept) >= left:
             break
-        terms.append(best)
-        kept = [t for t in terms if _deviance(days, _without(terms, t)) - tried[best] >= EVIDENCE * spread]
-        if len(kept) < len(terms) and _deviance(days, kept) >= left:
-            terms.pop()
-            break
-        terms, left = kept, _deviance(days, kept)
+        terms = kept
     return terms
 
 
-def _without(terms: Sequence[Place], one: Place) -> list[Place]:
-    return [term for term in terms if term != one]
+def _best(days: Days, terms: Sequence[Place], choices: Sequence[tuple[Place, ...]]) -> tuple[Place, ...]:
+    """Return the choice that leaves least unexplained; nothing where there is none."""
+    return min(choices, key=lambda choice: _deviance(days, [*terms, *choice]), default=())
 
 
 def _design(days: Days, terms: Sequence[Place]) -> Floats:

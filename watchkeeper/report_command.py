@@ -46,7 +46,7 @@ def run_report(parsed: argparse.Namespace) -> int:
     try:
         since_ms = parse_duration_ms(parsed.since)
     except ValueError as error:
-        raise Stop(f"--since: expected {error}, got {parsed.since!r}") from error
+        raise Stop(f"--since: {error}, got {parsed.since!r}") from error
     if since_ms <= 0:
         raise Stop(f"--since: expected a duration above 0s, such as 180d, got {parsed.since!r}")
     plan = plans[parsed.model]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +21,7 @@ TOP: Final = 30
 CURVE: Final = 190
 ALERTS: Final = 12
 COVERAGE: Final = 44
-ALERTS_TOP: Final = TOP + CURVE + 8
+ALERTS_TOP: Final = TOP + CURVE + 14
 COVERAGE_TOP: Final = ALERTS_TOP + ALERTS + 10
 HEIGHT: Final = COVERAGE_TOP + COVERAGE + 24
 LABELS_MAX: Final = 12
@@ -73,18 +74,29 @@ def _number(day: str) -> int:
 
 
 def _frame(report: Report, metric: str) -> _Frame:
-    found = [point.row.metrics[metric] for point in report.points if metric in point.row.metrics]
-    sure = [e for e in found if e.low is not None and e.high is not None]
-    low = min([e.value for e in found] + [e.low for e in sure if e.low is not None])
-    high = max([e.value for e in found] + [e.high for e in sure if e.high is not None])
+    """Make room for every value, and for the bands of final ones: a provisional band may be cut."""
+    rows = [point.row for point in report.points if metric in point.row.metrics]
+    places = [row.metrics[metric].value for row in rows]
+    for row in rows:
+        if row.standing == "final":
+            estimate = row.metrics[metric]
+            places += [end for end in (estimate.low, estimate.high) if end is not None]
+    low, high = min(places), max(places)
     room = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
     first = _number(report.first)
     return _Frame(first, max(_number(report.last) - first + 1, 1), low - room, high + room)
 
 
+def _round_values(low: float, high: float) -> list[float]:
+    """Return three to five round values between two."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next((m * power for m in (1, 2, 2.5, 5) if m * power >= rough), 10 * power)
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _grid(frame: _Frame, metric: str) -> Iterator[str]:
-    for step in range(5):
-        value = frame.low + (frame.high - frame.low) * step / 4
+    for value in _round_values(frame.low, frame.high):
         y = frame.y(value)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         yield f'<text class="axis end" x="{LEFT - 8}" y="{y + 4}">{escape(figure(metric, value))}</text>'

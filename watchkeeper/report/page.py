@@ -24,7 +24,7 @@ STYLE: Final = """\
 @media (prefers-color-scheme: dark) { :root { --back: #11161c; --text: #e4e9ee; --dim: #93a1af; --line: #2b3540;
   --soft: #1a2129; --curve: #6cabff; --bad: #ff7d86; --good: #56d08d; --warn: #f0b252; --bar: #3d659c; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 28px 24px 48px; max-width: 1120px; background: var(--back); color: var(--text);
+body { margin: 0 auto; padding: 28px 24px 48px; max-width: 1240px; background: var(--back); color: var(--text);
   font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { margin: 0; font-size: 26px; overflow-wrap: anywhere; }
 h2 { margin: 34px 0 10px; font-size: 18px; }
@@ -32,16 +32,15 @@ p { margin: 4px 0; color: var(--dim); }
 ul { margin: 20px 0 0; padding: 0; list-style: none; }
 li { display: flex; gap: 12px; padding: 8px 12px; border-left: 4px solid var(--line); background: var(--soft);
   margin-bottom: 6px; border-radius: 0 4px 4px 0; overflow-wrap: anywhere; }
-li b { flex: 0 0 68px; color: var(--dim); }
+li b { flex: 0 0 80px; color: var(--dim); }
 li.bad { border-color: var(--bad); } li.bad b { color: var(--bad); }
 li.good { border-color: var(--good); } li.good b { color: var(--good); }
 li.unknown { border-color: var(--warn); } li.unknown b { color: var(--warn); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
-td { white-space: nowrap; } td.wide { white-space: normal; overflow-wrap: anywhere; min-width: 220px; }
-tr.sub td { color: var(--dim); border-bottom-color: transparent; }
+td { white-space: nowrap; } td.wide { white-space: normal; overflow-wrap: anywhere; min-width: 220px; } td.narrow { white-space: normal; min-width: 104px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 12px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; } .axis { fill: var(--dim); }
 .end { text-anchor: end; } .grid { stroke: var(--line); }
@@ -99,5 +98,5 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cell(head: str, cell: str) -> str:
-    wide = ' class="wide"' if head == "what" else ""
-    return f"<td{wide}>{escape(plain(cell))}</td>"
+    kind = {"what": ' class="wide"', "figures": ' class="narrow"'}.get(head, "")
+    return f"<td{kind}>{escape(plain(cell))}</td>"

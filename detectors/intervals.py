@@ -101,6 +101,7 @@ def mean_sums(name: str, summary: ErrorSummary, *, positive: str | None) -> Mean
 
     Examples
     --------
+    >>> from detectors.layout import ErrorLayout
     >>> from detectors.summary import Summary
     >>> summary = Summary.empty(ErrorLayout("multiclass"))
     >>> summary.vector[:2] = 10, 3

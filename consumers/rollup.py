@@ -124,11 +124,14 @@ def read_days(
 ) -> dict[int, Cohorts]:
     """Return every day of a model's life that is known, open ones included: start of the day to its cohorts."""
     days: dict[int, list[Cohorts]] = {}
-    for name, data in states.past(plan.name).items():
+    stored = [windows.cohorts(number, plan.name) for number in range(partitions)]
+    past = states.past(plan.name)  # after the rest: a roll-up in between is then seen, and not lost
+    for name, data in past.items():
         if name[0] == _DAY:
             days.setdefault(int(name[1:]), []).append(read_cohorts(plan, [data]))
-    rolled_ms = max((int(name[1:]) for name in states.past(plan.name) if name[0] == _COHORT), default=-1)
-    for number in range(partitions):
-        for start, deltas in windows.cohorts(number, plan.name, from_ms=rolled_ms + 1).items():
-            days.setdefault(start // DAY_MS * DAY_MS, []).append(read_cohorts(plan, deltas))
+    rolled_ms = max((int(name[1:]) for name in past if name[0] == _COHORT), default=-1)
+    for cohorts in stored:
+        for start, deltas in cohorts.items():
+            if start > rolled_ms:
+                days.setdefault(start // DAY_MS * DAY_MS, []).append(read_cohorts(plan, deltas))
     return {day: merge_cohorts(days[day]) for day in sorted(days)}

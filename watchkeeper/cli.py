@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _profile(commands)
     _check(commands)
     _status(commands)
+    _report(commands)
     _redrive(commands)
     _schema(commands)
     return parser
@@ -109,6 +110,9 @@ def _replay(commands: Any) -> None:
         "--report", metavar="OUT.json", help="where counts, windows and metrics go; - is stdout"
     )
     parser.add_argument(
+        "--past", metavar="PAST.json", help="where days and alerts go, for `watchkeeper report --past`"
+    )
+    parser.add_argument(
         "--partitions", type=int, default=1, metavar="N", help="deal the ids out to N partitions"
     )
     parser.set_defaults(command=_run_replay)
@@ -163,6 +167,27 @@ def _run_status(parsed: argparse.Namespace) -> int:
     from watchkeeper.status_command import run_status
 
     return run_status(parsed.config, json_output=parsed.json)
+
+
+def _report(commands: Any) -> None:
+    parser = commands.add_parser("report", help="the quality of a model over its life, for its owner")
+    _config(parser)
+    parser.add_argument("--model", required=True, metavar="M", help="the model, by its name in the settings")
+    parser.add_argument(
+        "--since", default="180d", metavar="D", help="how far back; by weeks up to 60d (default 180d)"
+    )
+    parser.add_argument("--format", choices=["text", "html", "json"], default="text", help="default text")
+    parser.add_argument("--out", default="-", metavar="FILE", help="where it goes (default stdout)")
+    parser.add_argument(
+        "--past", type=Path, metavar="FILE", help="read what `replay --past` wrote, not Redis"
+    )
+    parser.set_defaults(command=_run_report)
+
+
+def _run_report(parsed: argparse.Namespace) -> int:
+    from watchkeeper.report_command import run_report
+
+    return run_report(parsed)
 
 
 def _redrive(commands: Any) -> None:

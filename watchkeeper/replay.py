@@ -22,10 +22,11 @@ from consumers.plan import ModelPlan
 from consumers.references import References
 from consumers.store import Position
 from consumers.totals import Life, read_totals
-from schemas.clock import format_time
+from schemas.clock import TIME_MS_MIN, format_time
 from schemas.kafka_settings import MESSAGE_BYTES_MAX
 from watchkeeper.event_files import EventBatch
 from watchkeeper.lives import Waiting, count_waiting, describe_lives
+from watchkeeper.report.past import Past, read_past
 
 
 @dataclass(slots=True)
@@ -109,6 +110,18 @@ class Replay:
         self.result.models = describe_lives(self._lives(), self._plans, self._waiting())
         return self.result
 
+    def pasts(self) -> dict[str, Past]:
+        """Return the past of every model, as known at the latest time of any event."""
+        now_ms = max(TIME_MS_MIN, self._latest_ms())
+        count = len(self._partitions)
+        return {
+            name: read_past(plan, self._store, self._models, count, now_ms=now_ms)
+            for name, plan in self._plans.items()
+        }
+
+    def _latest_ms(self) -> int:
+        return max((partition.time.latest_ms() for partition in self._partitions), default=NEVER)
+
     def _add_up_cohorts(self, partition: Partition) -> None:
         for model, start in partition.crowded_cohorts():
             found = self._store.cohorts(partition.number, model, from_ms=start, until_ms=start)
@@ -154,7 +167,7 @@ class Replay:
         return lives
 
     def _waiting(self) -> Waiting:
-        now_ms = max((p.time.latest_ms() for p in self._partitions), default=NEVER)
+        now_ms = self._latest_ms()
         waiting: Waiting = {}
         for partition in self._partitions:
             stored = self._store.peek(partition.number)

@@ -16,6 +16,7 @@ from watchkeeper.output_files import write_text
 from watchkeeper.policy import policies
 from watchkeeper.progress import Progress
 from watchkeeper.replay import Replay, report
+from watchkeeper.report.past import past_to_json
 
 PARTITIONS_MAX = 1024
 
@@ -44,6 +45,10 @@ def run_replay(parsed: argparse.Namespace) -> int:
     write_text(Path(parsed.alerts), "".join(line + "\n" for line in alert_lines(result.events)))
     if parsed.report is not None:
         write_text(Path(parsed.report), json.dumps(report(result), indent=1, allow_nan=False) + "\n")
+    if parsed.past is not None:
+        pasts = replay.pasts()
+        until_ms = max((past.now_ms for past in pasts.values()), default=0)
+        write_text(Path(parsed.past), past_to_json(pasts, until_ms=until_ms))
     return 0
 
 

@@ -34,6 +34,7 @@ from detectors.betting.errors import BudgetedErrors
 from detectors.betting.parts import BudgetedParts
 from detectors.betting.setup import budgeted
 from detectors.betting.tables import BetTables
+from detectors.betting.volume import BudgetedVolume
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.layout import PredictionLayout, prediction_layout
 from detectors.profile_build import ProfileBuilder
@@ -220,16 +221,17 @@ def test_the_detectors_of_a_model_share_one_budget() -> None:
     segment = reference.segments["country=DE"]
     reference = replace(reference, segments={f"country={place}": segment for place in range(30)})
     model = SETTINGS["binary"].model_copy(update={"max_segments": 50})
-    columns, errors, *others = budgeted(model, reference)
+    columns, errors, volume, *others = budgeted(model, reference)
     parts = [detector for detector in others if isinstance(detector, BudgetedParts)]
     assert len(parts) == len(others) == 4
+    assert isinstance(volume, BudgetedVolume)
     assert isinstance(columns, BudgetedColumns)
     assert isinstance(errors, BudgetedErrors)
     names = {"version": [str(place) for place in range(4)], "segment": [f"country={p}" for p in range(50)]}
     for part in parts:
         known = [n for n in names[part._kind] if n in reference.segments or part._kind == "version"]
         part._seats.seat(names[part._kind] if part.stream is Stream.PREDICTIONS else known)
-    whole = rate_of(columns._banks, errors._banks, errors._prompt)
+    whole = rate_of(columns._banks, errors._banks, errors._prompt, volume._banks)
     versions = rate_of(*(part._seats.banks for part in parts[:2]))
     segments = rate_of(*(part._seats.banks for part in parts[2:]))
     assert (whole, versions, segments) == pytest.approx((0.7, 0.1, 0.2))

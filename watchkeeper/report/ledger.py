@@ -1,0 +1,152 @@
+"""The days of a model added up over any stretch, with what is known of how complete their labels are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Final
+
+from consumers.cohorts import Cohort
+from consumers.plan import ModelPlan
+from consumers.rollup import DAY_MS
+from consumers.windows import FALLBACK_SUFFIX
+from detectors.intervals import Estimate, estimates_of, wilson
+from detectors.summary import Summary
+from watchkeeper.report.calendar import day_text
+from watchkeeper.report.content import Row, Standing, Stretch
+from watchkeeper.report.past import Past
+
+LABELS_MIN: Final = 30
+"""With fewer labels no metric is told."""
+
+USUAL_SHARE: Final = 0.9
+"""Labels for surely less than this part of what is usual make a figure provisional."""
+
+SOUND_SHARE: Final = 0.5
+"""Days with less than this part of the usual labels are left out of trends and comparisons."""
+
+
+class Ledger:
+    """Looks cohorts up by day and version and adds them up.
+
+    Parameters
+    ----------
+    plan
+        The model.
+    past
+        Its days; those after `past.now_ms` are passed over.
+    """
+
+    def __init__(self, plan: ModelPlan, past: Past) -> None:
+        self.plan = plan
+        self.now_ms = past.now_ms
+        self._days = {day: past.days[day] for day in sorted(past.days) if day <= past.now_ms}
+        self._usual: dict[str | None, float | None] = {}
+
+    @cached_property
+    def days(self) -> list[int]:
+        """The days with predictions of the model's own."""
+        return [day for day in self._days if self.cohort([day]).predictions > 0]
+
+    def between(self, first_ms: int, until_ms: int) -> list[int]:
+        """Return the days with predictions in first_ms <= day < until_ms."""
+        return [day for day in self.days if first_ms <= day < until_ms]
+
+    def versions(self, days: Iterable[int], *, fallback: bool = False) -> list[str]:
+        """Return the versions of these days, those with most predictions first."""
+        found: dict[str, int] = {}
+        for day in days:
+            for (version, segment), cohort in self._days[day].items():
+                if not segment and (fallback or not version.endswith(FALLBACK_SUFFIX)):
+                    found[version] = found.get(version, 0) + cohort.predictions
+        return sorted((v for v in found if found[v] > 0), key=lambda version: (-found[version], version))
+
+    def cohort(self, days: Iterable[int], version: str | None = None) -> Cohort:
+        """Return the days together: of one version, or of all with the answers of the fallback left out."""
+        total = Cohort(0, Summary.empty(self.plan.errors))
+        for day in days:
+            for (name, segment), cohort in self._days.get(day, {}).items():
+                own = not name.endswith(FALLBACK_SUFFIX) if version is None else name == version
+                if not segment and own:
+                    total = total.merge(cohort)
+        return total
+
+    def segments(self, days: Iterable[int]) -> dict[str, Cohort]:
+        """Return the days together by segment."""
+        found: dict[str, Cohort] = {}
+        for day in days:
+            for (name, segment), cohort in self._days[day].items():
+                if segment and not name.endswith(FALLBACK_SUFFIX):
+                    found[segment] = found[segment].merge(cohort) if segment in found else cohort
+        return found
+
+    def days_of(self, version: str) -> list[int]:
+        """Return the days on which a version has predictions."""
+        return [
+            day
+            for day, cohorts in self._days.items()
+            if (version, "") in cohorts and cohorts[version, ""].predictions > 0
+        ]
+
+    def is_final(self, day: int) -> bool:
+        """Say whether every label of a day is in, by the label horizon."""
+        return day + DAY_MS + self.plan.horizon_ms <= self.now_ms
+
+    def usual(self, version: str | None) -> float | None:
+        """Return the coverage that a version usually reaches: the median prediction's, over final days with labels."""
+        if version not in self._usual:
+            days = self.days if version is None else self.days_of(version)
+            cohorts = [self.cohort([day], version) for day in days if self.is_final(day)]
+            labelled = [(c.coverage, c.predictions) for c in cohorts if c.labelled > 0]
+            self._usual[version] = _median(labelled)
+        return self._usual[version]
+
+    def sound(self, days: Iterable[int]) -> Iterator[int]:
+        """Yield the days whose labels are in, and about as many as usual."""
+        usual = self.usual(None) or 0.0
+        for day in days:
+            cohort = self.cohort([day])
+            if self.is_final(day) and cohort.labelled > 0 and cohort.coverage >= SOUND_SHARE * usual:
+                yield day
+
+    def row(self, days: Iterable[int], version: str | None = None) -> Row:
+        """Return the figures of these days."""
+        days = list(days)
+        cohort = self.cohort(days, version)
+        own = [day for day in days if version is None or (version, "") in self._days[day]]
+        usual = self.usual(version)
+        standing = self._standing(cohort, final=all(map(self.is_final, own)), usual=usual)
+        metrics = {} if standing == "too few labels" else self.metrics(cohort)
+        return Row(version, cohort.predictions, cohort.labelled, cohort.coverage, usual, standing, metrics)
+
+    @staticmethod
+    def _standing(cohort: Cohort, *, final: bool, usual: float | None) -> Standing:
+        if cohort.labelled < LABELS_MIN:
+            return "too few labels"
+        if not final:
+            return "horizon open"
+        reached = wilson(cohort.labelled, cohort.predictions).high
+        thin = usual is not None and reached is not None and reached < USUAL_SHARE * usual
+        return "few labelled" if thin else "final"
+
+    def metrics(self, cohort: Cohort) -> dict[str, Estimate]:
+        """Return the main metrics of a cohort with their intervals."""
+        return estimates_of(cohort.figures, positive=self.plan.classes.positive)
+
+    def stretch(self, name: str, days: Iterable[int], version: str | None = None) -> Stretch | None:
+        """Return the figures of sound days; None with too few labels."""
+        sound = list(self.sound(days))
+        cohort = self.cohort(sound, version)
+        if cohort.labelled < LABELS_MIN:
+            return None
+        first, last = day_text(sound[0]), day_text(sound[-1])
+        return Stretch(name, first, last, cohort.labelled, self.metrics(cohort))
+
+
+def _median(weighed: list[tuple[float, int]]) -> float | None:
+    half, passed = sum(weight for _, weight in weighed) / 2, 0
+    for value, weight in sorted(weighed):
+        passed += weight
+        if passed >= half:
+            return value
+    return None

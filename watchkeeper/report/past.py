@@ -1,0 +1,96 @@
+"""The past of a model, as a report reads it: from a store, or from the file that a replay writes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from consumers.cohorts import Cohorts, encode_cohorts, read_cohorts
+from consumers.incidents import Incident, read_incidents
+from consumers.plan import ModelPlan
+from consumers.rollup import read_days
+from consumers.store import ModelStore, PartitionStore
+from schemas.clock import format_time, parse_time_ms
+from schemas.errors import Stop
+
+FORMAT: Final = "watchkeeper.past/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of a model's life.
+
+    Parameters
+    ----------
+    days
+        Start of the day, epoch milliseconds, to its cohorts.
+    incidents
+        By onset.
+    now_ms
+        The time up to which it is known: labels that are due after it may still come.
+    """
+
+    days: Mapping[int, Cohorts]
+    incidents: Sequence[Incident]
+    now_ms: int
+
+
+class _ModelFile(msgspec.Struct):
+    days: dict[str, str]
+    incidents: list[Incident]
+
+
+class _File(msgspec.Struct):
+    format: str
+    until: str
+    models: dict[str, _ModelFile]
+
+
+def read_past(
+    plan: ModelPlan, windows: PartitionStore, states: ModelStore, partitions: int, *, now_ms: int
+) -> Past:
+    """Read a model's past from its stores."""
+    days = read_days(plan, windows, states, partitions)
+    return Past(days, read_incidents(states.past(plan.name)), now_ms)
+
+
+def past_to_json(pasts: Mapping[str, Past], *, until_ms: int) -> str:
+    """Return the text of a file of pasts by model; a day's figures are the bytes that the stores keep, in base64."""
+    models = {
+        name: _ModelFile(
+            {format_time(day): base64.b64encode(encode_cohorts(c)).decode() for day, c in past.days.items()},
+            list(past.incidents),
+        )
+        for name, past in sorted(pasts.items())
+    }
+    file = _File(FORMAT, format_time(until_ms), models)
+    return msgspec.json.format(msgspec.json.encode(file), indent=1).decode() + "\n"
+
+
+def past_from_json(text: str, plan: ModelPlan, *, source: str) -> Past:
+    """Return the past of one model out of a file's text.
+
+    Raises
+    ------
+    Stop
+        Another format, a model that is not in it, damaged figures or figures of another profile.
+    """
+    try:
+        file = msgspec.json.decode(text, type=_File)
+        if file.format != FORMAT:
+            raise Stop(f"{source}: expected the format {FORMAT}, found {file.format!r}; write it again")
+        if plan.name not in file.models:
+            raise Stop(f"{source}: knows no model {plan.name!r}; replay with settings that have it")
+        found = file.models[plan.name]
+        days = {
+            parse_time_ms(day): read_cohorts(plan, [base64.b64decode(data, validate=True)])
+            for day, data in found.days.items()
+        }
+        return Past(dict(sorted(days.items())), found.incidents, parse_time_ms(file.until))
+    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+        raise Stop(f"{source}: expected a past that `watchkeeper replay --past` wrote ({error})") from error

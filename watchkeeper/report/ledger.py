@@ -9,7 +9,7 @@ from typing import Final
 from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
-from consumers.windows import FALLBACK_SUFFIX
+from detectors.detector import FALLBACK_SUFFIX
 from detectors.intervals import Estimate, estimates_of, wilson
 from detectors.summary import Summary
 from watchkeeper.report.calendar import day_text

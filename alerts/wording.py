@@ -209,7 +209,20 @@ def _impact(case: Case, text: str) -> str:
         return text
     part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
     version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
-    return f"{text} Concerns {part}{version}; the window held {case.events:,} events."
+    concerns = f"{text} Concerns {part}{version}; the window held {case.events:,} events."
+    reference = _learned(case.evidence)
+    return concerns if reference is None else f"{concerns} {reference}"
+
+
+def _learned(evidence: Mapping[str, JsonValue]) -> str | None:
+    """Return a caution about a reference that nobody vouches for, None where there is a profile."""
+    events, since, until = (evidence.get(f"learned_{key}") for key in ("events", "from", "until"))
+    if not isinstance(events, int):
+        return None
+    return (
+        f"It is compared with what was learned from {events:,} events, from {since} to {until}: if those were not "
+        "usual, neither is this."
+    )
 
 
 def _action(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,8 @@ class PredictionColumns:
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
         None where the profile has nothing of the features together.
+    raw
+        The messages themselves, where the model learns its reference from them.
     """
 
     index: Integers
@@ -92,15 +95,17 @@ class PredictionColumns:
     cells: Integers
     moments: Integers
     joint: JointRows | None = None
+    raw: list[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, keep: npt.NDArray[np.bool_]) -> PredictionColumns:
         """Return the rows where `keep` is true."""
+        kept = keep.tolist()
         return PredictionColumns(
             self.index[keep],
-            [i for i, k in zip(self.ids, keep.tolist(), strict=True) if k],
+            list(compress(self.ids, kept)),
             self.time_ms[keep],
             self.version[keep],
             self.segment[keep],
@@ -112,6 +117,7 @@ class PredictionColumns:
             self.cells[keep],
             self.moments[keep],
             None if self.joint is None else self.joint.take(keep),
+            None if self.raw is None else list(compress(self.raw, kept)),
         )
 
 
@@ -136,7 +142,7 @@ class LabelColumns:
 
     def take(self, keep: npt.NDArray[np.bool_]) -> LabelColumns:
         """Return the rows where `keep` is true."""
-        ids = [i for i, k in zip(self.ids, keep.tolist(), strict=True) if k]
+        ids = list(compress(self.ids, keep.tolist()))
         return LabelColumns(self.index[keep], ids, self.time_ms[keep], self.revision[keep], self.truth[keep])
 
 

@@ -137,7 +137,10 @@ class BatchDecoder:
             return None
         events = [rows[place][1] for place in kept]
         index_column = np.array([rows[place][0] for place in kept], dtype=np.int64)
-        return self._columns(plan, events, index_column, times[kept], answers)
+        columns = self._columns(plan, events, index_column, times[kept], answers)
+        if plan.learning:
+            columns.raw = [records.values[index] or b"" for index in index_column.tolist()]
+        return columns
 
     def _columns(
         self,

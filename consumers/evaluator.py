@@ -11,27 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
+import structlog
 
-from consumers.clocks import NEVER
-from consumers.partition_time import decode_clocks
-from consumers.plan import ModelPlan
+from consumers.closing import ClosedRecord, merged, record_of
+from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
+from consumers.plan import ModelPlan, plan_model
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
+from consumers.window_reader import WindowReader, Windows
 from consumers.windows import WindowBlob
-from detectors.codec import decode_summary
-from detectors.detector import FALLBACK_SUFFIX, ClosedWindow, Detector
-from detectors.metrics import metrics_of
+from detectors.detector import ClosedWindow, Detector
+from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
-from detectors.summary import Summary
-from schemas.finding import Finding, Stream, WindowSpan
-
-WINDOWS_MAX: Final = 200
-"""Windows that one evaluation closes at most, so that a backlog is worked off in steps."""
+from schemas.finding import Finding, Stream
 
 KEPT_MS: Final = 86_400_000
 """How long partition windows outlive their evaluation."""
 
 _FAR: Final = 1 << 62
+
+_log = structlog.get_logger("watchkeeper.evaluate")
 
 BookT = TypeVar("BookT")
 
@@ -51,19 +50,6 @@ class Policy(Protocol[BookT]):
         """Take one closed window's findings in; returns the new states and the events to publish."""
 
 
-class ClosedRecord(msgspec.Struct, kw_only=True):
-    """What is kept of a closed window for people: history, status and the replay report."""
-
-    model: str
-    stream: str
-    start_ms: int
-    end_ms: int
-    n: int
-    versions: dict[str, int]
-    metrics: dict[str, dict[str, float]]
-    findings: int
-
-
 class StoredEvaluation(msgspec.Struct):
     """A model's evaluator between two evaluations.
 
@@ -74,6 +60,8 @@ class StoredEvaluation(msgspec.Struct):
     seen
         Per stream and partition: topic ids and both offsets of the last view. Offsets that go back mean that
         the store lost commits; closing waits until they have been read again.
+    learning
+        None for a model that has a profile of the user's, or wants none.
     """
 
     closed_ms: dict[str, int] = {}
@@ -81,6 +69,7 @@ class StoredEvaluation(msgspec.Struct):
     detectors: bytes = b""
     book: bytes | None = None
     trimmed_ms: dict[str, int] = {}
+    learning: StoredLearning | None = None
 
 
 @dataclass(slots=True)
@@ -117,11 +106,11 @@ class ModelEvaluator(Generic[BookT]):
         states: ModelStore,
         policy: Policy[BookT],
     ) -> None:
-        self._plan = plan
-        self._partitions = partitions
-        self._windows = windows
+        self._configured = self._plan = plan
+        self._reader = WindowReader(plan, windows, partitions)
         self._states = states
         self._policy = policy
+        self._learned: ReferenceProfile | None = None
         self.claim()
 
     @property
@@ -134,15 +123,37 @@ class ModelEvaluator(Generic[BookT]):
         """The model's name."""
         return self._plan.name
 
+    @property
+    def plan(self) -> ModelPlan:
+        """The model with the reference that it is compared with now."""
+        return self._plan
+
     def claim(self) -> None:
         """Take the model over and load what is stored of it."""
         claimed = self._states.claim(self._plan.name)
         self.token, self._sequence = claimed.token, claimed.sequence
         stored = claimed.state
         self._state = msgspec.msgpack.decode(stored, type=StoredEvaluation) if stored else StoredEvaluation()
-        self._detectors: list[Detector[Any]] = detectors_for(self._plan.settings, self._plan.profile)
-        states_from_bytes(self._detectors, self._state.detectors)
+        self._plan = self._configured
+        if claimed.profile is not None and self._plan.learning:
+            self._plan = plan_model(
+                self._plan.settings, from_json(claimed.profile, source="the learned profile")
+            )
+        self._learned = None
+        self._watch(self._state.detectors)
         self._book = self._policy.load(self._state.book)
+
+    def _watch(self, states: bytes) -> None:
+        """Make the detectors and the learner that go with the plan."""
+        self._detectors: list[Detector[Any]] = detectors_for(self._plan.settings, self._plan.profile)
+        states_from_bytes(self._detectors, states)
+        absent = sorted(self._plan.settings.river_monitors.keys() - {d.name for d in self._detectors})
+        if absent and not self._plan.learning:
+            _log.warning("not in what was learned", model=self._plan.name, monitors=absent)
+        self._learner = None
+        if self._plan.settings.learning is not None:
+            self._state.learning = self._state.learning or StoredLearning()
+            self._learner = Learner(self._plan, self._state.learning)
 
     def evaluate(self, *, final: bool = False) -> Evaluation:
         """Close what can be closed, in order, and store the outcome in one commit.
@@ -159,14 +170,21 @@ class ModelEvaluator(Generic[BookT]):
         """
         done = Evaluation()
         try:
-            for stream in Stream:
-                self._evaluate_stream(stream, done, final=final)
+            if self._plan.learning:
+                self._evaluate_in_step(done, final=final)
+            if not self._plan.learning:
+                for stream in Stream:
+                    self._evaluate_stream(stream, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
-        if not done.closed:
-            return done
+        if done.closed:
+            self._commit(done)
+        return done
+
+    def _commit(self, done: Evaluation) -> None:
         self._state.detectors = states_to_bytes(self._detectors)
         self._state.book = self._policy.dump(self._book)
+        learned = self._learned
         done.status = self._states.commit(
             ModelCommit(
                 model=self._plan.name,
@@ -175,124 +193,109 @@ class ModelEvaluator(Generic[BookT]):
                 state=msgspec.msgpack.encode(self._state),
                 events=done.events,
                 history=[msgspec.json.encode(record) for record in done.closed],
+                closed_ms=self._state.closed_ms.get(Stream.PREDICTIONS, -1),
+                profile=None if learned is None else (learned.content_hash, learned.to_json().encode()),
             )
         )
         self._sequence += 1
+        self._learned = None
         if done.status in (CommitStatus.COMMITTED, CommitStatus.ALREADY):
             self._trim()
-        return done
+
+    def _evaluate_in_step(self, done: Evaluation, *, final: bool) -> None:
+        """Close windows of both streams by their starts, until a reference has been learned.
+
+        What is learned must not depend on which topic is read faster, so predictions wait for the labels of their time,
+        if there have ever been labels.
+        """
+        progress = self._progress(done)
+        if progress is None:
+            return
+        closable, until_ms = {}, _FAR
+        waits = self._reader.has_labels(progress)
+        for stream in (Stream.ERRORS, Stream.PREDICTIONS) if waits else (Stream.PREDICTIONS,):
+            closable[stream], reached_ms = self._closable(stream, progress, final=final)
+            until_ms = min(until_ms, reached_ms)
+        for start in sorted({start for windows in closable.values() for start in windows}):
+            for stream, windows in closable.items():
+                if start in windows and start <= until_ms and self._plan.learning:
+                    self._close(stream, start, windows[start], progress, done)
 
     def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
-        progress = [self._windows.progress(p) for p in range(self._partitions)]
-        seen = self._state.seen.get(stream, [])
-        if any(_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
-            done.waiting_for = "a partition went back: the store lost commits, and they are being read again"
-            return
-        passed_ms = _FAR if final else self._passed_ms(progress, stream)
-        closable = self._closable(stream, passed_ms, progress)
-        for start, blobs in closable.items():
-            self._close(stream, start, blobs, done)
-            self._state.closed_ms[stream] = start
-            self._state.seen[stream] = [(now.topics, now.predictions, now.labels) for now in progress]
+        progress = self._progress(done)
+        if progress is not None:
+            windows, _ = self._closable(stream, progress, final=final)
+            for start, blobs in windows.items():
+                self._close(stream, start, blobs, progress, done)
 
-    def _passed_ms(self, progress: Sequence[Progress], stream: Stream) -> int:
-        """Return the event time that every partition has passed, as far as anybody has to be waited for."""
-        marks: list[int] = []
-        latest = NEVER
-        for now in progress:
-            if now.clocks is None:
-                return NEVER
-            clocks = decode_clocks(now.clocks)
-            errors = stream is Stream.ERRORS
-            mark = clocks.closed_ms(self._plan.name, errors=errors, quiet_ms=self._plan.quiet_ms)
-            latest = max(latest, clocks.latest_ms(self._plan.name, quiet_ms=self._plan.quiet_ms))
-            if mark is not None:
-                marks.append(mark)
-        return min(marks) if marks else latest
+    def _progress(self, done: Evaluation) -> list[Progress] | None:
+        """Return how far the partitions are; None where one has gone back behind what we have seen."""
+        progress = self._reader.progress()
+        for seen in self._state.seen.values():
+            if any(_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
+                done.waiting_for = (
+                    "a partition went back: the store lost commits, and they are being read again"
+                )
+                return None
+        return progress
 
-    def _closable(
-        self, stream: Stream, passed_ms: int, progress: Sequence[Progress]
-    ) -> dict[int, list[WindowBlob]]:
-        """Return the next windows that can be closed, in order, with their parts in order of partition."""
+    def _closable(self, stream: Stream, progress: Sequence[Progress], *, final: bool) -> tuple[Windows, int]:
+        passed_ms = _FAR if final else self._reader.passed_ms(progress, stream)
         after_ms = self._state.closed_ms.get(stream, -1)
-        until_ms = passed_ms - self._plan.window_ms - self._plan.lateness_ms
-        found: dict[int, list[WindowBlob]] = {}
-        if until_ms <= after_ms:
-            return found
-        for partition in range(self._partitions):
-            starts: set[int] = set()
-            for blob in self._windows.windows(
-                partition,
-                self._plan.name,
-                stream,
-                from_ms=after_ms + 1,
-                until_ms=until_ms,
-                limit=WINDOWS_MAX,
-                at_least=progress[partition],
-            ):
-                starts.add(blob.start_ms)
-                found.setdefault(blob.start_ms, []).append(blob)
-            if len(starts) == WINDOWS_MAX:  # this partition may have more, so nobody goes further than it
-                until_ms = min(until_ms, max(starts))
-        return {start: found[start] for start in sorted(found) if start <= until_ms}
+        return self._reader.closable(stream, after_ms=after_ms, passed_ms=passed_ms, progress=progress)
 
-    def _close(self, stream: Stream, start: int, blobs: Sequence[WindowBlob], done: Evaluation) -> None:
-        window = _merged(self._plan, stream, start, blobs)
+    def _close(
+        self,
+        stream: Stream,
+        start: int,
+        blobs: Sequence[WindowBlob],
+        progress: Sequence[Progress],
+        done: Evaluation,
+    ) -> None:
+        window = merged(self._plan, stream, start, blobs)
         findings = [
-            finding
+            with_reference(finding, stream, self._plan.profile)
             for detector in self._detectors
             if detector.stream is stream
             for finding in detector.update(window)
         ]
-        record = _record(self._plan, window, len(findings))
+        record = record_of(self._plan, window, len(findings))
+        if self._learner is not None and (self._plan.learning or lacks_labels(self._plan.profile)):
+            record.learning = self._learn(self._learner, window, findings)
         self._book, events = self._policy.step(self._book, findings, record)
         done.events += events
         done.closed.append(record)
+        self._state.closed_ms[stream] = start
+        self._state.seen[stream] = [(now.topics, now.predictions, now.labels) for now in progress]
+
+    def _learn(
+        self, learner: Learner, window: ClosedWindow[Any], findings: Sequence[Finding]
+    ) -> tuple[int, int] | None:
+        """Let a model learn from a closed window, and go on with it; returns how far it is while it has no reference."""
+        start_ms, end_ms, found = window.span.start_ms, window.span.end_ms, None
+        if window.stream is Stream.ERRORS:
+            found = learner.take_errors(window, findings)
+        elif self._plan.learning and learner.take_predictions(window, findings):
+            lines = self._reader.kept_rows(from_ms=learner.state.from_ms, until_ms=start_ms)
+            found = learner.profile(lines, until_ms=end_ms)
+        if found is not None:
+            self._learned = found
+            self._plan = plan_model(self._configured.settings, found)
+            self._watch(states_to_bytes(self._detectors))
+        return (learner.state.events, learner.wanted) if self._plan.learning else None
 
     def _trim(self) -> None:
+        learner = self._learner
         for stream, closed in self._state.closed_ms.items():
             until = closed - KEPT_MS
+            if learner is not None and self._plan.learning:
+                until = min(until, max(learner.state.after_ms, learner.state.from_ms - 1))
             if until - self._state.trimmed_ms.get(stream, 0) < KEPT_MS // 24:
                 continue
             self._state.trimmed_ms[stream] = until
-            for partition in range(self._partitions):
-                self._windows.trim(partition, self._plan.name, Stream(stream), until)
+            self._reader.trim(Stream(stream), until)
 
 
 def _behind(now: Progress, topics: str, predictions: int, labels: int) -> bool:
     """Return whether a partition of the same topics is not as far as it has been seen."""
     return now.topics == topics and (now.predictions < predictions or now.labels < labels)
-
-
-def _merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
-    versions: dict[str, Summary[Any]] = {}
-    segments: dict[str, Summary[Any]] = {}
-    overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
-    for blob in blobs:
-        summary = decode_summary(plan.layout(stream, blob.segment), blob.data)
-        fallback = blob.version.endswith(FALLBACK_SUFFIX)
-        group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
-        if not (blob.segment and fallback):
-            group[key] = group[key].merge(summary) if key in group else summary
-        if not blob.segment and not fallback:
-            overall = overall.merge(summary)
-    span = WindowSpan(start, start + plan.window_ms, int(overall.vector[0]))
-    return ClosedWindow(
-        plan.name, stream, span, overall, dict(sorted(versions.items())), dict(sorted(segments.items()))
-    )
-
-
-def _record(plan: ModelPlan, window: ClosedWindow[Any], findings: int) -> ClosedRecord:
-    metrics: dict[str, dict[str, float]] = {}
-    if window.stream is Stream.ERRORS:
-        metrics = {v: metrics_of(s, positive=plan.classes.positive) for v, s in window.versions.items()}
-    return ClosedRecord(
-        model=window.model,
-        stream=window.stream.value,
-        start_ms=window.span.start_ms,
-        end_ms=window.span.end_ms,
-        n=window.span.n,
-        versions={v: int(s.vector[0]) for v, s in window.versions.items()},
-        metrics=metrics,
-        findings=findings,
-    )

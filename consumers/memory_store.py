@@ -14,6 +14,7 @@ from consumers.store import (
     Claimed,
     Commit,
     CommitStatus,
+    LearnedReference,
     ModelClaimed,
     ModelCommit,
     Position,
@@ -203,6 +204,8 @@ class _ModelState:
     token: str = ""
     sequence: int = 0
     state: bytes | None = None
+    closed_ms: int = -1
+    profile: tuple[str, bytes] | None = None
     events: deque[bytes] = field(default_factory=deque)
     history: deque[bytes] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
 
@@ -221,7 +224,8 @@ class MemoryModels:
         """See `ModelStore.claim`."""
         state = self._state(model)
         state.token = str(next(self._tokens))
-        return ModelClaimed(state.token, state.sequence, state.state)
+        profile = None if state.profile is None else state.profile[1]
+        return ModelClaimed(state.token, state.sequence, state.state, profile)
 
     def commit(self, commit: ModelCommit) -> CommitStatus:
         """See `ModelStore.commit`."""
@@ -235,6 +239,7 @@ class MemoryModels:
         state.events.extend(commit.events)
         state.history.extendleft(commit.history)
         state.state, state.sequence = commit.state, commit.sequence + 1
+        state.closed_ms, state.profile = commit.closed_ms, commit.profile or state.profile
         return CommitStatus.COMMITTED
 
     def verify(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
@@ -264,6 +269,16 @@ class MemoryModels:
     def history(self, model: str, limit: int) -> list[bytes]:
         """See `ModelStore.history`."""
         return list(islice(self._state(model).history, limit))
+
+    def learned(self, models: Sequence[str]) -> list[LearnedReference]:
+        """See `ModelStore.learned`."""
+        states = [self._state(model) for model in models]
+        return [LearnedReference(s.closed_ms, "" if s.profile is None else s.profile[0]) for s in states]
+
+    def profile(self, model: str) -> bytes | None:
+        """See `ModelStore.profile`."""
+        found = self._state(model).profile
+        return None if found is None else found[1]
 
 
 def _bucket(key: bytes) -> int:

@@ -17,8 +17,8 @@ from consumers.claim_checks import Judgement, TopicState, judge_claim
 from consumers.notices import Notice, Subject, encode_notice, field_of, of_all, read_notices
 from consumers.partition import Partition
 from consumers.patience import GivenUp, Patience
-from consumers.plan import ModelPlan
 from consumers.quiet import Quiet
+from consumers.references import References
 from consumers.reject_rates import RejectRates
 from consumers.source import PartitionSource, Topics
 from consumers.stats import WorkerStats
@@ -104,6 +104,8 @@ class Ownership:
 
     Parameters
     ----------
+    references
+        The models, with what has been learned of them.
     predictions, labels
         Topic names.
     message_bytes_max
@@ -114,7 +116,7 @@ class Ownership:
 
     def __init__(  # noqa: PLR0913 - the worker hands on what it was given
         self,
-        plans: Mapping[str, ModelPlan],
+        references: References,
         *,
         predictions: str,
         labels: str,
@@ -125,7 +127,7 @@ class Ownership:
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
     ) -> None:
-        self._plans = plans
+        self._references = references
         self._names = (predictions, labels)
         self._store = store
         self._topics = topics
@@ -204,8 +206,10 @@ class Ownership:
             _log.error("partition is not read", partition=number, why=_detail(notices))
             return
         at = judgement.start
-        state = Partition(self._plans, number, claimed, start=at, message_bytes_max=self._message_bytes_max)
-        for model in self._plans:
+        patience.insist(self._look, ours=wanted)
+        plans = self._references.plans
+        state = Partition(plans, number, claimed, start=at, message_bytes_max=self._message_bytes_max)
+        for model in plans:
             for stream in Stream:
                 since = state.time.open_from_ms(model, errors=stream is Stream.ERRORS)
                 state.load(patience.insist(self._windows(number, model, stream, since), ours=wanted))
@@ -257,6 +261,15 @@ class Ownership:
             changed.add(subject)
             _log.warning("something is wrong", check=check.value, **notice.detail)
         return notices, changed
+
+    def look_up(self, patience: Patience) -> None:
+        """Ask what evaluators have learned, and count by it."""
+        patience.insist(self._look, ours=lambda: True)
+
+    def _look(self) -> None:
+        changed = self._references.look()
+        for owned in self.owned.values():
+            self._references.tell(owned.state, changed)
 
     def verify(self, patience: Patience) -> None:
         """Compare what is stored with what is in memory, also where nothing happens."""

@@ -18,6 +18,7 @@ from consumers.columns import DecodedBatch, PredictionColumns, Records
 from consumers.decode import BatchDecoder
 from consumers.interning import Interner, Tables
 from consumers.join import Join, JoinResult, add_counts
+from consumers.learning_rows import RowKeeper, is_rows
 from consumers.partition_time import PartitionTime
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
@@ -85,19 +86,44 @@ class Partition:
         self.number = number
         self.token = claimed.token
         self.position = claimed.position or start
-        self._plans = plans
+        self._plans = dict(plans)
+        self._message_bytes_max = message_bytes_max
         tables = msgspec.msgpack.decode(claimed.tables, type=Tables) if claimed.tables else Tables()
         self._interner = Interner(tables)
         self._codes = {name: self._interner.model(name) for name in plans}
-        self._decoder = BatchDecoder(plans, self._interner, message_bytes_max=message_bytes_max)
+        self._decoder = self._new_decoder()
         self._windows = {name: ModelWindows(plan, tables) for name, plan in plans.items()}
+        self._keepers = {name: RowKeeper(plan) for name, plan in plans.items() if plan.learning}
+        self._rows: list[WindowBlob] = []
         self._totals = Totals(self._interner, claimed.totals, self._windows, plans)
         self.time = PartitionTime(plans, claimed.clocks, guarded=guarded)
+
+    def _new_decoder(self) -> BatchDecoder:
+        return BatchDecoder(self._plans, self._interner, message_bytes_max=self._message_bytes_max)
+
+    def adopt(self, plan: ModelPlan) -> None:
+        """Go on with a model's learned reference, or without it; between two batches.
+
+        Windows that are open keep what they have counted, but for columns that the new reference does not know: those
+        predictions were kept whole.
+        """
+        self._plans[plan.name] = plan
+        self._decoder = self._new_decoder()
+        self._windows[plan.name].adopt(plan)
+        if plan.learning:
+            self._keepers.setdefault(plan.name, RowKeeper(plan))
+        else:
+            self._keepers.pop(plan.name, None)
+
+    def evaluated(self, model: str, until_ms: int) -> None:
+        """Take note that a model's windows up to the one that starts at `until_ms` have been evaluated."""
+        if model in self._keepers:
+            self._keepers[model].evaluated(until_ms)
 
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up the windows that were open when the partition changed hands."""
         for model, windows in self._windows.items():
-            windows.load([blob for blob in blobs if blob.model == model])
+            windows.load([blob for blob in blobs if blob.model == model and not is_rows(blob)])
 
     def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
         """Decode a batch; the entries to fetch are then those of `DecodedBatch.ids`."""
@@ -170,7 +196,10 @@ class Partition:
             behind = predictions.version[result.accepted & late]
             add_counts(result.counters, behind, "late_events")
             kept = result.accepted & ~late & ~predictions.shadow
-            windows.add_predictions(predictions if kept.all() else predictions.take(kept))
+            counted = predictions if kept.all() else predictions.take(kept)
+            windows.add_predictions(counted)
+            if plan.name in self._keepers:
+                self._rows += self._keepers[plan.name].keep(counted, offset=self.position.predictions)
         joined = result.joined
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
         joined["first"] &= self.time.in_open_error_window(plan, arrival_ms)
@@ -183,6 +212,7 @@ class Partition:
         sweep = self.time.sweep(self._codes)
         tables = msgspec.msgpack.encode(self._interner.tables) if self._interner.changed else None
         self._interner.changed = False
+        rows, self._rows = self._rows, []
         return Commit(
             partition=self.number,
             token=self.token,
@@ -191,7 +221,7 @@ class Partition:
             clocks=self.time.encode(),
             tables=tables,
             entries=entries,
-            windows=[blob for windows in self._windows.values() for blob in windows.take_changed()],
+            windows=[*(blob for windows in self._windows.values() for blob in windows.take_changed()), *rows],
             totals=self._totals.take_changed(),
             dead_letters=(),
             sweep=sweep,

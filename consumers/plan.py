@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from detectors.classes import ClassNames
+from detectors.codec import decode_service, decode_summary, layout_hash_of
 from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
+from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
 from schemas.settings import ModelSettings
@@ -36,6 +39,31 @@ class ModelPlan:
         if stream is Stream.ERRORS:
             return self.errors
         return self.service if segment else self.predictions
+
+    def window(self, stream: Stream, segment: str, data: bytes) -> Summary[Any]:
+        """Read a stored window.
+
+        One that was counted before the model's reference was learned, or with one that is lost, has its service
+        figures alone.
+
+        Raises
+        ------
+        Stop
+            If the bytes are damaged, or counted on the cells of another profile of the user's.
+        """
+        layout = self.layout(stream, segment)
+        if (
+            isinstance(layout, PredictionLayout)
+            and self.settings.learning is not None
+            and layout_hash_of(data) != layout.hash
+        ):
+            return decode_service(layout, data)
+        return decode_summary(layout, data)
+
+    @property
+    def learning(self) -> bool:
+        """True while the model's reference is to be learned from its events, and is not known yet."""
+        return self.profile is None and self.settings.learning is not None
 
     @property
     def window_ms(self) -> int:
@@ -82,7 +110,8 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
             f"models.{name}.profile: expected the profile of model {name!r} ({settings.task}), found one of "
             f"{profile.model!r} ({profile.task}); build it with `watchkeeper profile --model {name}`"
         )
-    known = profile.classes if profile is not None else ()
+    # What was learned from events names no class that they do not name, and must not rename any.
+    known = profile.classes if profile is not None and profile.learned is None else ()
     return ModelPlan(
         name=name,
         settings=settings,

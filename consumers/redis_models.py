@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from consumers.redis_gate import RedisGate
-from consumers.store import CommitStatus, ModelClaimed, ModelCommit
+from consumers.store import CommitStatus, LearnedReference, ModelClaimed, ModelCommit
 from schemas.keys import model_prefix
 
 HISTORY_MAX: Final = 1000
@@ -27,8 +27,8 @@ class RedisModels:
     def claim(self, model: str) -> ModelClaimed:
         """See `ModelStore.claim`."""
         token = secrets.token_hex(16)
-        sequence, state = self._gate.script("model_claim", self._keys(model, "m"), [token])
-        return ModelClaimed(token, int(sequence or 0), state)
+        sequence, state, profile = self._gate.script("model_claim", self._keys(model, "m"), [token])
+        return ModelClaimed(token, int(sequence or 0), state, profile)
 
     def commit(self, commit: ModelCommit) -> CommitStatus:
         """See `ModelStore.commit`."""
@@ -37,6 +37,8 @@ class RedisModels:
             commit.sequence,
             commit.state,
             HISTORY_MAX,
+            commit.closed_ms,
+            *(commit.profile or ("", b"")),
             len(commit.events),
             *commit.events,
             *commit.history,
@@ -70,3 +72,16 @@ class RedisModels:
     def history(self, model: str, limit: int) -> list[bytes]:
         """See `ModelStore.history`."""
         return list(self._gate.call("LRANGE", *self._keys(model, "h"), 0, limit - 1))
+
+    def learned(self, models: Sequence[str]) -> list[LearnedReference]:
+        """See `ModelStore.learned`."""
+        commands = [("HMGET", *self._keys(model, "m"), "closed", "reference") for model in models]
+        return [
+            LearnedReference(int(closed or -1), (reference or b"").decode())
+            for closed, reference in self._gate.pipeline(commands)
+        ]
+
+    def profile(self, model: str) -> bytes | None:
+        """See `ModelStore.profile`."""
+        value: bytes | None = self._gate.call("HGET", *self._keys(model, "m"), "profile")
+        return value

@@ -225,16 +225,47 @@ class PartitionStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelClaimed:
-    """A model's evaluator state as its new owner finds it."""
+    """A model's evaluator state as its new owner finds it.
+
+    Parameters
+    ----------
+    profile
+        The reference that was learned from the model's events, as the text of a profile; None for none.
+    """
 
     token: str
     sequence: int
     state: bytes | None
+    profile: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedReference:
+    """What a worker asks about a model that learns.
+
+    Parameters
+    ----------
+    closed_ms
+        Start of the last evaluated window by prediction time, -1 before the first.
+    content_hash
+        Of the learned profile, empty for none.
+    """
+
+    closed_ms: int
+    content_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCommit:
-    """Everything one evaluation of a model changes."""
+    """Everything one evaluation of a model changes.
+
+    Parameters
+    ----------
+    closed_ms
+        Start of the last evaluated window by prediction time.
+    profile
+        Hash and text of a profile that has been learned; None leaves what is stored.
+    """
 
     model: str
     token: str
@@ -242,6 +273,8 @@ class ModelCommit:
     state: bytes
     events: Sequence[bytes]
     history: Sequence[bytes]
+    closed_ms: int = -1
+    profile: tuple[str, bytes] | None = None
 
 
 class ModelStore(Protocol):
@@ -267,3 +300,9 @@ class ModelStore(Protocol):
 
     def history(self, model: str, limit: int) -> list[bytes]:
         """Return records of the last closed windows, newest first."""
+
+    def learned(self, models: Sequence[str]) -> list[LearnedReference]:
+        """Return how far these models have learned; one round trip."""
+
+    def profile(self, model: str) -> bytes | None:
+        """Return the text of the profile that was learned from the model's events, None for none."""

@@ -14,13 +14,13 @@ from consumers.interning import Tables
 from consumers.join import measurable
 from consumers.losses import Losses
 from consumers.plan import ModelPlan
-from detectors.codec import decode_summary, take_encoded
+from detectors.codec import take_encoded
 from detectors.detector import FALLBACK_SUFFIX
 from detectors.joint_pairs import pair_sums
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
 from detectors.sketch import LATENCY_MS
-from detectors.summary import SummaryTable
+from detectors.summary import Summary, SummaryTable
 from detectors.worst import SCORE_DIGITS, WORST_MAX
 from schemas.finding import Stream
 
@@ -59,7 +59,7 @@ class ModelWindows:
     def __init__(self, plan: ModelPlan, tables: Tables) -> None:
         self._plan = plan
         self._tables = tables
-        self._outputs = sum(c.column.name.startswith(OUTPUT_PREFIX) for c in plan.predictions.columns)
+        self._outputs = _outputs_of(plan)
         self.predictions: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.predictions)
         self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
@@ -208,16 +208,29 @@ class ModelWindows:
         """Return (version, bytes) of every total changed since the last call."""
         return [(key[0], data) for key, data in take_encoded(self.totals)]
 
+    def adopt(self, plan: ModelPlan) -> None:
+        """Count on the cells of another reference from now on; open windows keep their service figures."""
+        old, self._plan = self._plan, plan
+        if plan.predictions.hash == old.predictions.hash:
+            return
+        self._outputs = _outputs_of(plan)
+        counted, self.predictions = self.predictions, SummaryTable(plan.predictions)
+        for key in counted.keys():  # noqa: SIM118 - not a mapping
+            row = self.predictions.row(key)
+            service = counted.get(key).vector[: PredictionLayout.COLUMNS]
+            self.predictions.matrix[row, : PredictionLayout.COLUMNS] = service
+
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up windows that an earlier owner of the partition had open."""
         for blob in blobs:
             key = (str(blob.start_ms), blob.version, blob.segment)
+            summary: Summary[Any] = self._plan.window(blob.stream, blob.segment, blob.data)
             if blob.stream is Stream.ERRORS:
-                self.errors.put(key, decode_summary(self._plan.errors, blob.data))
+                self.errors.put(key, summary)
             elif blob.segment:
-                self.segments.put(key, decode_summary(self._plan.service, blob.data))
+                self.segments.put(key, summary)
             else:
-                self.predictions.put(key, decode_summary(self._plan.predictions, blob.data))
+                self.predictions.put(key, summary)
 
     def forget(self, *, predictions_ms: int, errors_ms: int) -> None:
         """Let windows go that ended at or before these times; they are in the store."""
@@ -230,6 +243,10 @@ class ModelWindows:
             for key in table.keys():  # noqa: SIM118 - not a mapping
                 if int(key[0]) + self._plan.window_ms <= until:
                     table.drop(key)
+
+
+def _outputs_of(plan: ModelPlan) -> int:
+    return sum(c.column.name.startswith(OUTPUT_PREFIX) for c in plan.predictions.columns)
 
 
 def _count_service(

@@ -19,11 +19,12 @@ from consumers.ownership import Owned, Ownership
 from consumers.partition import Applied
 from consumers.patience import GivenUp, Patience
 from consumers.plan import ModelPlan
+from consumers.references import References
 from consumers.reject_rates import mostly_undecodable
 from consumers.rejects import Rejected, dead_letter
 from consumers.source import Callbacks, TopicNames, Topics
 from consumers.stats import WorkerStats
-from consumers.store import Commit, CommitStatus, PartitionStore
+from consumers.store import Commit, CommitStatus, ModelStore, PartitionStore
 from consumers.stray_search import StraySearch
 from schemas.errors import Stop
 from schemas.integrity import IntegrityCheck
@@ -53,6 +54,8 @@ class JoinWorker:
         Looks at the two topics.
     store
         Where partitions are kept.
+    states
+        Where learned references are kept.
     clock, wall_ms
         Monotonic seconds, and epoch milliseconds (for notices alone).
     idle_s
@@ -71,6 +74,7 @@ class JoinWorker:
         make_source: Callbacks,
         watch: Topics,
         store: PartitionStore,
+        states: ModelStore,
         outboxes: Outboxes,
         stats: WorkerStats,
         clock: Callable[[], float],
@@ -80,6 +84,7 @@ class JoinWorker:
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._plans = plans
+        self._references = References(plans, states)
         self._names = names
         self._watch = watch
         self._store = store
@@ -92,7 +97,7 @@ class JoinWorker:
         self._tended_s = clock()
         self._witnessed: dict[int, tuple[int, int]] = {}
         self._ownership = Ownership(
-            plans,
+            self._references,
             predictions=names.predictions,
             labels=names.labels,
             store=store,
@@ -260,6 +265,7 @@ class JoinWorker:
                 self._ownership.drop(number, "a topic has another id than the one that was read")
         try:
             self._ownership.verify(self._patience)
+            self._ownership.look_up(self._patience)
         except GivenUp:  # the process ends
             return
         for owned in list(self.owned.values()):

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.layout import Layout
+from detectors.layout import Layout, PredictionLayout
 from detectors.summary import KeyT, Pairs, Summary, SummaryTable
 from detectors.worst import WORST_MAX, Worst, merge_worst
 from schemas.errors import Stop
@@ -124,6 +124,25 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
     return Summary(layout, vector, pairs, merge_worst(record.worst, ()))
 
 
+def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionLayout]:
+    """Read the service figures of a window of predictions, whatever columns it was counted with.
+
+    Raises
+    ------
+    Stop
+        If the bytes are damaged.
+    """
+    try:
+        record = _decoder.decode(data)
+        where, values = _entries(record.counts)
+        kept = where < layout.COLUMNS
+        vector = np.zeros(layout.size, dtype=np.int64)
+        vector[where[kept]] = values[kept]
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, ValueError) as error:
+        raise _damaged(error) from error
+    return Summary(layout, vector)
+
+
 def _damaged(error: Exception) -> Stop:
     return Stop(
         f"stored summary: expected codec version 1 or {SUMMARY_VERSION}, found bytes that are not one "
@@ -171,5 +190,10 @@ def _widths(values: npt.NDArray[np.int64], row: npt.NDArray[np.intp], n: int) ->
 
 
 def _fill(part: npt.NDArray[np.int64], sparse: _Sparse) -> None:
+    where, values = _entries(sparse)
+    part[where] = values
+
+
+def _entries(sparse: _Sparse) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     where = np.cumsum(np.frombuffer(sparse.gaps, dtype=_GAPS[sparse.gap_width]).astype(np.int64))
-    part[where] = np.frombuffer(sparse.values, dtype=_WIDTHS[sparse.value_width])
+    return where, np.frombuffer(sparse.values, dtype=_WIDTHS[sparse.value_width]).astype(np.int64)

@@ -36,6 +36,10 @@ SQUARE_SCALE = 1 << 12
 MOMENT_CLIP = 4096.0
 """Values further than this many standard deviations out count as this far."""
 
+_SIZES = tuple(2.0 ** (k / 4) for k in range(-80, 121))
+LEARNED_EDGES = (*(-size for size in reversed(_SIZES)), *_SIZES)
+"""Inner edges of the bins of a regression's errors where no profile says more: a fifth apart, from 1e-6 to 1e9."""
+
 CLASSIFICATION_SUMS = ("log_loss", "brier", "score")
 REGRESSION_SUMS = ("error", "absolute", "squared", "truth", "truth_squared", "prediction", "ape", "smape")
 ERROR_COUNTS = ("n", "wrong", "scored", "ape_n")
@@ -234,10 +238,12 @@ def answer_layout(
 
 
 def error_layout(task: str, profile: ReferenceProfile | None) -> ErrorLayout:
-    """Return the layout of a model's error windows."""
-    if task != "regression" or profile is None or profile.error is None:
+    """Return the layout of a model's error windows; it stays the same while a reference is learned."""
+    if task != "regression":
         return ErrorLayout(task)
-    return ErrorLayout(task, edges=profile.error.edges)
+    if profile is None or profile.learned is not None:
+        return ErrorLayout(task, edges=LEARNED_EDGES)
+    return ErrorLayout(task, edges=() if profile.error is None else profile.error.edges)
 
 
 def _hash(*parts: str) -> str:

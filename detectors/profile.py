@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from detectors.joint import FIGURES, Joint, joint_from
@@ -110,6 +110,26 @@ Column = NumericColumn | CategoricalColumn
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """Where a profile comes from that was learned from a model's own events.
+
+    Parameters
+    ----------
+    events
+        Predictions in the windows that it was learned from.
+    from_ms, until_ms
+        Start of the first of those windows and end of the last, epoch milliseconds.
+    labels
+        Labels that its figures of quality were learned from, 0 while there are too few.
+    """
+
+    events: int
+    from_ms: int
+    until_ms: int
+    labels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceProfile:
     """Everything a model's windows are compared with.
 
@@ -153,6 +173,8 @@ class ReferenceProfile:
         The numeric features together; None with fewer than two of them, or too few rows.
     segments
         What the declared segments are compared with, by name, the most frequent first.
+    learned
+        None for a profile that a user built.
     """
 
     model: str
@@ -174,6 +196,7 @@ class ReferenceProfile:
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     joint: Joint | None = None
     segments: Mapping[str, SegmentReference] = field(default_factory=dict)
+    learned: Learned | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -191,13 +214,30 @@ class ReferenceProfile:
         """SHA-256 of the profile's content, hex."""
         return _digest(self._content())
 
+    @property
+    def inputs_hash(self) -> str:
+        """Hash of what windows by prediction time are compared with: all but what labels say, SHA-256 in hex."""
+        plain = replace(
+            self,
+            labelled=0,
+            metrics={},
+            error_sd=0.0,
+            confusion=(),
+            error_rhythms={},
+            error=None,
+            score_cells=(),
+            learned=None,
+            segments={name: segment.unlabelled for name, segment in self.segments.items()},
+        )
+        return plain.content_hash
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
         return next((c for c in self.columns if c.name == name), None)
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        for optional in ("joint", "segments"):
+        for optional in ("joint", "segments", "learned"):
             if not content[optional]:
                 del content[optional]
         return content
@@ -266,6 +306,9 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
         joint=joint,
         segments=segments_from(raw.get("segments", {}), bins=0 if error is None else len(error.counts)),
+        learned=None
+        if raw.get("learned") is None
+        else Learned(**{k: int(v) for k, v in raw["learned"].items()}),
     )
 
 

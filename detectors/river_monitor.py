@@ -179,10 +179,12 @@ class RiverMonitor:
 def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) -> list[RiverMonitor]:
     """Return river's detectors that a model's settings ask for, in their order.
 
+    Those that a reference which is learned does not serve, or not yet, are left out.
+
     Raises
     ------
     Stop
-        If the profile does not have what one of them watches.
+        If the user's profile does not have what one of them watches.
     """
     reference = Reference(profile, prediction_layout(profile), error_layout(settings.task, profile))
     found: list[RiverMonitor] = []
@@ -190,6 +192,8 @@ def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) ->
         try:
             signal = signal_of(monitor, reference)
         except Stop as error:
+            if settings.learning is not None:
+                continue
             raise Stop(f"models.{settings.name}.monitors.{name}.signal: {error}") from error
         found.append(RiverMonitor(name, monitor, signal))
     return found

@@ -13,7 +13,7 @@ key                       type    holds
 `{app:p}t`                hash    totals: model and version to counters and figures
 `{app:p}o`                list    dead letters that wait to be published
 `{app:p}n`                hash    what is known to be wrong: check and model to notice
-`{app:m:model}m`          hash    owner token, sequence, evaluator state, closed-until times
+`{app:m:model}m`          hash    owner token, sequence, evaluator state, last closed window, learned profile
 `{app:m:model}o`          list    alert events that wait to be published
 `{app:m:model}h`          list    the last closed windows, newest first
 ========================  ======  ===================================================================

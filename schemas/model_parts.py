@@ -25,10 +25,11 @@ NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 
 
 class Learn(BaseModel):
-    """Take the first `events` predictions as the reference profile."""
+    """Take the first `events` predictions that are not part of an incident as the reference profile."""
 
     model_config = FROZEN
 
+    enabled: bool = True
     events: Annotated[int, Field(ge=100, le=100_000_000)] = 10_000
 
 
@@ -207,6 +208,15 @@ def _zero_effect(value: object) -> object:
         return {"sd": 0, "share": 0, "relative_error": 0}
     return value
 
+
+def _learn_from_switch(value: object) -> object:
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
+LearnSetting: TypeAlias = Annotated[
+    Learn, BeforeValidator(_learn_from_switch, json_schema_input_type=bool | Learn)
+]
+"""`{events: 10000}`, or false for none."""
 
 LossSetting: TypeAlias = Annotated[
     Loss,

@@ -14,6 +14,7 @@ from schemas.model_parts import (
     FeatureRule,
     LabelRules,
     Learn,
+    LearnSetting,
     Loss,
     LossSetting,
     MinEffect,
@@ -83,7 +84,7 @@ class ModelSettings(BaseModel):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     profile: Text | None = None
     profiles: dict[Text, Text] = Field(default_factory=dict)
-    learn: Learn | None = None
+    learn: LearnSetting | None = None
     window_ms: DurationMs = Field(default=MS_PER_MINUTE, alias="window")
     label_horizon_ms: DurationMs = Field(default=14 * MS_PER_DAY, alias="label_horizon")
     allowed_lateness_ms: DurationMs = Field(default=MS_PER_MINUTE, alias="allowed_lateness")
@@ -135,7 +136,7 @@ class ModelSettings(BaseModel):
     @field_validator("learn")
     @classmethod
     def _one_reference(cls, learn: Learn | None, info: ValidationInfo) -> Learn | None:
-        if learn is not None and info.data.get("profile") is not None:
+        if learn is not None and learn.enabled and info.data.get("profile") is not None:
             raise ValueError("expected profile or learn, got both: remove one")
         return learn
 
@@ -194,6 +195,12 @@ class ModelSettings(BaseModel):
             check_class(labels.implicit.class_label, classes, place=("implicit", "class"))
         _check_after(labels.implicit.after_ms, info.data.get("label_horizon_ms"))
         return labels
+
+    @property
+    def learning(self) -> Learn | None:
+        """How the model's reference is learned from its events; None where it has a profile, or wants none."""
+        learn = self.learn or Learn()
+        return learn if learn.enabled and self.profile is None else None
 
     def monitor(self, name: str) -> MonitorSettings:
         """Return the tuning of a monitor of ours; the defaults where the settings say nothing."""

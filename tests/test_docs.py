@@ -318,7 +318,7 @@ class TestSettings:
         assert set(sink_settings.SINK_MODELS) == {"stdout", "slack"}
 
     def test_what_is_marked_as_unused_is_what_no_code_reads(self) -> None:
-        fields = {"profiles", "learn", "cohort_window_ms", "implicit", "unlabelled_when", "power"}
+        fields = {"profiles", "cohort_window_ms", "implicit", "unlabelled_when", "power"}
         assert not fields & attributes_outside_schemas()
         marked = {
             unused_field(row[0])

@@ -119,10 +119,17 @@ def _quality(plan: ModelPlan) -> tuple[str | None, str]:
         return f"limits on {', '.join(usable)}", ""
     if profile is not None and baseline:
         return f"{len(baseline)} metrics on {profile.labelled:,} labelled rows of the profile", ""
+    if plan.learning:
+        return f"how often it is wrong is learned from the first {_events(plan)} labels", ""
     return None, (
         "build the profile from labelled rows (`watchkeeper profile --label COL`), or set a limit: "
         f"metrics: {{{'mae: {max: 10}' if plan.is_regression else 'accuracy: {min: 0.9}'}}}"
     )
+
+
+def _events(plan: ModelPlan) -> str:
+    learn = plan.settings.learning
+    return f"{0 if learn is None else learn.events:,}"
 
 
 def _says(rule: MetricRule, has_baseline: bool) -> bool:  # noqa: FBT001 - read at its one call
@@ -138,6 +145,8 @@ def _updates(model: ModelSettings) -> tuple[str | None, str]:
 
 
 def _unfamiliar(plan: ModelPlan) -> tuple[str | None, str]:
+    if plan.learning:
+        return f"what is familiar is learned from the first {_events(plan)} events", ""
     if plan.profile is None:
         return (
             None,

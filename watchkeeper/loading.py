@@ -16,7 +16,7 @@ from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 from schemas.settings_text import parse_settings
 
-UNHEEDED: Final = ("learn", "profiles")
+UNHEEDED: Final = ("profiles",)
 UNHEEDED_LABELS: Final = ("implicit", "unlabelled_when")
 """Settings that would change counts or alerts, and that have no effect in this release."""
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from alerts.book_codec import book_from_bytes, book_to_bytes
 from alerts.policy import AlertBook, AlertContext, step
-from consumers.evaluator import ClosedRecord
+from consumers.closing import ClosedRecord
 from consumers.plan import ModelPlan
 from schemas.alert import (
     AlertOwner,
@@ -50,7 +50,11 @@ class AlertPolicy:
         self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord
     ) -> tuple[AlertBook, list[bytes]]:
         """Take one closed window in; its last event is the record that the window is complete."""
-        after, events = step(book, findings, context=self._context)
+        context = self._context
+        if closed.profile:  # it may have been learned since
+            reproduce = context.reproduce.model_copy(update={"profile_hash": closed.profile})
+            context = replace(context, reproduce=reproduce)
+        after, events = step(book, findings, context=context)
         span = WindowSpan(closed.start_ms, closed.end_ms, closed.n)
         complete = WindowComplete.of(
             WindowCompleteData(

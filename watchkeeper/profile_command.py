@@ -7,13 +7,15 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from detectors.profile import ReferenceProfile, is_feature
+from consumers.redis_gate import RedisGate
+from consumers.redis_models import RedisModels
+from detectors.profile import ReferenceProfile, from_json, is_feature
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_compare import compare
-from schemas.errors import Stop
+from schemas.errors import Retry, Stop
 from schemas.model_settings import ModelSettings
 from schemas.setting_types import nearest
 from schemas.settings import Settings
@@ -129,6 +131,11 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("A.json", "B.json"),
         help="show what differs between two profiles",
     )
+    parser.add_argument(
+        "--learned",
+        action="store_true",
+        help="write the profile that a running model has learned from its events, instead of building one",
+    )
     parser.add_argument("--json", action="store_true", help="machine output")
 
 
@@ -149,6 +156,9 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
         change = compare(*(load_profile(path) for path in args.compare))
         _say([json.dumps(change_json(change))] if args.json else change_lines(change))
         return 0
+    if args.learned:
+        profile, source = learned_profile_of(args, settings), "the model's own events"
+        return _written(args, profile, [], source=source)
     model = _model(args, settings)
     with Progress("reading, percent", 100, stream=sys.stderr, clock=time.monotonic) as bar:
         profile, warnings = build_profile(
@@ -162,16 +172,50 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
             importances=args.importances,
             progress=bar.reach,
         )
+    return _written(args, profile, warnings, source=str(args.input))
+
+
+def _written(args: argparse.Namespace, profile: ReferenceProfile, warnings: list[str], *, source: str) -> int:
     write_text(args.out, profile.to_json())
     if args.json:
         _say([json.dumps(summary_json(profile, warnings, written=str(args.out)))])
     else:
-        _say(summary(profile, warnings, source=str(args.input), written=str(args.out)))
+        _say(summary(profile, warnings, source=source, written=str(args.out)))
     return 0
 
 
-def _model(args: argparse.Namespace, settings: Settings | None) -> ModelSettings:
-    absent = [f"--{name}" for name in ("model", "input", "out") if getattr(args, name) is None]
+def learned_profile_of(args: argparse.Namespace, settings: Settings | None) -> ReferenceProfile:
+    """Return the profile that a model has learned, from where its evaluator keeps it.
+
+    Raises
+    ------
+    Stop
+        Options that do not fit, nothing learned yet, or Redis does not answer.
+    """
+    model = _model(args, settings, needed=("model", "out"))
+    if args.input is not None or settings is None:
+        raise Stop("--learned reads what the model has learned: leave --input out")
+    if model.profile is not None:
+        raise Stop(f"--learned: model {model.name} does not learn, it has the profile {model.profile}")
+    try:
+        gate = RedisGate(str(settings.redis.url), cluster=settings.redis.cluster)
+        try:
+            text = RedisModels(gate, settings.app).profile(model.name)
+        finally:
+            gate.close()
+    except Retry as error:
+        raise Stop(f"{error}; start Redis, or correct redis.url in the settings", exit_code=1) from error
+    if text is None:
+        raise Stop(
+            f"--learned: model {model.name} has learned nothing yet; `watchkeeper status` shows how far it is"
+        )
+    return from_json(text, source="the learned profile")
+
+
+def _model(
+    args: argparse.Namespace, settings: Settings | None, *, needed: Sequence[str] = ("model", "input", "out")
+) -> ModelSettings:
+    absent = [f"--{name}" for name in needed if getattr(args, name) is None]
     if settings is None:
         absent.insert(0, "--config")
     if absent or settings is None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
-from consumers.columns import OK, Integers, PredictionColumns, Records
+from consumers.columns import Integers, PredictionColumns, Records
 from consumers.decode import BatchDecoder
-from consumers.interning import NO_CLASS, Interner
+from consumers.event_rows import Truth, row_batch
+from consumers.interning import Interner
 from consumers.plan import plan_model
-from detectors.profile_values import Answers, RowBatch
+from detectors.profile_values import RowBatch
 from schemas.model_settings import ModelSettings
-from watchkeeper.profile_jsonl import columns_of, read_object
 from watchkeeper.profile_labels import NO_RECORDS, Labels, Lines, OtherModels, count_lines
 from watchkeeper.profile_lines import Advance, LineTally, batches_of_lines, open_input
 
@@ -74,39 +72,20 @@ class EventRows:
         self._count_versions(columns.version)
         self._shadows += int(columns.shadow.sum())
         columns = columns.take(~columns.shadow)
-        features = [_features(lines[place][1]) for place in columns.index.tolist()]
-        return RowBatch(
-            len(features),
-            columns_of(features),
-            self._answers(columns),
-            columns.time_ms,
-            columns.latency_ms,
-            columns.status,
-            self._segments(columns.segment.tolist()),
-        )
-
-    def _segments(self, codes: list[int]) -> tuple[list[str], ...]:
-        names = self._interner.tables.segments.get(self._plan.name, [])
-        return tuple([names[code][key] for code in codes] for key in range(len(self._plan.settings.segments)))
+        raw = [lines[place][1] for place in columns.index.tolist()]
+        return row_batch(self._plan, self._interner.tables, columns, raw, self._truth(columns))
 
     def _count_versions(self, codes: Integers) -> None:
         for code, n in Counter(codes.tolist()).items():
             self._versions[self._interner.tables.versions[code][1]] += n
 
-    def _answers(self, columns: PredictionColumns) -> Answers:
-        labels, model = self._labels, self._plan.name
-        value = None if np.isnan(columns.value).all() else columns.value
-        measured = columns.status == OK
+    def _truth(self, columns: PredictionColumns) -> Truth:
+        labels = self._labels
+        if labels is None:
+            return Truth()
         if self._plan.is_regression:
-            truth = None if labels is None else labels.numbers(columns.ids)
-            return Answers(true_value=truth, value=value, measured=measured)
-        classes = self._interner.tables.classes.get(model, [])
-        return Answers(
-            truth=None if labels is None else labels.names(columns.ids, model),
-            predicted=[None if code == NO_CLASS else classes[code] for code in columns.predicted.tolist()],
-            value=value,
-            measured=measured,
-        )
+            return Truth(numbers=labels.numbers(columns.ids))
+        return Truth(names=labels.names(columns.ids, self._plan.name))
 
     def warnings(self) -> list[str]:
         """Return what the last reading found odd, one sentence each."""
@@ -117,12 +96,3 @@ class EventRows:
             shares = ", ".join(f"{name} ({n:,} events)" for name, n in sorted(self._versions.items())[:5])
             found.append(f"{self._path}: holds {len(self._versions)} versions in one profile: {shares}")
         return found + (self._labels.warnings() if self._labels is not None else [])
-
-
-def _features(line: bytes) -> dict[str, Any]:
-    """Return the features of an accepted event; what no JSON parser reads is missing, as in a stream."""
-    try:
-        features = read_object(line).get("features")
-    except ValueError:
-        return {}
-    return features if isinstance(features, dict) else {}

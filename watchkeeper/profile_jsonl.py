@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from detectors.profile_build import COLUMNS_MAX
+from consumers.event_rows import columns_of
 from schemas.errors import Stop
 from watchkeeper.profile_lines import Advance, LinePlaces, LineTally, batches_of_lines, open_input
 from watchkeeper.profile_table import TableBatch
@@ -34,15 +33,6 @@ def read_object(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, found {type(value).__name__}")  # noqa: TRY004 - data, not a bug
     return value
-
-
-def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as columns, in the order in which their names first appear.
-
-    Of more names than a profile may have, one too many is kept: enough for the profile to refuse.
-    """
-    names = list(dict.fromkeys(chain.from_iterable(rows)))[: COLUMNS_MAX + 1]
-    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def first_object(path: Path) -> dict[str, Any]:

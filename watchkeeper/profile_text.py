@@ -23,7 +23,7 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
     outputs = [name.removeprefix(OUTPUT_PREFIX) for name in names]
     lines = [
         f"Reference profile of {profile.model} ({profile.task}) from {source}",
-        f"rows      {profile.n:,}, of which {profile.labelled:,} with ground truth",
+        f"rows      {profile.n:,}, {_with_truth(profile)}",
         f"features  {len(features):,}: {numeric:,} numeric, {len(features) - numeric:,} categorical",
         f"together  {_together(profile.joint)}",
         f"outputs   {', '.join(outputs) or 'none'}",
@@ -44,6 +44,12 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
     lines += [f"warning   {text}" for text in warnings]
     lines += [f"written   {written}", f"hash      {profile.content_hash}"]
     return [plain(line) for line in lines]
+
+
+def _with_truth(profile: ReferenceProfile) -> str:
+    if profile.learned is None:
+        return f"of which {profile.labelled:,} with ground truth"
+    return f"learned from {profile.learned.events:,} events and {profile.learned.labels:,} labels"
 
 
 def _together(joint: Joint | None) -> str:

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from consumers.clocks import NEVER
+from consumers.closing import ClosedRecord
 from consumers.columns import Records
-from consumers.evaluator import ClosedRecord, ModelEvaluator, Policy
+from consumers.evaluator import ModelEvaluator, Policy
 from consumers.interning import Tables
 from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.partition import Partition
 from consumers.plan import ModelPlan
+from consumers.references import References
 from consumers.store import Position
 from consumers.totals import Life, read_totals
 from schemas.clock import format_time
@@ -68,6 +70,7 @@ class Replay:
         self._plans = plans
         self._store = MemoryPartitions()
         models = MemoryModels()
+        self._references = References(plans, models)
         self._partitions = [
             Partition(
                 plans,
@@ -97,6 +100,9 @@ class Replay:
         for batch in batches:
             self._take(batch)
             self._evaluate(on_event, final=False)
+            changed = self._references.look()
+            for partition in self._partitions:
+                self._references.tell(partition, changed)
             progress(len(batch.predictions) + len(batch.labels))
         self._evaluate(on_event, final=True)
         self.result.models = describe_lives(self._lives(), self._plans, self._waiting())

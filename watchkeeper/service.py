@@ -163,8 +163,7 @@ class Service:
             dead_letters=kafka.dead_letters,
             stats=self.stats,
         )
-        store = RedisPartitions(gate, self._settings.app)
-        worker = self._worker(store, outboxes) if "join" in self._roles else None
+        worker = self._worker(gate, outboxes) if "join" in self._roles else None
         assignment = None if worker is not None else Assignment(self._source("-evaluate", labels=False))
         member = worker or assignment
         if member is not None:
@@ -230,14 +229,15 @@ class Service:
         kafka = self._settings.kafka
         return TopicWatch(kafka.properties, kafka.predictions, kafka.ground_truth)
 
-    def _worker(self, store: RedisPartitions, outboxes: Outboxes) -> JoinWorker:
+    def _worker(self, gate: RedisGate, outboxes: Outboxes) -> JoinWorker:
         kafka = self._settings.kafka
         return JoinWorker(
             self._plans,
             TopicNames(kafka.predictions, kafka.ground_truth),
             make_source=self._source("", labels=True),
             watch=self._watch(),
-            store=store,
+            store=RedisPartitions(gate, self._settings.app),
+            states=RedisModels(gate, self._settings.app),
             outboxes=outboxes,
             stats=self.stats,
             clock=time.monotonic,

@@ -17,7 +17,8 @@ from alerts.book_codec import book_from_bytes
 from alerts.identity import alert_id_of
 from alerts.lifecycle import Episode
 from consumers.clocks import NEVER, PartitionClocks
-from consumers.evaluator import ClosedRecord, StoredEvaluation
+from consumers.closing import ClosedRecord
+from consumers.evaluator import StoredEvaluation
 from consumers.interning import Tables
 from consumers.kafka_client import check_topics
 from consumers.partition_time import decode_clocks
@@ -218,6 +219,9 @@ def _window(record: ClosedRecord) -> Json:
         "n": record.n,
         "versions": record.versions,
         "findings": record.findings,
+        "learning": None
+        if record.learning is None
+        else {"events": record.learning[0], "of": record.learning[1]},
         "metrics": record.metrics,
     }
 
@@ -305,7 +309,12 @@ def _window_cells(window: Json) -> list[str]:
         str(window["start"]),
         f"{window['n']:,} events",
         f"{window['findings']} findings",
+        *_learning(window["learning"]),
     ]
+
+
+def _learning(progress: Json | None) -> list[str]:
+    return [] if progress is None else [f"learning, {progress['events']:,} of {progress['of']:,} events"]
 
 
 def _partition_rows(partitions: Sequence[Json]) -> list[list[str]]:

@@ -1,3 +1,3 @@
 -- Take a model's evaluation over. KEYS: prefix..'m'; ARGV: token
 redis.call('HSET', KEYS[1], 'token', ARGV[1])
-return redis.call('HMGET', KEYS[1], 'seq', 'state')
+return redis.call('HMGET', KEYS[1], 'seq', 'state', 'profile')

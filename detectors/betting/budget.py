@@ -9,11 +9,13 @@ dependence: that is all the correction there is for their number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from detectors.betting.signal import Signal
 
+LABELLED_GROUPS: Final = ("performance", "label_drift")
+"""Shares of the budget that a learned reference keeps for labels: they come later than the rest."""
 E_VALUE_MIN: Final = 1_000.0
 """No alarm whose best single game has not multiplied its stake by this much, however generous the budget."""
 VERSIONS_MAX: Final = 4
@@ -35,6 +37,7 @@ def bars(  # noqa: PLR0913 - the budget's figures, and the share of it
     window_ms: int,
     weights: Mapping[str, float],
     share: float = 1.0,
+    reserved: Collection[str] = (),
 ) -> list[float]:
     """Return the log evidence at which each signal fires.
 
@@ -49,12 +52,16 @@ def bars(  # noqa: PLR0913 - the budget's figures, and the share of it
         the others.
     share
         Of the budget that all these signals have together.
+    reserved
+        Groups whose shares are kept for them even while they have no signals.
     """
     windows = per_ms / window_ms / false_alarms
-    members: dict[str, float] = {}
+    members: dict[str, float] = dict.fromkeys(reserved, 0.0)
     for signal in signals:
         members[signal.group] = members.get(signal.group, 0.0) + signal.weight
-    total = sum(weights.get(group, 0.0) for group, weight in members.items() if weight > 0)
+    total = sum(
+        weights.get(group, 0.0) for group, weight in members.items() if weight > 0 or group in reserved
+    )
     found: list[float] = []
     for signal in signals:
         part = weights.get(signal.group, 0.0) * signal.weight

@@ -209,5 +209,5 @@ class ColumnFindings:
         worst = integers_in(state, "worst")
         if known:
             self.troubles.take(worst)
-        if self._layout.columns:
+        if self._layout.columns and "pool" in state:  # without a profile there was none
             self._pool.restore(state)

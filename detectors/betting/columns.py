@@ -58,7 +58,7 @@ class BudgetedColumns:
         *,
         window_ms: int,
     ) -> None:
-        reference = "" if profile is None else profile.content_hash
+        reference = "" if profile is None else profile.inputs_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._findings = ColumnFindings(layout, profile, watched)
         self._zone = "UTC" if profile is None else profile.timezone

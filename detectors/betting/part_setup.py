@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.betting.budget import SEGMENTS_SHARE, VERSIONS_MAX, VERSIONS_SHARE, bars
+from detectors.betting.budget import LABELLED_GROUPS, SEGMENTS_SHARE, VERSIONS_MAX, VERSIONS_SHARE, bars
 from detectors.betting.calendar import HOUR_MS
 from detectors.betting.column_findings import ColumnFindings
 from detectors.betting.columns import BudgetedColumns
@@ -68,7 +68,6 @@ class PartSetup:
     ) -> None:
         self._settings, self._cells, self._names = settings, cells, names
         self._zone = "UTC" if profile is None else profile.timezone
-        self._reference = "" if profile is None else profile.content_hash
         self._service = prediction_layout(None)
         self._answers, self._places = answer_layout(prediction_layout(profile))
         self._error_cells = ErrorPartCells(cells, zone=self._zone)
@@ -139,6 +138,7 @@ class PartSetup:
             findings = ColumnFindings(layout, bets.profile, bets.columns)
             return Part(name, bets.columns, levels[: len(bets.columns)], findings)
 
+        profile = self._version.profile
         cells = ColumnPartCells(layout, places, zone=self._zone)
         return BudgetedParts(
             kind,
@@ -146,7 +146,7 @@ class PartSetup:
             make,
             rules,
             whole=whole,
-            reference=self._reference,
+            reference="" if profile is None else profile.inputs_hash,
             window_ms=self._settings.window_ms,
         )
 
@@ -158,21 +158,25 @@ class PartSetup:
             )
             return Part(name, bets.errors, levels[len(bets.columns) :], findings)
 
+        profile = self._version.profile
         return BudgetedParts(
             kind,
             self._error_cells,
             make,
             rules,
             whole=whole,
-            reference=self._reference,
+            reference="" if profile is None else profile.content_hash,
             window_ms=self._settings.window_ms,
         )
 
     def _dealt(self, kind: PartKind, name: str) -> tuple[Bets, list[float]]:
         """Return the bets on a part, and the log evidence at which each fires: columns first."""
         budget = self._settings.false_alarm_budget
+        reserved: tuple[str, ...] = ()
         if kind == "version":
             bets, share = self._version, VERSIONS_SHARE / VERSIONS_MAX
+            if bets.profile is not None and bets.profile.learned is not None:
+                reserved = LABELLED_GROUPS
         else:
             bets = self._segment(name)
             share = SEGMENTS_SHARE / self._settings.max_segments
@@ -183,5 +187,6 @@ class PartSetup:
             window_ms=self._settings.window_ms,
             weights=budget.weights.by_group(),
             share=share,
+            reserved=reserved,
         )
         return bets, levels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from detectors.betting.budget import bars
+from detectors.betting.budget import LABELLED_GROUPS, bars
 from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
@@ -43,6 +43,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
         window_ms=settings.window_ms,
         weights=settings.false_alarm_budget.weights.by_group(),
         share=1 - parts.share,
+        reserved=() if profile is None or profile.learned is None else LABELLED_GROUPS,
     )
     first, last = len(columns), len(columns) + len(errors)
     watching_columns = watching_errors = None

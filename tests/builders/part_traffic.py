@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from consumers.evaluator import ClosedRecord
+from consumers.closing import ClosedRecord
 from consumers.plan import plan_model
 from detectors.profile import ReferenceProfile
 from detectors.rhythm import BET_SIZES, Rhythm

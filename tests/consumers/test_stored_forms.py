@@ -16,6 +16,7 @@ import pytest
 from consumers.clocks import ModelClock, PartitionClocks, TopicClock
 from consumers.evaluator import StoredEvaluation
 from consumers.interning import Tables
+from consumers.learner import StoredLearning
 from consumers.partition_time import StoredTime
 from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_entry, encode_entry
 from detectors.codec import decode_summary, encode_summary
@@ -55,6 +56,9 @@ EVALUATION = StoredEvaluation(
     detectors=b"d",
     book=b"b",
     trimmed_ms={"predictions": 0},
+    learning=StoredLearning(
+        after_ms=5, from_ms=60_000, events=7, incidents=[6], labels=b"l", labels_from_ms=9, has_labels=True
+    ),
 )
 
 
@@ -73,7 +77,7 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v2": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v3": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
 }
 
@@ -93,13 +97,17 @@ def test_what_was_written_then_loads() -> None:
     assert decode_entry(stored["entry-number-v1"], regression=True) == ENTRY
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v2"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v3"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
 
 
-def test_an_evaluation_of_the_release_before_loads_and_has_seen_nothing_yet() -> None:
-    old = msgspec.msgpack.decode((GOLDEN / "evaluation-v1.bin").read_bytes(), type=StoredEvaluation)
-    assert old == msgspec.structs.replace(EVALUATION, seen={})
+def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
+    first, second = (
+        msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
+        for v in ("v1", "v2")
+    )
+    assert first == msgspec.structs.replace(EVALUATION, seen={}, learning=None)
+    assert second == msgspec.structs.replace(EVALUATION, learning=None)
 
 
 def test_a_summary_of_the_release_before_loads_and_has_no_unfamiliar_events() -> None:

@@ -20,6 +20,7 @@ from consumers.store import (
     Claimed,
     Commit,
     CommitStatus,
+    LearnedReference,
     ModelCommit,
     ModelStore,
     PartitionStore,
@@ -402,6 +403,22 @@ def evaluation(token: str, sequence: int = 0, *, state: bytes = b"state", tag: s
 
 
 class TestModelStore:
+    def test_a_learned_profile_is_stored_with_its_commit_and_stays(self, models: ModelStore) -> None:
+        nothing = LearnedReference(-1, "")
+        assert models.learned(["fraud", "churn"]) == [nothing, nothing]
+        assert (models.profile("fraud"), models.learned([])) == (None, [])
+        token = models.claim("fraud").token
+        models.commit(replace(evaluation(token), closed_ms=60_000, profile=("abc", b"{}")))
+        models.commit(replace(evaluation(token, 1, state=b"2"), closed_ms=120_000))
+        assert models.learned(["churn", "fraud"]) == [nothing, LearnedReference(120_000, "abc")]
+        assert models.profile("fraud") == models.claim("fraud").profile == b"{}"
+
+    def test_a_fenced_evaluator_stores_no_profile(self, models: ModelStore) -> None:
+        token = models.claim("fraud").token
+        models.claim("fraud")
+        models.commit(replace(evaluation(token), profile=("abc", b"{}")))
+        assert models.profile("fraud") is None
+
     def test_a_model_that_nobody_evaluated_is_empty(self, models: ModelStore) -> None:
         claimed = models.claim("fraud")
         assert (claimed.sequence, claimed.state) == (0, None)

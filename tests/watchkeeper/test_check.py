@@ -83,6 +83,9 @@ def without(model: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key not in keys}
 
 
+UNLEARNED = {**without(COMPLETE, "profile"), "learn": False}
+
+
 class TestReadiness:
     def test_a_model_with_every_answer_is_ready(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -108,9 +111,10 @@ class TestReadiness:
             (without(COMPLETE, "updates"), [UPDATES]),
             ({**COMPLETE, "updates": {"who": "payments-ml"}}, [UPDATES]),
             ({**COMPLETE, "updates": {"who": "payments-ml", "trigger": "performance"}}, []),
-            (without(COMPLETE, "profile"), [QUALITY, UNFAMILIAR]),
-            ({**without(COMPLETE, "profile"), "metrics": {"accuracy": {"min": 0.9}}}, [UNFAMILIAR]),
-            ({**without(COMPLETE, "profile"), "metrics": {"recall": {"drop": 0.1}}}, [QUALITY, UNFAMILIAR]),
+            (without(COMPLETE, "profile"), []),
+            (UNLEARNED, [QUALITY, UNFAMILIAR]),
+            ({**UNLEARNED, "metrics": {"accuracy": {"min": 0.9}}}, [UNFAMILIAR]),
+            ({**UNLEARNED, "metrics": {"recall": {"drop": 0.1}}}, [QUALITY, UNFAMILIAR]),
             ({**COMPLETE, "metrics": {"accuracy": {"drop": 0.1}}}, []),
             ({**COMPLETE, "monitors": {"performance": False}}, [QUALITY]),
             ({**COMPLETE, "monitors": {"unseen_rate": False}}, [UNFAMILIAR]),

@@ -1,0 +1,115 @@
+"""A closed window: what the partitions counted, merged, and what is kept of it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from consumers.columns import Records
+from consumers.decode import BatchDecoder
+from consumers.interning import Interner
+from consumers.learning_rows import is_rows, rows_of
+from consumers.plan import ModelPlan
+from consumers.windows import ModelWindows, WindowBlob
+from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
+from detectors.layout import PredictionLayout
+from detectors.metrics import metrics_of
+from detectors.summary import Summary
+from schemas.finding import Stream, WindowSpan
+
+
+class ClosedRecord(msgspec.Struct, kw_only=True):
+    """What is kept of a closed window for people: history, status and the replay report.
+
+    Parameters
+    ----------
+    profile
+        First digits of the hash of the profile that it was compared with, empty for none.
+    learning
+        While the model learns its reference: predictions so far, and how many it takes.
+    """
+
+    model: str
+    stream: str
+    start_ms: int
+    end_ms: int
+    n: int
+    versions: dict[str, int]
+    metrics: dict[str, dict[str, float]]
+    findings: int
+    profile: str = ""
+    learning: tuple[int, int] | None = None
+
+
+def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
+    """Return a window of all partitions: over all versions, by version and by segment."""
+    versions: dict[str, Summary[Any]] = {}
+    segments: dict[str, Summary[Any]] = {}
+    overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
+    for blob in blobs:
+        if is_rows(blob):
+            continue
+        summary = plan.window(stream, blob.segment, blob.data)
+        fallback = blob.version.endswith(FALLBACK_SUFFIX)
+        group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
+        if not (blob.segment and fallback):
+            group[key] = group[key].merge(summary) if key in group else summary
+        if not blob.segment and not fallback:
+            overall = overall.merge(summary)
+    for version, columns in _columns_of_rows(plan, blobs).items():
+        versions[version] = versions[version].merge(columns) if version in versions else columns
+        overall = overall.merge(columns)
+    span = WindowSpan(start, start + plan.window_ms, int(overall.vector[0]))
+    return ClosedWindow(
+        plan.name, stream, span, overall, dict(sorted(versions.items())), dict(sorted(segments.items()))
+    )
+
+
+def _columns_of_rows(plan: ModelPlan, blobs: Sequence[WindowBlob]) -> Mapping[str, Summary[PredictionLayout]]:
+    """Return the columns, by version, of predictions that were counted before the reference was known."""
+    kept = [blob for blob in blobs if is_rows(blob)]
+    if not kept or plan.profile is None:
+        return {}
+    interner = Interner()
+    lines = list(rows_of(kept))
+    decoded = BatchDecoder({plan.name: plan}, interner).decode(Records(lines), Records([]))
+    columns = decoded.predictions.get(plan.name)
+    if columns is None:
+        return {}
+    windows = ModelWindows(plan, interner.tables)
+    windows.add_predictions(columns)
+    found: dict[str, Summary[PredictionLayout]] = {}
+    for key in windows.predictions.keys():  # noqa: SIM118 - not a mapping
+        summary = windows.predictions.get(key)
+        summary.vector[: PredictionLayout.COLUMNS] = 0  # these the partition has counted
+        found[key[1]] = summary
+    return found
+
+
+def record_of(plan: ModelPlan, window: ClosedWindow[Any], findings: int) -> ClosedRecord:
+    """Return what is kept of a window."""
+    metrics: dict[str, dict[str, float]] = {}
+    if window.stream is Stream.ERRORS:
+        metrics = {v: metrics_of(s, positive=plan.classes.positive) for v, s in window.versions.items()}
+    return ClosedRecord(
+        model=window.model,
+        stream=window.stream.value,
+        start_ms=window.span.start_ms,
+        end_ms=window.span.end_ms,
+        n=window.span.n,
+        versions={v: int(s.vector[0]) for v, s in window.versions.items()},
+        metrics=metrics,
+        findings=findings,
+        profile=_reference(plan, window.stream)[:16],
+    )
+
+
+def _reference(plan: ModelPlan, stream: Stream) -> str:
+    """Return the hash of what the windows of a stream are compared with; labels may be learned later than the rest."""
+    profile = plan.profile
+    if profile is None:
+        return ""
+    inputs_only = profile.learned is not None and stream is Stream.PREDICTIONS
+    return profile.inputs_hash if inputs_only else profile.content_hash

@@ -1,0 +1,212 @@
+"""How a model without a profile comes to one: from its own first events, and later from their labels.
+
+What is learned from an incident would make it the rule. So nothing is learned from a window while an alarm about
+errors, fallbacks or quality stands, nor from anything before it: learning starts over after it. Predictions wait for the
+labels of their time (see `ModelEvaluator`), so that the same is learned whatever came first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from consumers.columns import PredictionColumns, Records
+from consumers.decode import BatchDecoder
+from consumers.event_rows import features_of, row_batch
+from consumers.interning import Interner
+from consumers.learning_rows import ROWS_MAX
+from consumers.plan import ModelPlan
+from detectors.codec import decode_summary, encode_summary
+from detectors.detector import ErrorWindow, PredictionWindow
+from detectors.layout import ErrorLayout
+from detectors.profile import Learned, ReferenceProfile, is_feature
+from detectors.profile_build import COLUMNS_MAX
+from detectors.profile_learned import LABELS_MIN, learned_profile, with_labels
+from detectors.profile_values import RowBatch
+from detectors.summary import Summary
+from schemas.clock import format_time
+from schemas.finding import Finding, JsonValue, Kind, Stream, Verdict
+
+INCIDENTS: Final = frozenset({Kind.PERFORMANCE, Kind.ERROR_RATE, Kind.FALLBACK_RATE})
+"""Troubles in which nothing is learned."""
+NAME_SHARE_MIN: Final = 0.01
+"""A feature that fewer events carry is not learned."""
+_BATCH: Final = 2_000
+_NO_RECORDS: Final = Records([])
+
+
+class StoredLearning(msgspec.Struct):
+    """How far a model has learned.
+
+    Parameters
+    ----------
+    after_ms
+        Only windows by prediction time that start after this are learned from.
+    from_ms, events
+        Start of the first of them, and predictions so far.
+    incidents
+        Starts of the error windows of incidents, as far as no window by prediction time has passed them.
+    labels, labels_from_ms
+        The error windows so far, merged, and the start of the first one.
+    has_labels
+        Whether those are enough.
+    """
+
+    after_ms: int = -1
+    from_ms: int = -1
+    events: int = 0
+    incidents: list[int] = []
+    labels: bytes = b""
+    labels_from_ms: int = -1
+    has_labels: bool = False
+
+
+class Learner:
+    """Counts what there is to learn from, and starts over in an incident.
+
+    Parameters
+    ----------
+    plan
+        The model, with the profile so far.
+    state
+        What `state` held when it was stored.
+    """
+
+    def __init__(self, plan: ModelPlan, state: StoredLearning) -> None:
+        self._plan = plan
+        self.state = state
+        learn = plan.settings.learning
+        self.wanted = 0 if learn is None else learn.events
+
+    def take_predictions(self, window: PredictionWindow, findings: Sequence[Finding]) -> bool:
+        """Take a closed window in; returns whether there is enough now."""
+        state, start_ms = self.state, window.span.start_ms
+        passed = [start_ms] if _is_incident(findings) else [at for at in state.incidents if at <= start_ms]
+        if passed:
+            state.incidents = [at for at in state.incidents if at > start_ms]
+            self._start_over(max(passed))
+        if start_ms <= state.after_ms or not window.span.n:
+            return False
+        if state.from_ms < 0:
+            state.from_ms = start_ms
+        state.events += window.span.n
+        return state.events >= self.wanted
+
+    def _start_over(self, after_ms: int) -> None:
+        self.state.after_ms, self.state.from_ms, self.state.events = after_ms, -1, 0
+
+    def take_errors(self, window: ErrorWindow, findings: Sequence[Finding]) -> ReferenceProfile | None:
+        """Take a closed window of labels in; returns the profile with its labels once there are enough of them.
+
+        That is as many as predictions are wanted, or what has come in a label horizon.
+        """
+        state, span = self.state, window.span
+        if _is_incident(findings) and self._plan.profile is None:
+            state.incidents.append(span.start_ms)
+        if not state.has_labels:
+            self._take_labels(window, findings)
+        if self._plan.profile is None or not state.has_labels:
+            return None
+        return with_labels(self._plan.profile, self.labels, positive=self._plan.classes.positive)
+
+    def _take_labels(self, window: ErrorWindow, findings: Sequence[Finding]) -> None:
+        state, span = self.state, window.span
+        if _is_incident(findings):
+            state.labels, state.labels_from_ms = b"", -1
+        elif span.n:
+            state.labels_from_ms = span.start_ms if state.labels_from_ms < 0 else state.labels_from_ms
+            merged = self.labels.merge(window.overall)
+            state.labels, n = encode_summary(merged), int(merged.vector[0])
+            waited = span.end_ms - state.labels_from_ms >= self._plan.horizon_ms
+            state.has_labels = n >= self.wanted or (waited and n >= LABELS_MIN)
+
+    @property
+    def labels(self) -> Summary[ErrorLayout]:
+        """The labels so far."""
+        layout, stored = self._plan.errors, self.state.labels
+        return decode_summary(layout, stored) if stored else Summary.empty(layout)
+
+    def profile(self, lines: Sequence[bytes], *, until_ms: int) -> ReferenceProfile | None:
+        """Return the profile of the predictions so far; None where none were kept, and learning starts over.
+
+        Parameters
+        ----------
+        lines
+            The kept messages of the windows from `StoredLearning.from_ms` on.
+        until_ms
+            End of the last of those windows.
+        """
+        if not lines:
+            self._start_over(until_ms - self._plan.window_ms)
+            return None
+        rows = LearnedRows(self._plan, lines)
+        learned = Learned(self.state.events, max(self.state.from_ms, 0), until_ms)
+        return learned_profile(self._plan.settings, rows.batches, learned)
+
+
+def lacks_labels(profile: ReferenceProfile | None) -> bool:
+    """Return whether a profile was learned whose labels have not come yet."""
+    return profile is not None and profile.learned is not None and profile.learned.labels == 0
+
+
+def with_reference(finding: Finding, stream: Stream, profile: ReferenceProfile | None) -> Finding:
+    """Return a finding that says so where it compares with what was learned, and not with a user's profile."""
+    learned = None if profile is None else profile.learned
+    if learned is None or not finding.evidence:
+        return finding
+    told: dict[str, JsonValue] = {
+        "learned_events": learned.events,
+        "learned_from": format_time(learned.from_ms),
+        "learned_until": format_time(learned.until_ms),
+    }
+    if stream is Stream.ERRORS:  # windows by prediction time do not depend on when labels come
+        told["learned_labels"] = learned.labels
+    return replace(finding, evidence={**finding.evidence, **told})
+
+
+def _is_incident(findings: Sequence[Finding]) -> bool:
+    whole = [f for f in findings if f.segment is None and f.version is None]
+    return any(f.verdict is Verdict.BREACH and f.kind in INCIDENTS for f in whole)
+
+
+class LearnedRows:
+    """Kept predictions in one order, whatever partitions they came from.
+
+    Features that few events carry, and names that no feature may have, are left out.
+    """
+
+    def __init__(self, plan: ModelPlan, lines: Sequence[bytes]) -> None:
+        self._plan = plan
+        self._interner = Interner()
+        self._decoder = BatchDecoder({plan.name: plan}, self._interner)
+        keys: list[tuple[int, bytes]] = []
+        kept: list[bytes] = []
+        names: Counter[str] = Counter()
+        for columns, own in self._decoded(lines):
+            keys += zip(columns.time_ms.tolist(), columns.ids, strict=True)
+            kept += own
+            for line in own:
+                names.update(features_of(line).keys())
+        order = sorted(range(len(keys)), key=keys.__getitem__)[:ROWS_MAX]
+        self._lines = [kept[place] for place in order]
+        least = NAME_SHARE_MIN * len(order)
+        frequent = sorted(names.items(), key=lambda item: (-item[1], item[0]))[:COLUMNS_MAX]
+        self._names = {name for name, n in frequent if n >= least and is_feature(name)}
+
+    def _decoded(self, lines: Sequence[bytes]) -> Iterator[tuple[PredictionColumns, list[bytes]]]:
+        for first in range(0, len(lines), _BATCH):
+            some = lines[first : first + _BATCH]
+            columns = self._decoder.decode(Records(some), _NO_RECORDS).predictions.get(self._plan.name)
+            if columns is not None:
+                yield columns, [some[place] for place in columns.index.tolist()]
+
+    def batches(self) -> Iterator[RowBatch]:
+        """Yield the rows from the first one on."""
+        for columns, lines in self._decoded(self._lines):
+            batch = row_batch(self._plan, self._interner.tables, columns, lines)
+            features = {name: values for name, values in batch.features.items() if name in self._names}
+            yield replace(batch, features=features)

@@ -1,0 +1,109 @@
+"""A reference profile that is learned from a model's own events, and not from data that a user vouches for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from detectors.layout import LEARNED_EDGES, ErrorLayout
+from detectors.metrics import error_counts, metrics_of
+from detectors.profile import Learned, NumericColumn, ReferenceProfile
+from detectors.profile_build import ProfileBuilder
+from detectors.profile_values import RowBatch
+from detectors.summary import Summary
+from schemas.model_settings import ModelSettings
+
+TIMES_SPAN_MIN_MS: Final = 2 * 86_400_000
+"""Events of less time show no cycle, and no inertia that lasts: both are then left to the stream."""
+LABELS_MIN: Final = 200
+"""Fewer labels say too little of how good a model is."""
+
+
+def learned_profile(
+    settings: ModelSettings, read: Callable[[], Iterable[RowBatch]], learned: Learned
+) -> ReferenceProfile:
+    """Return the profile of rows that are read twice; what labels say is added by `with_labels`.
+
+    Raises
+    ------
+    Stop
+        More columns or classes than a profile can have.
+    """
+    builder = ProfileBuilder(
+        settings.name,
+        settings.task,
+        positive=settings.positive_class,
+        classes=settings.classes,
+        feature_rules=settings.features,
+        timezone=settings.timezone,
+        seasonality=settings.seasonality,
+        max_segments=settings.max_segments,
+    )
+    has_times = learned.until_ms - learned.from_ms >= TIMES_SPAN_MIN_MS
+    for take in (builder.sample, builder.count):
+        for batch in read():
+            take(batch if has_times else replace(batch, time_ms=None))
+    return replace(builder.finish(), learned=learned)
+
+
+def with_labels(
+    profile: ReferenceProfile, summary: Summary[ErrorLayout], *, positive: str | None
+) -> ReferenceProfile:
+    """Return a learned profile with what labels say of the model.
+
+    Parameters
+    ----------
+    summary
+        Error windows, merged; of at least one label.
+    positive
+        The positive class of a binary model.
+    """
+    if profile.learned is None:
+        raise ValueError("expected a learned profile")
+    counts = error_counts(summary)
+    layout, vector = summary.layout, summary.vector
+    known = replace(
+        profile,
+        labelled=counts["n"],
+        metrics=metrics_of(summary, positive=positive),
+        learned=replace(profile.learned, labels=counts["n"]),
+    )
+    section = tuple(vector[ErrorLayout.SCORES : layout.counts].tolist())
+    if layout.task == "regression":
+        means = (layout.sum(vector, name) / counts["n"] for name in ("absolute", "squared"))
+        return replace(known, error=_errors(summary, section), error_sd=_sd(*means))
+    wrong = counts["wrong"] / counts["n"]
+    return replace(
+        known,
+        error_sd=_sd(wrong, wrong),
+        confusion=tuple((p, t, n) for (p, t), n in sorted(summary.pairs.items())),
+        score_cells=section if counts["scored"] else (),
+    )
+
+
+def _sd(mean: float, square: float) -> float:
+    variance = square - mean * mean
+    return math.sqrt(variance) if 0 < variance < math.inf else 0.0
+
+
+def _errors(summary: Summary[ErrorLayout], section: tuple[int, ...]) -> NumericColumn:
+    """Return how a regression's errors lie; quantiles are those of the bins."""
+    n = max(sum(section), 1)
+    mean, square = (summary.layout.sum(summary.vector, name) / n for name in ("error", "squared"))
+    bounds = np.array([LEARNED_EDGES[0], *LEARNED_EDGES, LEARNED_EDGES[-1]])
+    reached = np.cumsum(section) / n
+    low, median, high = (int(np.searchsorted(reached, share)) for share in (0.001, 0.5, 0.999))
+    return NumericColumn(
+        name="error",
+        edges=LEARNED_EDGES,
+        counts=section,
+        mean=mean,
+        sd=_sd(mean, square),
+        low=float(bounds[low]),
+        high=float(bounds[min(high + 1, len(bounds) - 1)]),
+        median=float(bounds[median : median + 2].mean()),
+    )

@@ -178,7 +178,8 @@ def with_reference(finding: Finding, stream: Stream, profile: ReferenceProfile |
 
 
 def _is_incident(findings: Sequence[Finding]) -> bool:
-    return any(f.verdict is Verdict.BREACH and f.kind in INCIDENTS for f in findings)
+    whole = [f for f in findings if f.segment is None and f.version is None]
+    return any(f.verdict is Verdict.BREACH and f.kind in INCIDENTS for f in whole)
 
 
 class LearnedRows:

@@ -227,10 +227,7 @@ class ReferenceProfile:
             error=None,
             score_cells=(),
             learned=None,
-            segments={
-                name: replace(segment, confusion=(), errors=(), metrics={})
-                for name, segment in self.segments.items()
-            },
+            segments={name: segment.unlabelled for name, segment in self.segments.items()},
         )
         return plain.content_hash
 

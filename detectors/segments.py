@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 NONE: Final = "(none)"
@@ -53,6 +53,11 @@ class SegmentReference:
     confusion: tuple[tuple[str, str, int], ...] = ()
     errors: tuple[int, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unlabelled(self) -> SegmentReference:
+        """The same without what labels say."""
+        return replace(self, confusion=(), errors=(), metrics={})
 
 
 def segments_from(raw: Mapping[str, Any], *, bins: int) -> dict[str, SegmentReference]:

@@ -155,3 +155,14 @@ def test_a_reference_of_events_says_what_a_segment_is_compared_with(tmp_path: Pa
     assert shop.rows == shop.statuses[0] == pytest.approx(600, abs=60)
     assert shop.metrics["accuracy"] == pytest.approx(0.7, abs=0.05)
     assert sum(n for *_, n in shop.confusion) == shop.rows
+
+
+def test_a_segment_whose_requests_always_failed_does_not_keep_the_model_from_learning() -> None:
+    traffic = Traffic(
+        lambda _: {"web": 0.92, "kiosk": 0.08},
+        failing=lambda _minute, channel, _version: 0.4 if channel == "kiosk" else 0.0,
+        per_minute=400,
+    )
+    found = replayed(traffic, 30, None)
+    assert found.firing()[:1] == [("error_rate", "channel=kiosk", None)]
+    assert found.windows[-1].profile, "learned meanwhile"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,32 @@ def test_version_1_loads_for_ever(task: str) -> None:
             assert any(f.verdict is Verdict.BREACH for f in told[name])
         else:
             assert told[name] == expected[name]
+
+
+def told_of(findings: list[Finding]) -> list[tuple[object, ...]]:
+    """Return what does not depend on how a processor rounds."""
+    return [
+        (f.kind, f.check, f.feature, f.segment, f.version, f.verdict, f.window, f.onset_ms) for f in findings
+    ]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_evidence_of_the_budgeted_ones_is_taken_up_from_what_was_written_then(task: str) -> None:
+    """A form that changes on purpose gets a file of its own: `UPDATE_GOLDEN=1 pytest tests/detectors/test_state_codec.py`."""
+    path = GOLDEN / f"states-budget-v1-{task}.msgpack"
+    budgeted = [d for d in lived(task) if d.name in BUDGETED]
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_bytes(states_to_bytes(budgeted))
+    again = [d for d in fresh(task) if d.name in BUDGETED]
+    states_from_bytes(again, path.read_bytes())
+    assert names_in(path.read_bytes()) == {d.name for d in again}
+    told, expected, anew = (
+        next_findings(found, task)
+        for found in (again, budgeted, [d for d in fresh(task) if d.name in BUDGETED])
+    )
+    for name in told:
+        assert told_of(told[name]) == told_of(expected[name]), name
+    assert any(told_of(told[name]) != told_of(anew[name]) for name in told), "the state matters"
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detectors.classes import ClassNames
+from detectors.deviance import deviance_power
 from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
 from schemas.errors import Stop
@@ -90,6 +91,6 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         classes=ClassNames(settings.classes, settings.positive_class, known),
         predictions=prediction_layout(profile),
         service=prediction_layout(None),
-        errors=error_layout(settings.task, profile),
-        totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS),
+        errors=error_layout(settings.task, profile, settings.loss),
+        totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS, power=deviance_power(settings.loss)),
     )

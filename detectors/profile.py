@@ -140,7 +140,11 @@ class ReferenceProfile:
     error_rhythms
         Of being wrong, by true class.
     error
-        Of a regression: how its errors, prediction minus truth, lie.
+        Of a regression: how its errors, prediction minus truth, lie; it has the rhythms of their clipped sizes
+        (`absolute`) and squares (`squared`) too.
+    deviance, deviance_power
+        Of a regression whose loss is a deviance: how the deviances of its rows lie (`invalid` are those that
+        the loss does not allow; the one rhythm, `deviance`, is that of the clipped deviance), and of which power.
     score_cells
         Of a classification with scores: labelled rows per cell of the score, first those of which what the
         score is the probability of did not come true, then those of which it did.
@@ -170,6 +174,8 @@ class ReferenceProfile:
     latency: tuple[tuple[int, int], ...] = ()
     latency_rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
     joint: Joint | None = None
+    deviance: NumericColumn | None = None
+    deviance_power: float | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -193,8 +199,9 @@ class ReferenceProfile:
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        if self.joint is None:
-            del content["joint"]
+        for name in ("joint", "deviance", "deviance_power"):
+            if content[name] is None:  # so that profiles without keep the hash that they have always had
+                del content[name]
         return content
 
     def to_json(self) -> str:
@@ -259,6 +266,8 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         latency=tuple((int(cell), int(n)) for cell, n in raw.get("latency", ())),
         latency_rhythms=rhythms_from(raw.get("latency_rhythms", {})),
         joint=joint,
+        deviance=_number(raw["deviance"]) if raw.get("deviance") is not None else None,
+        deviance_power=float(raw["deviance_power"]) if raw.get("deviance_power") is not None else None,
     )
 
 

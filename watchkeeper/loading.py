@@ -51,6 +51,12 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
         for name, model in settings.models.items()
     }
     for plan in plans.values():
+        if plan.errors.power is not None and plan.errors.edges and not plan.errors.deviance_edges:
+            _log.warning(
+                "the profile was built for another loss, so errors are watched by their size: build it again",
+                model=plan.name,
+                loss=plan.settings.loss.name,
+            )
         river_monitors(plan.settings, plan.profile)  # at the start, not when a model is claimed
     return plans
 

@@ -68,6 +68,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         timezone=settings.timezone,
         seasonality=settings.seasonality,
         importances=weights,
+        loss=settings.loss,
     )
     for batch in rows.batches(meter.advance):
         with _about(input_path):

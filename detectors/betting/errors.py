@@ -17,7 +17,7 @@ from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
 from detectors.label_pool import LabelPool
-from detectors.layout import ErrorLayout
+from detectors.layout import DEVIANCE, ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
 from detectors.sketch import LABEL_LAG_S
@@ -189,6 +189,7 @@ class BudgetedErrors:
             CALIBRATION: "ece",
             BRIER: BRIER,
             BIAS: BIAS,
+            DEVIANCE: DEVIANCE,
         }
         metric = plain.get(signal) or plain.get(check) or check.rsplit("_", 1)[0]
         pool = self._pool.newest(EVIDENCE_LABELS) or self._pool.newest(1)

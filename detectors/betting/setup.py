@@ -42,7 +42,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     """
     columns = _columns(settings, profile)
     names = _names(settings, profile)
-    cells = error_cells(error_layout(settings.task, profile), profile, names)
+    cells = error_cells(error_layout(settings.task, profile, settings.loss), profile, names)
     errors, prompt = _errors(settings, profile, cells), _prompt(settings, profile, cells)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     levels = bars(
@@ -136,7 +136,9 @@ def _errors(settings: ModelSettings, profile: ReferenceProfile | None, cells: Er
             found += class_signals(cells, profile, least=settings.min_effect)
         elif profile.error is not None:
             squared = settings.loss.name == "squared"
-            found += regression_signals(cells, profile.error, squared=squared, least=settings.min_effect)
+            found += regression_signals(
+                cells, profile.error, profile.deviance, squared=squared, least=settings.min_effect
+            )
     if not is_regression and not settings.monitor(PERFORMANCE).tuned:
         reference = {} if profile is None else profile.metrics
         found += limit_signals(cells, settings.metrics, reference)

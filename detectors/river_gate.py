@@ -5,6 +5,7 @@ The only module that imports river, and only when a first reading comes: the imp
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from operator import attrgetter
@@ -50,6 +51,16 @@ def make(name: str, parameters: Mapping[str, Any]) -> Any:
 
     module = drift if hasattr(drift, name) else drift.binary
     return getattr(module, name)(**parameters)
+
+
+def reason_to_start_over(river: str, crc: int, memory: bytes) -> str | None:
+    """Return why a stored memory must not reach river, None where it may.
+
+    River aborts on bytes that it does not know, so those of another release, or damaged ones, are dropped.
+    """
+    if river != river_version():
+        return f"started over: its state was written with river {river}"
+    return "started over: its state was damaged" if zlib.crc32(memory) != crc else None
 
 
 def river_version() -> str:

@@ -13,6 +13,7 @@ from consumers.plan import ModelPlan
 from detectors.classes import NEGATIVE
 from detectors.exact import LIMBS, limbs
 from detectors.layout import ERROR_COUNTS, ErrorLayout
+from detectors.number_losses import number_losses
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import KeyT, SummaryTable
 
@@ -70,17 +71,10 @@ class Losses:
         self._has_ape = np.zeros(len(score), dtype=np.bool_)
 
     def _regression(self, predicted: Floats, truth: Floats) -> None:
-        error = predicted - truth
-        self._error = error
-        self._wrong = np.zeros(len(error), dtype=np.bool_)
-        self._scored = np.ones(len(error), dtype=np.bool_)
-        self._has_ape = truth != 0
-        absolute = np.abs(error)
-        size = np.abs(predicted) + np.abs(truth)
-        ape = np.divide(absolute, np.abs(truth), out=np.zeros_like(error), where=self._has_ape)
-        smape = np.divide(2 * absolute, size, out=np.zeros_like(error), where=size > 0)
-        columns = [error, absolute, error**2, truth, truth**2, predicted, ape, smape]
-        self._sums = np.nan_to_num(np.column_stack(columns))
+        self._numbers = number_losses(truth, predicted, power=self._plan.errors.power)
+        self._wrong = np.zeros(len(truth), dtype=np.bool_)
+        self._scored = np.ones(len(truth), dtype=np.bool_)
+        self._has_ape, self._sums = self._numbers.has_ape, self._numbers.terms
 
     def add_to(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, *, pick: Rows) -> None:
         """Add the losses of the picked rows to rows of a table.
@@ -103,10 +97,23 @@ class Losses:
             cells = self._score_cells(table.layout.score_bins, pick[where])
             table.add_counts(rows[where], cells, sign[where])
             self._add_pairs(table, rows, pick)
-        elif table.layout.edges:
-            cells = ErrorLayout.SCORES + np.searchsorted(table.layout.edges, self._error[pick])
-            table.add_counts(rows, cells, sign)
+        else:
+            self._add_numbers(table, rows, pick)
         self._add_sums(table, rows, pick)
+
+    def _add_numbers(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
+        layout, sign = table.layout, self._sign[pick]
+        if layout.edges:
+            cells = ErrorLayout.SCORES + np.searchsorted(layout.edges, self._numbers.error[pick])
+            table.add_counts(rows, cells, sign)
+        if layout.power is None:
+            return
+        known = self._numbers.has_deviance[pick]
+        table.add_counts(rows[~known], np.full(int((~known).sum()), layout.refused), sign[~known])
+        if layout.deviance_edges:
+            deviance = self._numbers.deviance[pick][known]
+            cells = layout.deviances + np.searchsorted(layout.deviance_edges, deviance)
+            table.add_counts(rows[known], cells, sign[known])
 
     def _score_cells(self, bins: int, pick: Rows) -> npt.NDArray[np.int64]:
         cell = np.minimum((self._score[pick] * bins).astype(np.int64), bins - 1)

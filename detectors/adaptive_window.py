@@ -9,11 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from detectors.onset import change_point, stands_out
-from detectors.river_gate import make_adwin, river_version
-
-READINGS_MAX: Final = 64
-"""Readings kept to look for the onset in; a change that is found later has an unknown one."""
+from detectors.onset import READINGS_MAX, step_in
+from detectors.river_gate import make_adwin, reason_to_start_over, river_version
 
 DELTA: Final = 0.002
 
@@ -107,14 +104,14 @@ class AdaptiveWindow:
 
     def _cut(self, by_adwin: Cut) -> Cut:
         """Start anew, and return the cut with the onset and the means that the readings kept show."""
-        place = change_point(self._values, [1.0] * len(self._values))
+        found = step_in(self._values, [1.0] * len(self._values))
         self._adwin = None
-        if place is None or not stands_out(self._values, place):
+        if found is None or not found.is_clear:
             # The change is older than the readings kept.
             return by_adwin
-        before, now = self._values[:place], self._values[place:]
-        onset_ms = self._starts_ms[place]
-        self._values, self._starts_ms = now, self._starts_ms[place:]
+        before, now = self._values[: found.place], self._values[found.place :]
+        onset_ms = self._starts_ms[found.place]
+        self._values, self._starts_ms = now, self._starts_ms[found.place :]
         return Cut(
             onset_ms=onset_ms,
             before=math.fsum(before) / len(before),
@@ -133,8 +130,7 @@ class AdaptiveWindow:
     def restore(self, data: bytes) -> None:
         """Take up a state.
 
-        River's decoder aborts on bytes that it does not know, so bytes of another release of river, or
-        damaged ones, never reach it: this ADWIN then starts over, and `note` says so.
+        From another release of river, or damaged, this ADWIN starts over, and `note` says so.
 
         Raises
         ------
@@ -149,10 +145,9 @@ class AdaptiveWindow:
         self._adwin = None
         if not stored.helper:
             return
-        if stored.river != river_version():
-            self.note = f"started over: its state was written with river {stored.river}"
-        elif zlib.crc32(stored.helper) != stored.crc:
-            self.note = "started over: its state was damaged"
+        reason = reason_to_start_over(stored.river, stored.crc, stored.helper)
+        if reason is not None:
+            self.note = reason
         else:
             self._adwin = make_adwin(delta=DELTA)
             self._adwin.__setstate__(stored.helper)

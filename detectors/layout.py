@@ -15,9 +15,11 @@ from typing import TypeVar
 import numpy as np
 
 from detectors import exact
+from detectors.deviance import deviance_power
 from detectors.joint import Joint
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
+from schemas.model_parts import Loss
 
 WINDOW_SCORE_BINS = 128
 """Uniform bins of a score in [0, 1] in a window, one row of them per truth."""
@@ -42,6 +44,8 @@ LEARNED_EDGES = (*(-size for size in reversed(_SIZES)), *_SIZES)
 
 CLASSIFICATION_SUMS = ("log_loss", "brier", "score")
 REGRESSION_SUMS = ("error", "absolute", "squared", "truth", "truth_squared", "prediction", "ape", "smape")
+DEVIANCE = "deviance"
+"""The sum that a regression has where its loss is a deviance."""
 ERROR_COUNTS = ("n", "wrong", "scored", "ape_n")
 
 
@@ -143,7 +147,8 @@ class ErrorLayout:
 
     Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
     truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
-    profile's bins of errors, then exact sums.
+    profile's bins of errors and, where its loss is a deviance, the profile's bins of deviances and the rows that
+    the loss does not allow; then exact sums.
 
     Parameters
     ----------
@@ -153,11 +158,17 @@ class ErrorLayout:
         Score cells per row.
     edges
         Inner edges of the bins of a regression's errors (prediction minus truth); without any there are none.
+    power
+        Of a regression's deviance (see `detectors.deviance`); None where its loss is none.
+    deviance_edges
+        Inner edges of the bins of deviances; without any there are none.
     """
 
     task: str
     score_bins: int = WINDOW_SCORE_BINS
     edges: tuple[float, ...] = ()
+    power: float | None = None
+    deviance_edges: tuple[float, ...] = ()
 
     LAG = len(ERROR_COUNTS)
     SCORES = LAG + LABEL_LAG_S.size
@@ -165,17 +176,31 @@ class ErrorLayout:
     @cached_property
     def sums(self) -> tuple[str, ...]:
         """Names of the exact sums."""
-        return REGRESSION_SUMS if self.task == "regression" else CLASSIFICATION_SUMS
+        if self.task != "regression":
+            return CLASSIFICATION_SUMS
+        return REGRESSION_SUMS if self.power is None else (*REGRESSION_SUMS, DEVIANCE)
 
     @cached_property
     def counts(self) -> int:
         """Number of leading entries that are plain counts."""
-        return self.SCORES + (self.error_bins if self.task == "regression" else 2 * self.score_bins)
+        if self.task != "regression":
+            return self.SCORES + 2 * self.score_bins
+        return self.deviances if self.power is None else self.refused + 1
 
     @cached_property
     def error_bins(self) -> int:
         """Number of bins of a regression's errors, 0 where the profile has none."""
         return len(self.edges) + 1 if self.edges else 0
+
+    @cached_property
+    def deviances(self) -> int:
+        """First of the bins of deviances."""
+        return self.SCORES + self.error_bins
+
+    @cached_property
+    def refused(self) -> int:
+        """Cell of the rows that the loss does not allow; behind the bins of deviances."""
+        return self.deviances + (len(self.deviance_edges) + 1 if self.deviance_edges else 0)
 
     @cached_property
     def size(self) -> int:
@@ -186,7 +211,8 @@ class ErrorLayout:
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
         edges = [_hash(*map(repr, self.edges))] if self.edges else []
-        return _hash("errors", self.task, str(self.score_bins), *edges)
+        loss = [] if self.power is None else [_hash(*map(repr, (self.power, *self.deviance_edges)))]
+        return _hash("errors", self.task, str(self.score_bins), *edges, *loss)
 
     def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
         """Return one exact sum of a vector, correctly rounded."""
@@ -237,13 +263,21 @@ def answer_layout(
     return answers, np.concatenate([*cells, first, first + len(names)]).astype(np.intp)
 
 
-def error_layout(task: str, profile: ReferenceProfile | None) -> ErrorLayout:
-    """Return the layout of a model's error windows; it stays the same while a reference is learned."""
+def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> ErrorLayout:
+    """Return the layout of a model's error windows; it stays the same while a reference is learned.
+
+    A learned profile, or one that was built for another loss, has no bins of deviances.
+    """
     if task != "regression":
         return ErrorLayout(task)
+    power = deviance_power(loss)
     if profile is None or profile.learned is not None:
-        return ErrorLayout(task, edges=LEARNED_EDGES)
-    return ErrorLayout(task, edges=() if profile.error is None else profile.error.edges)
+        return ErrorLayout(task, edges=LEARNED_EDGES, power=power)
+    if profile.error is None:
+        return ErrorLayout(task, power=power)
+    deviance = profile.deviance if power is not None and profile.deviance_power == power else None
+    edges = () if deviance is None else deviance.edges
+    return ErrorLayout(task, edges=profile.error.edges, power=power, deviance_edges=edges)
 
 
 def _hash(*parts: str) -> str:

@@ -124,6 +124,7 @@ _ERRORS: Final[dict[str, _Error]] = {
     "bias": _of_bias,
     "mape": _of_loss,
     "smape": _of_loss,
+    "deviance": _of_loss,
     "r2": _of_explained,
     "actual_to_expected": _of_quotient,
 }

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from detectors.layout import ERROR_COUNTS, ErrorLayout
+from detectors.layout import DEVIANCE, ERROR_COUNTS, ErrorLayout
 from detectors.metrics_classes import binary_confusion, multiclass_confusion
 from detectors.metrics_scores import calibration_error, rank_metrics, score_counts
 from detectors.summary import Summary
 
 ErrorSummary = Summary[ErrorLayout]
 
-LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "ece", "mae", "rmse", "mape", "smape"})
+LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "ece", "mae", "rmse", "mape", "smape", "deviance"})
 """Every other metric is better when it is higher, but for `bias` and `actual_to_expected`."""
 
 VARIANCE_SHARE_MIN: Final = 1e-12
@@ -42,7 +42,8 @@ def metrics_of(summary: ErrorSummary, *, positive: str | None) -> dict[str, floa
           recall without a true one, and `mcc` with an empty row or column are absent;
         * multiclass averages run over the classes that were predicted or true; a class that was never
           predicted has precision 0 in them, as with `zero_division=0`;
-        * `ece` has 16 bins of equal width; `mape` leaves rows out whose truth is 0; `smape` lies in [0, 2].
+        * `ece` has 16 bins of equal width; `mape` leaves rows out whose truth is 0; `smape` lies in [0, 2];
+        * `deviance` is there where the model's loss is one, and leaves rows out that this loss does not allow.
 
     Notes
     -----
@@ -110,7 +111,16 @@ def _regression(summary: ErrorSummary) -> dict[str, float | None]:
         "smape": _ratio(_sum(summary, "smape"), n),
         "r2": _explained(summary, n),
         "actual_to_expected": _ratio(_sum(summary, "truth"), _sum(summary, "prediction")),
+        "deviance": _mean_deviance(summary, n),
     }
+
+
+def _mean_deviance(summary: ErrorSummary, n: int) -> float | None:
+    """Return the mean over the rows that the loss allows, None where the loss is no deviance."""
+    layout = summary.layout
+    if layout.power is None:
+        return None
+    return _ratio(_sum(summary, DEVIANCE), n - int(summary.vector[layout.refused]))
 
 
 def _explained(summary: ErrorSummary, n: int) -> float | None:

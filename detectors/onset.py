@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+
+READINGS_MAX: Final = 64
+"""Readings that are kept to look for the onset in; a change that is found later has an unknown one."""
 
 CLEAR_STEP: Final = 3.0
 """A step this many standard errors high stands out from the readings around it."""
@@ -53,3 +57,28 @@ def stands_out(values: Sequence[float], place: int) -> bool:
     scatter = (before.var() * len(before) + after.var() * len(after)) / (len(values) - 2)
     error = scatter * (1 / len(before) + 1 / len(after))
     return bool((after.mean() - before.mean()) ** 2 > CLEAR_STEP**2 * error)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where the last readings most likely changed.
+
+    Parameters
+    ----------
+    place
+        Of the first reading after the change.
+    is_clear
+        Whether it stands out; otherwise the change may be older than the readings.
+    """
+
+    place: int
+    is_clear: bool
+
+
+def step_in(values: Sequence[float], weights: Sequence[float]) -> Step | None:
+    """Return the step in readings that are known to hold one, None with fewer than two of them.
+
+    Parameters are those of `change_point`.
+    """
+    place = change_point(values, weights)
+    return None if place is None else Step(place, stands_out(values, place))

@@ -161,7 +161,11 @@ class ReferenceProfile:
     error_rhythms
         Of being wrong, by true class.
     error
-        Of a regression: how its errors, prediction minus truth, lie.
+        Of a regression: how its errors, prediction minus truth, lie; it has the rhythms of their clipped sizes
+        (`absolute`) and squares (`squared`) too.
+    deviance, deviance_power
+        Of a regression whose loss is a deviance: how the deviances of its rows lie (`invalid` are those that
+        the loss does not allow; the one rhythm, `deviance`, is that of the clipped deviance), and of which power.
     score_cells
         Of a classification with scores: labelled rows per cell of the score, first those of which what the
         score is the probability of did not come true, then those of which it did.
@@ -197,6 +201,8 @@ class ReferenceProfile:
     joint: Joint | None = None
     learned: Learned | None = None
     segments: Mapping[str, SegmentReference] = field(default_factory=dict)
+    deviance: NumericColumn | None = None
+    deviance_power: float | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -237,8 +243,8 @@ class ReferenceProfile:
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        for optional in ("joint", "segments", "learned"):
-            if not content[optional]:
+        for optional in ("joint", "segments", "learned", "deviance", "deviance_power"):
+            if not content[optional]:  # so that profiles without keep the hash that they have always had
                 del content[optional]
         return content
 
@@ -309,6 +315,8 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         if raw.get("learned") is None
         else Learned(**{k: int(v) for k, v in raw["learned"].items()}),
         segments=segments_from(raw.get("segments", {}), bins=0 if error is None else len(error.counts)),
+        deviance=_number(raw["deviance"]) if raw.get("deviance") is not None else None,
+        deviance_power=float(raw["deviance_power"]) if raw.get("deviance_power") is not None else None,
     )
 
 

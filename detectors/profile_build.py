@@ -14,6 +14,7 @@ import numpy as np
 from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import TimeSpan
 from detectors.classes import ClassValue
+from detectors.deviance import deviance_power
 from detectors.profile import ReferenceProfile, is_feature
 from detectors.profile_count import CategoryCount, NumericCount
 from detectors.profile_joint import JointColumns
@@ -23,7 +24,7 @@ from detectors.profile_scan import ColumnScan
 from detectors.profile_segments import SegmentCounts
 from detectors.profile_values import RowBatch
 from schemas.errors import Stop
-from schemas.model_parts import FeatureRule
+from schemas.model_parts import FeatureRule, Loss
 from schemas.monitor_settings import Task
 from schemas.setting_types import nearest
 
@@ -52,6 +53,8 @@ class ProfileBuilder:
         By feature, 0 or more; they also choose the features that are looked at together.
     max_segments
         So many segments have a reference of their own.
+    loss
+        Of a regression, as in the model's settings; None for one that is no deviance.
 
     Notes
     -----
@@ -73,6 +76,7 @@ class ProfileBuilder:
         seasonality: str = "auto",
         importances: Mapping[str, float] | None = None,
         max_segments: int = 50,
+        loss: Loss | None = None,
     ) -> None:
         self._model = model
         self._task: Task = task
@@ -84,7 +88,10 @@ class ProfileBuilder:
         self._span = TimeSpan()
         self._latency = LatencyCount()
         self._grid: Grid | None = None
-        self._outputs = OutputColumns(task, positive=positive, classes=classes, sample_max=sample_max)
+        self._power = None if loss is None else deviance_power(loss)
+        self._outputs = OutputColumns(
+            task, positive=positive, classes=classes, sample_max=sample_max, power=self._power
+        )
         self._joint = JointColumns()
         self._segments = SegmentCounts(most=max_segments)
         self._importances = dict(importances or {})
@@ -190,7 +197,7 @@ class ProfileBuilder:
                 f"expected the same {self.rows:,} rows in both passes, found {self._rows_counted:,} in the second: "
                 "did the input change meanwhile? Run it again"
             )
-        quality = self._outputs.quality
+        quality, deviance = self._outputs.quality, self._outputs.deviance()
         return ReferenceProfile(
             model=self._model,
             task=self._task,
@@ -215,6 +222,8 @@ class ProfileBuilder:
             latency_rhythms=self._latency.rhythms(),
             joint=self._joint.joint,
             segments=self._segments.references(),
+            deviance=deviance,
+            deviance_power=None if deviance is None else self._power,
         )
 
     def warnings(self) -> list[str]:

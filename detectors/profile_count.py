@@ -15,7 +15,7 @@ from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import BlockSums
 from detectors.profile import CATEGORIES_MAX, CategoricalColumn, NumericColumn
 from detectors.profile_sample import quantile, quantile_edges
-from detectors.profile_values import INVALID, MISSING, Floats, Mask, Values, category_names, numbers
+from detectors.profile_values import INVALID, MISSING, Floats, Mask, Numbers, Values, category_names, numbers
 from detectors.rhythm import Rhythm
 
 Integers = npt.NDArray[np.int64]
@@ -132,6 +132,14 @@ class NumericCount:
         mean, off, square = (exact.to_float(limbs) / n for limbs in self._sums)
         sd = math.sqrt(max(square - off * off, 0.0))
         return math.ldexp(mean, self._exponent), math.ldexp(sd, self._exponent)
+
+
+def sampled_column(name: str, ordered: Floats) -> NumericColumn:
+    """Return the column of a sample alone, smallest value first."""
+    largest = float(np.abs(ordered[[0, -1]]).max())
+    count = NumericCount(name, ordered, largest)
+    count.add(Numbers(ordered, np.zeros(len(ordered), dtype=np.bool_)))
+    return count.column()
 
 
 class CategoryCount:

@@ -82,10 +82,10 @@ def with_labels(
             name: _with_labels(segment, segments.get(name)) for name, segment in profile.segments.items()
         },
     )
-    section = tuple(vector[ErrorLayout.SCORES : layout.counts].tolist())
     if layout.task == "regression":
         means = (layout.sum(vector, name) / counts["n"] for name in ("absolute", "squared"))
-        return replace(known, error=_errors(summary, section), error_sd=_sd(*means))
+        return replace(known, error=_errors(summary, _error_counts(summary)), error_sd=_sd(*means))
+    section = tuple(vector[ErrorLayout.SCORES : layout.counts].tolist())
     wrong = counts["wrong"] / counts["n"]
     return replace(
         known,
@@ -100,10 +100,13 @@ def _with_labels(segment: SegmentReference, summary: Summary[ErrorLayout] | None
         return segment
     found, layout = metrics_of(summary, positive=None), summary.layout
     if layout.task == "regression":
-        errors = tuple(summary.vector[ErrorLayout.SCORES : layout.counts].tolist())
-        return replace(segment, errors=errors, metrics={"mae": found["mae"]})
+        return replace(segment, errors=_error_counts(summary), metrics={"mae": found["mae"]})
     confusion = tuple((p, t, n) for (p, t), n in sorted(summary.pairs.items()))
     return replace(segment, confusion=confusion, metrics={"accuracy": found["accuracy"]})
+
+
+def _error_counts(summary: Summary[ErrorLayout]) -> tuple[int, ...]:
+    return tuple(summary.vector[ErrorLayout.SCORES : summary.layout.deviances].tolist())
 
 
 def _sd(mean: float, square: float) -> float:

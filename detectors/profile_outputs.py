@@ -12,7 +12,9 @@ import numpy as np
 from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
 from detectors.profile import OUTPUT_PREFIX, Column, NumericColumn
-from detectors.profile_count import CategoryCount, NumericCount
+from detectors.profile_count import CategoryCount, NumericCount, sampled_column
+from detectors.profile_deviance import Deviances
+from detectors.profile_losses import LossRhythms, losses_of_errors
 from detectors.profile_quality import Quality, measured_rows
 from detectors.profile_scan import ColumnScan
 from detectors.profile_values import Answers, Floats, Numbers, Times
@@ -35,6 +37,8 @@ class OutputColumns:
     ----------
     positive, classes
         As in the model's settings.
+    power
+        Of the deviance that is a regression's loss, None where its loss is none.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class OutputColumns:
         positive: ClassValue | None,
         classes: Mapping[str, Sequence[ClassValue]] | None,
         sample_max: int,
+        power: float | None = None,
     ) -> None:
         self._task: Task = task
         self._positive = positive
@@ -55,16 +60,21 @@ class OutputColumns:
         self._has_value = False
         self._error_scan = ColumnScan(ERROR, declared="numeric", sample_max=sample_max)
         self._error_count: NumericCount | None = None
+        self._error_rhythms: LossRhythms | None = None
         self._predicted: Counter[str] | None = None
         self._true: Counter[str] = Counter()
         self._value_count: NumericCount | None = None
         self._label_count: CategoryCount | None = None
-        self.quality = Quality(task, self._names)
+        self._power = power if task == "regression" else None
+        self._deviances = None if self._power is None else Deviances(self._power, sample_max=sample_max)
+        self.quality = Quality(task, self._names, power=self._power)
 
     def limit(self, size_max: int) -> None:
         """Keep a smaller sample from now on."""
         self._scan.limit(size_max)
         self._error_scan.limit(size_max)
+        if self._deviances is not None:
+            self._deviances.limit(size_max)
 
     def sample(self, answers: Answers, keys: Floats) -> None:
         """Take answers in, first pass; `keys` as for `ColumnScan`.
@@ -81,6 +91,8 @@ class OutputColumns:
         errors = self._errors(answers)
         if errors is not None:
             self._error_scan.add(errors, keys)
+        if self._deviances is not None:
+            self._deviances.sample(answers, keys)
         if answers.predicted is not None:
             self._predicted = self._predicted or Counter()
             self._predicted.update(name for name in _own_names(answers) if name is not None)
@@ -109,15 +121,19 @@ class OutputColumns:
         """Turn what the first pass saw into bins and classes; `grid` has the blocks of time for rhythms."""
         self._names = ClassNames(self._settings_classes, self._positive, self._known())
         frequent = [name for name, _ in self._true.most_common()]
-        self.quality = Quality(self._task, self._names, grid=grid, classes=frequent)
+        self.quality = Quality(self._task, self._names, grid=grid, classes=frequent, power=self._power)
+        if self._deviances is not None:
+            self._deviances.start(grid)
         if self._has_value:
             self._value_count = NumericCount(
                 self._scan.name, self._scan.sample.ordered(), self._scan.largest, grid
             )
-        if self._error_scan.sample.ordered().size:
-            self._error_count = NumericCount(
-                ERROR, self._error_scan.sample.ordered(), self._error_scan.largest, grid
-            )
+        errors = self._error_scan.sample.ordered()
+        if errors.size:
+            self._error_count = NumericCount(ERROR, errors, self._error_scan.largest, grid)
+            if grid is not None:
+                sampled = sampled_column(ERROR, errors)
+                self._error_rhythms = LossRhythms(grid, sampled.edges, losses_of_errors(sampled))
         if self._predicted is not None:
             frequent = [self._named(name) for name, _ in self._predicted.most_common()]
             self._label_count = CategoryCount(LABEL, set(frequent), frequent, grid)
@@ -149,6 +165,10 @@ class OutputColumns:
         errors = self._errors(answers)
         if self._error_count is not None and errors is not None:
             self._error_count.add(errors, places)
+            if self._error_rhythms is not None and places is not None:
+                self._error_rhythms.add(errors.values[errors.finite], places[errors.finite])
+        if self._deviances is not None:
+            self._deviances.count(answers, places)
         self.quality.add(answers, places)
 
     def columns(self) -> list[Column]:
@@ -158,7 +178,17 @@ class OutputColumns:
 
     def error(self) -> NumericColumn | None:
         """Return how a regression's errors lie, None without labels."""
-        return None if self._error_count is None else self._error_count.column()
+        if self._error_count is None:
+            return None
+        column = self._error_count.column()
+        if self._error_rhythms is None:
+            return column
+        losses = self._error_rhythms.rhythms(np.array(column.counts, dtype=np.float64))
+        return replace(column, rhythms={**column.rhythms, **losses})
+
+    def deviance(self) -> NumericColumn | None:
+        """Return how a regression's deviances lie, None where its loss is none."""
+        return None if self._deviances is None else self._deviances.column()
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes of labels and predictions, most frequent first."""
@@ -182,6 +212,12 @@ class OutputColumns:
         found: list[str] = []
         if not self.quality.labelled:
             found.append("no row has ground truth: the profile has no metrics")
+        deviance = self.deviance()
+        if deviance is not None and deviance.invalid:
+            found.append(
+                f"{deviance.invalid:,} rows have a prediction or a truth that the loss does not allow (such as a "
+                "prediction of 0); they count as the worst"
+            )
         listed = self._settings_classes
         unlisted = sorted(name for name in self._known() if listed and name not in listed)
         if unlisted:

@@ -14,6 +14,7 @@ from detectors.block_sums import BlockSums
 from detectors.classes import ClassNames
 from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, WINDOW_SCORE_BINS, ErrorLayout
 from detectors.metrics import error_counts, metrics_of
+from detectors.number_losses import number_losses
 from detectors.profile_values import Answers, Floats, Mask, Times
 from detectors.rank_counts import RankCounts
 from detectors.rhythm import Rhythm
@@ -40,14 +41,22 @@ class Quality:
         Blocks of time for the rhythms of errors; None where rows have no time.
     classes
         True classes, most frequent first; the first ones have rhythms.
+    power
+        Of the deviance that is a regression's loss, None where its loss is none.
     """
 
     def __init__(
-        self, task: Task, names: ClassNames, *, grid: Grid | None = None, classes: Sequence[str] = ()
+        self,
+        task: Task,
+        names: ClassNames,
+        *,
+        grid: Grid | None = None,
+        classes: Sequence[str] = (),
+        power: float | None = None,
     ) -> None:
         self._task = task
         self._names = names
-        self._summary = Summary.empty(ErrorLayout(task, TOTAL_SCORE_BINS))
+        self._summary = Summary.empty(ErrorLayout(task, TOTAL_SCORE_BINS, power=power))
         self._ranks = RankCounts()
         self.labelled = 0
         watched = [] if grid is None else classes[:RHYTHMS_MAX]
@@ -120,10 +129,14 @@ class Quality:
         rows = known & np.isfinite(answers.value) & measured_rows(answers, len(known))
         truth, value = answers.true_value[rows], answers.value[rows]
         if len(truth):
+            layout = self._summary.layout
+            losses = number_losses(truth, value, power=layout.power)
             self._summary.vector[_N] += len(truth)
             self._summary.vector[_SCORED] += len(truth)
-            self._summary.vector[_APE_N] += int((truth != 0).sum())
-            self._add_sums(_number_losses(truth, value))
+            self._summary.vector[_APE_N] += int(losses.has_ape.sum())
+            if layout.power is not None:
+                self._summary.vector[layout.refused] += int((~losses.has_deviance).sum())
+            self._add_sums(losses.terms)
 
     def _add_sums(self, terms: Floats) -> None:
         added = exact.limbs(terms, np.zeros(len(terms), dtype=np.intp), 1)[0]
@@ -158,18 +171,6 @@ class Quality:
             mean = square = counts["wrong"] / counts["n"]
         variance = square - mean * mean
         return math.sqrt(variance) if 0 < variance < math.inf else 0.0
-
-
-def _number_losses(truth: Floats, value: Floats) -> Floats:
-    """Return the terms of `detectors.layout.REGRESSION_SUMS`, one row each; beyond a double is the largest."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        error = value - truth
-        absolute, size = np.abs(error), np.abs(value) + np.abs(truth)
-        ape = np.divide(absolute, np.abs(truth), out=np.zeros_like(error), where=truth != 0)
-        smape = np.divide(2 * absolute, size, out=np.zeros_like(error), where=size > 0)
-        terms = [error, absolute, error * error, truth, truth * truth, value, ape, smape]
-        stacked: Floats = np.column_stack(terms)
-        return np.nan_to_num(stacked, copy=False)
 
 
 def measured_rows(answers: Answers, n: int) -> Mask:

@@ -10,13 +10,17 @@ from typing import Any, Final
 import msgspec
 
 from detectors.evenly import evenly
-from detectors.onset import change_point, stands_out
-from detectors.river_gate import make, remember, remembered, river_version, step
+from detectors.onset import READINGS_MAX, step_in
+from detectors.river_gate import (
+    make,
+    reason_to_start_over,
+    remember,
+    remembered,
+    river_version,
+    step,
+)
 from schemas.river_parameters import RIVER, Parameters
 from schemas.river_settings import Direction
-
-READINGS_MAX: Final = 64
-"""Readings kept to look for the onset in; a change that is found later has an unknown one."""
 
 CLIP: Final = 1e6
 """A reading further out than so many spreads counts as this far: its square must stay finite in river."""
@@ -154,18 +158,17 @@ class RiverChange:
     def _start_anew(self) -> Change | None:
         """Throw river's detectors away, and return the change if it went the way that counts."""
         self._sides = []
-        place = change_point([r.mean for r in self._readings], [r.n for r in self._readings])
-        if place is None:
+        found = step_in([r.mean for r in self._readings], [r.n for r in self._readings])
+        if found is None:
             return None
-        seen, after = self._seen, self._readings[place:]
+        seen, after = self._seen, self._readings[found.place :]
         n, total = sum(r.n for r in after), math.fsum(r.total for r in after)
         before, now = (self._total - total) / (self._n - n), total / n
-        is_clear = stands_out([r.mean for r in self._readings], place)
         self._readings, self._seen, self._n, self._total = after, len(after), n, total
         went = "up" if now > before else "down"
         if now == before or self._direction not in {"both", went}:
             return None
-        return Change(after[0].start_ms if is_clear else None, before, now, seen)
+        return Change(after[0].start_ms if found.is_clear else None, before, now, seen)
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`: plain values, with river's version and a checksum."""
@@ -203,10 +206,11 @@ class RiverChange:
         self._sides = []
         if not stored.sides:
             return
-        if stored.river != river_version():
-            self.note = f"started over: its state was written with river {stored.river}"
-        elif zlib.crc32(b"".join(stored.sides)) != stored.crc or len(stored.sides) != len(self._ways):
-            self.note = "started over: its state was damaged"
+        reason = reason_to_start_over(stored.river, stored.crc, b"".join(stored.sides))
+        if reason is None and len(stored.sides) != len(self._ways):
+            reason = "started over: its state was damaged"
+        if reason is not None:
+            self.note = reason
         else:
             self._sides = [make(self._name, self._parameters) for _ in self._ways]
             for detector, memory in zip(self._sides, stored.sides, strict=True):

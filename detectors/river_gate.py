@@ -6,6 +6,7 @@ data sets: seconds and some hundred megabytes, which only a process with a detec
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from operator import attrgetter
@@ -66,6 +67,16 @@ def make_adwin(*, delta: float) -> Any:
     from river._river_rust.drift import AdaptiveWindowing  # noqa: PLC0415 - see above
 
     return AdaptiveWindowing(delta=delta, clock=1, max_buckets=5, min_window_length=5, grace_period=10)
+
+
+def reason_to_start_over(river: str, crc: int, memory: bytes) -> str | None:
+    """Return why a stored memory must not reach river, None where it may.
+
+    River aborts on bytes that it does not know, so those of another release, or damaged ones, are dropped.
+    """
+    if river != river_version():
+        return f"started over: its state was written with river {river}"
+    return "started over: its state was damaged" if zlib.crc32(memory) != crc else None
 
 
 def river_version() -> str:

@@ -186,7 +186,9 @@ def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) ->
     Stop
         If the user's profile does not have what one of them watches.
     """
-    reference = Reference(profile, prediction_layout(profile), error_layout(settings.task, profile))
+    reference = Reference(
+        profile, prediction_layout(profile), error_layout(settings.task, profile, settings.loss)
+    )
     found: list[RiverMonitor] = []
     for name, monitor in settings.river_monitors.items():
         try:

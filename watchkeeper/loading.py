@@ -51,6 +51,13 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
         for name, model in settings.models.items()
     }
     for plan in plans.values():
+        errors = plan.errors
+        if plan.profile and errors.power is not None and errors.edges and not errors.deviance_edges:
+            _log.warning(
+                "the profile was not built for this loss, so errors are watched by their size: build it again",
+                model=plan.name,
+                loss=plan.settings.loss.name,
+            )
         river_monitors(plan.settings, plan.profile)  # at the start, not when a model is claimed
     return plans
 

@@ -71,6 +71,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         seasonality=settings.seasonality,
         importances=weights,
         max_segments=settings.max_segments,
+        loss=settings.loss,
     )
     for batch in rows.batches(meter.advance):
         with _about(input_path):

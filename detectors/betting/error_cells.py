@@ -77,7 +77,13 @@ class ErrorCells:
 
     def section(self) -> Places:
         """Return the cells of scores, or of a regression's errors."""
-        return np.arange(ErrorLayout.SCORES, self.layout.counts, dtype=np.intp)
+        is_regression = self.layout.task == "regression"
+        stop = self.layout.deviances if is_regression else self.layout.counts
+        return np.arange(ErrorLayout.SCORES, stop, dtype=np.intp)
+
+    def deviances(self) -> Places:
+        """Return the cells of a regression's deviances; the last one is of rows that the loss does not allow."""
+        return np.arange(self.layout.deviances, self.layout.counts, dtype=np.intp)
 
 
 def error_cells(layout: ErrorLayout, profile: ReferenceProfile | None, names: ClassNames) -> ErrorCells:

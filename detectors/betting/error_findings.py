@@ -13,6 +13,7 @@ from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
 from detectors.label_pool import PIECES, LabelPool
+from detectors.layout import DEVIANCE
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
@@ -132,6 +133,7 @@ class ErrorFindings:
             CALIBRATION: "ece",
             BRIER: BRIER,
             BIAS: BIAS,
+            DEVIANCE: DEVIANCE,
         }
         metric = plain.get(signal) or plain.get(check) or check.rsplit("_", 1)[0]
         pool = self.pool.newest(EVIDENCE_LABELS) or self.pool.newest(1)

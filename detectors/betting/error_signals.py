@@ -8,6 +8,7 @@ that, such as the mix of classes itself, is bet on only where labels come prompt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,12 @@ import numpy.typing as npt
 
 from detectors.betting.error_cells import LABELS_MIN, ErrorCells
 from detectors.betting.feature_signals import NUMERIC_WAGERS, RATE_SIZES, SD_FACTORS, VALUES_MIN, rate_signal
-from detectors.betting.functionals import NUMERIC, centred, numeric_functionals
+from detectors.betting.functionals import (
+    NUMERIC,
+    TAILS,
+    centred,
+    numeric_functionals,
+)
 from detectors.betting.isotonic import isotonic
 from detectors.betting.signal import (
     DOWN,
@@ -28,8 +34,10 @@ from detectors.betting.signal import (
     slack_of,
 )
 from detectors.betting.watched import Watched
-from detectors.layout import WINDOW_SCORE_BINS
+from detectors.layout import DEVIANCE, WINDOW_SCORE_BINS
 from detectors.profile import NumericColumn, ReferenceProfile
+from detectors.profile_losses import losses_of_deviances, losses_of_errors
+from detectors.rhythm import Rhythm
 from schemas.finding import Kind
 from schemas.model_parts import MinEffect
 from schemas.monitor_settings import MetricRule
@@ -38,6 +46,7 @@ Floats = npt.NDArray[np.float64]
 
 METRICS: Final = ("accuracy", "recall", "precision")
 """Metrics whose limits are shares of wrong answers: of all, of the truly positive, of those called positive."""
+LOSS: Final = "loss"
 PERFORMANCE, BIAS, BRIER, CALIBRATION, LABEL_DRIFT = (
     "performance",
     "bias",
@@ -45,8 +54,6 @@ PERFORMANCE, BIAS, BRIER, CALIBRATION, LABEL_DRIFT = (
     "calibration",
     "label_drift",
 )
-LOSS_SHARE: Final = 0.99
-"""Losses are clipped at this quantile of the reference's, so that no single one decides."""
 _LOSS_SIZES: Final = (0.05, *RATE_SIZES)
 _TWO: Final = 2
 
@@ -131,44 +138,25 @@ def limit_signals(
 
 
 def regression_signals(
-    cells: ErrorCells, error: NumericColumn, *, squared: bool, least: MinEffect, intervals: int = 1
+    cells: ErrorCells, profile: ReferenceProfile, *, squared: bool, least: MinEffect, intervals: int = 1
 ) -> list[Watched]:
-    """Return bets that errors have become larger, and that they lean to one side.
+    """Return bets that losses have become larger, and that errors lean to one side.
 
     Parameters
     ----------
-    error
-        How errors lie in the reference.
+    profile
+        How errors lie in the reference, and deviances where the cells have bins of them.
     squared
         Whether the loss is the square of the error, and not its size.
     intervals
         So many references as this one hold at once.
     """
-    counts = np.array(error.counts, dtype=np.float64)
-    n = int(counts.sum())
-    if n < VALUES_MIN or not cells.layout.error_bins:
+    error = profile.error
+    if error is None or sum(error.counts) < VALUES_MIN or not cells.layout.error_bins:
         return []
+    counts = np.array(error.counts, dtype=np.float64)
     z = quantile_for(_TWO * intervals)
-    found: list[Watched] = []
-    loss = _losses(error, counts, squared=squared)
-    usual = float(counts @ loss) / n
-    if loss.max() > 0:
-        found.append(
-            Watched(
-                _bounded(
-                    "loss",
-                    cells.section(),
-                    (loss - usual)[:, None],
-                    counts,
-                    smallest=least.relative_error * usual,
-                    rhythms=("tails",),
-                    error=error,
-                    z=z,
-                ),
-                Kind.PERFORMANCE,
-                PERFORMANCE,
-            )
-        )
+    found = _loss_signals(cells, error, profile.deviance, squared=squared, least=least, z=z)
     values = centred(numeric_functionals(counts), counts)[:, :1]
     if np.any(values):
         signal = _bounded(
@@ -177,8 +165,7 @@ def regression_signals(
             values,
             counts,
             smallest=least.sd * float(SD_FACTORS[0]),
-            rhythms=NUMERIC[:1],
-            error=error,
+            rhythms=(error.rhythms.get(NUMERIC[0]),),
             z=z,
             wagers=NUMERIC_WAGERS[:_TWO],
         )
@@ -186,18 +173,47 @@ def regression_signals(
     return found
 
 
-def _losses(error: NumericColumn, counts: Floats, *, squared: bool) -> Floats:
-    """Return the loss of each bin of errors, from 0 to 1: that of its middle, clipped at a quantile."""
-    edges = np.array([error.low, *error.edges, error.high])
-    edges[0], edges[-1] = min(edges[0], edges[1]), max(edges[-1], edges[-2])
-    middles = np.abs((edges[1:] + edges[:-1]) / 2)
-    if squared:
-        middles = middles * middles
-    order = np.argsort(middles, kind="stable")
-    reached = np.cumsum(counts[order])
-    most = middles[order][np.searchsorted(reached, LOSS_SHARE * reached[-1])]
-    clipped: Floats = np.minimum(middles, most) / most if most > 0 else np.zeros_like(middles)
-    return clipped
+def _loss_signals(  # noqa: PLR0913 - the parts of a bet
+    cells: ErrorCells,
+    error: NumericColumn,
+    deviance: NumericColumn | None,
+    *,
+    squared: bool,
+    least: MinEffect,
+    z: float,
+) -> list[Watched]:
+    """Return the bet on the deviance, or else on the size of the error."""
+    if deviance is not None and cells.layout.deviance_edges:
+        name, places, rhythm = DEVIANCE, cells.deviances(), deviance.rhythms.get(DEVIANCE)
+        # What the loss does not allow is as bad as it gets.
+        loss = np.append(losses_of_deviances(deviance), 1.0)
+        counts = np.array([*deviance.counts, deviance.invalid], dtype=np.float64)
+    else:
+        name, places, kind = LOSS, cells.section(), "squared" if squared else "absolute"
+        loss, counts = losses_of_errors(error)[kind], np.array(error.counts, dtype=np.float64)
+        rhythm = error.rhythms.get(kind) or _of_loss(error.rhythms.get(TAILS), loss, counts)
+    usual = float(counts @ loss) / counts.sum()
+    if counts.sum() < VALUES_MIN or not loss.max() > 0:
+        return []
+    signal = _bounded(
+        name,
+        places,
+        (loss - usual)[:, None],
+        counts,
+        smallest=least.relative_error * usual,
+        rhythms=(rhythm,),
+        z=z,
+    )
+    return [Watched(signal, Kind.PERFORMANCE, PERFORMANCE)]
+
+
+def _of_loss(tails: Rhythm | None, loss: Floats, counts: Floats) -> Rhythm | None:
+    """Return about the rhythm of a loss from that of the tails of errors, where a profile knows no more."""
+    if tails is None or not tails.season:
+        return tails
+    values = centred(numeric_functionals(counts), counts)[:, NUMERIC.index(TAILS)]
+    slope = float(counts @ (values * loss)) / float(counts @ np.square(values))
+    return replace(tails, season=tuple(slope * offset for offset in tails.season))
 
 
 def _bounded(  # noqa: PLR0913 - the parts of a signal
@@ -207,8 +223,7 @@ def _bounded(  # noqa: PLR0913 - the parts of a signal
     counts: Floats,
     *,
     smallest: float,
-    rhythms: tuple[str, ...] = (),
-    error: NumericColumn | None = None,
+    rhythms: tuple[Rhythm | None, ...] = (None,),
     z: float,
     wagers: tuple[Wager, ...] = (Wager(0, UP, _LOSS_SIZES),),
     group: str = "performance",
@@ -217,9 +232,8 @@ def _bounded(  # noqa: PLR0913 - the parts of a signal
     n = int(counts.sum())
     variance = np.maximum(counts @ np.square(values) / n, 3 / n * np.square(values).max(axis=0))
     sds = np.sqrt(variance)
-    known = rhythms_of(error.rhythms, rhythms) if error is not None else (None,)
     minimum = np.array([smallest])
-    slack = slack_of(sds, known, n=n, z=z, minimum=minimum)
+    slack = slack_of(sds, rhythms, n=n, z=z, minimum=minimum)
     return Signal(
         name=name,
         group=group,
@@ -229,7 +243,7 @@ def _bounded(  # noqa: PLR0913 - the parts of a signal
         slack=slack,
         minimum=slack[:, 0],
         wagers=wagers,
-        rhythms=known,
+        rhythms=rhythms,
     )
 
 

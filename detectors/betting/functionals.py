@@ -11,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.normal import normal_density, normal_quantiles
+from detectors.profile import NumericColumn
 
 Floats = npt.NDArray[np.float64]
 
 LOCATION, TAILS, SPREAD, SHAPE = "location", "tails", "spread", "shape"
 NUMERIC: Final = (LOCATION, TAILS, SPREAD, SHAPE)
 """The functionals of a number, in the order of the columns of `numeric_functionals`."""
+
+LOSS_SHARE: Final = 0.99
+"""Losses are clipped at this quantile of the reference's, so that no single one decides."""
 
 GRAIN: Final = 2.0**-20
 """Values are multiples of this, so sums of them are exact whatever their order."""
@@ -68,6 +72,23 @@ def numeric_functionals(counts: npt.ArrayLike) -> Floats:
 def _product(place: Floats, density: Floats) -> Floats:
     """Return place times density, 0 at both infinities."""
     return np.where(np.isfinite(place), place, 0.0) * density
+
+
+def bin_middles(column: NumericColumn) -> Floats:
+    """Return the middle of each bin of a column's values, the outer ones as far as the 0.1 and 99.9 % quantiles."""
+    edges = np.array([column.low, *column.edges, column.high])
+    edges[0], edges[-1] = min(edges[0], edges[1]), max(edges[-1], edges[-2])
+    middles: Floats = edges[:-1] / 2 + edges[1:] / 2
+    return middles
+
+
+def clipped_losses(losses: Floats, counts: Floats) -> Floats:
+    """Return the losses of bins in units of their `LOSS_SHARE` quantile, from 0 to 1; shape (bins,)."""
+    order = np.argsort(losses, kind="stable")
+    reached = np.cumsum(counts[order])
+    most = losses[order][np.searchsorted(reached, LOSS_SHARE * reached[-1])]
+    clipped: Floats = np.minimum(losses, most) / most if most > 0 else np.zeros_like(losses)
+    return clipped
 
 
 def centred(values: Floats, counts: npt.ArrayLike) -> Floats:

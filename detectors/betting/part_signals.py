@@ -79,6 +79,8 @@ def segment_profile(
             for name, rhythm in profile.error_rhythms.items()
         },
         error=error,
+        deviance=None,  # that of a segment is not known
+        deviance_power=None,
         score_cells=(),
         latency=found.latency,
         segments={},

@@ -34,7 +34,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     A check that the settings switch off, or give a threshold of the user's own, is not among them.
     """
     layout, names = prediction_layout(profile), _names(settings, profile)
-    cells = error_cells(error_layout(settings.task, profile), profile, names)
+    cells = error_cells(error_layout(settings.task, profile, settings.loss), profile, names)
     columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)

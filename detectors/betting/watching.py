@@ -97,10 +97,8 @@ def watched_errors(
     least = settings.min_effect
     if settings.task != "regression":
         return class_signals(cells, profile, least=least, intervals=intervals)
-    if profile.error is None:
-        return []
     squared = settings.loss.name == "squared"
-    return regression_signals(cells, profile.error, squared=squared, least=least, intervals=intervals)
+    return regression_signals(cells, profile, squared=squared, least=least, intervals=intervals)
 
 
 def watched_limits(

@@ -21,10 +21,11 @@ from builders.summaries import (
 )
 from river import drift
 
-from detectors.adaptive_window import DELTA, READINGS_MAX, AdaptiveWindow, Cut
+from detectors.adaptive_window import DELTA, AdaptiveWindow, Cut
 from detectors.adwin_errors import AdwinErrors
 from detectors.adwin_features import AdwinFeatures
 from detectors.layout import ErrorLayout, prediction_layout
+from detectors.onset import READINGS_MAX
 from schemas.finding import Finding, Kind, Verdict
 
 LAYOUT = prediction_layout(

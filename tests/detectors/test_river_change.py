@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.evenly import EVENTS_MAX, evenly
-from detectors.river_change import READINGS_MAX, Change, RiverChange
+from detectors.onset import READINGS_MAX
+from detectors.river_change import Change, RiverChange
 from detectors.river_gate import MEMORY, make, remember, remembered, step
 from schemas.river_parameters import LEFT_OUT, RIVER
 from schemas.river_settings import Direction

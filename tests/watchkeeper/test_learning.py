@@ -123,6 +123,23 @@ class TestLabels:
         assert profile.error.sd == pytest.approx(2.0, rel=0.15)
         assert sum(profile.error.counts) == LEARNED
 
+    @pytest.mark.parametrize("loss", ["poisson", "gamma", "{name: tweedie, power: 1.5}"])
+    def test_a_regression_with_a_deviance_learns_the_size_of_its_errors(self, loss: str) -> None:
+        events = regression_events(2_000, worse_from=CHANGE)
+        for event in events.predictions[:LEARNED:200]:
+            event["output"] = {"value": 0.0}  # which none of these losses allows
+        more = f"    loss: {loss}\n"
+        found = {a["check"]: a for a in firing(run(learning_settings(more, task="regression"), events))}
+        assert found["performance"]["since"] >= CHANGED_AT
+        assert found["performance"]["evidence"]["signal"] == "loss"
+        profile = profile_of(events, task="regression", more=more)
+        assert profile.error is not None
+        assert sum(profile.error.counts) == LEARNED
+        assert 0 < profile.metrics["deviance"] < 1
+        model = learning_settings(more, task="regression").models["m"]
+        before, after = (plan_model(model, known) for known in (None, profile))
+        assert (before.errors, before.totals) == (after.errors, after.totals)
+
 
 class TestIncidents:
     def test_nothing_is_learned_while_answers_fail(self) -> None:
@@ -190,16 +207,16 @@ def regression_events(n: int, *, worse_from: int) -> Events:
     return events
 
 
-def fed(events: Events, *, batch_ms: int = 600_000, task: str = "binary") -> Replay:
-    settings = learning_settings(task=task)
+def fed(events: Events, *, batch_ms: int = 600_000, task: str = "binary", more: str = "") -> Replay:
+    settings = learning_settings(more, task=task)
     plans = {"m": plan_model(settings.models["m"], None)}
     replay = Replay(plans, partitions=1, policies=policies(settings, plans))
     replay.run(batches(events.predictions, events.labels, partitions=1, batch_ms=batch_ms))
     return replay
 
 
-def profile_of(events: Events, *, task: str = "binary") -> ReferenceProfile:
-    text = fed(events, task=task)._models.profile("m")
+def profile_of(events: Events, *, task: str = "binary", more: str = "") -> ReferenceProfile:
+    text = fed(events, task=task, more=more)._models.profile("m")
     assert text is not None
     return from_json(text, source="learned")
 

@@ -58,7 +58,14 @@ EVALUATION = StoredEvaluation(
     trimmed_ms={"predictions": 0},
     rolled_ms=11,
     learning=StoredLearning(
-        after_ms=5, from_ms=60_000, events=7, incidents=[6], labels=b"l", labels_from_ms=9, has_labels=True
+        after_ms=5,
+        from_ms=60_000,
+        events=7,
+        incidents=[6],
+        labels=b"l",
+        segments={"channel=web": b"s"},
+        labels_from_ms=9,
+        has_labels=True,
     ),
 )
 

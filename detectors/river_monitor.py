@@ -194,7 +194,7 @@ def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) ->
         try:
             signal = signal_of(monitor, reference)
         except Stop as error:
-            if settings.learning is not None:
+            if settings.learning is not None and (profile is None or profile.learned is not None):
                 continue
             raise Stop(f"models.{settings.name}.monitors.{name}.signal: {error}") from error
         found.append(RiverMonitor(name, monitor, signal))

@@ -21,6 +21,7 @@ from detectors.river_monitor import RiverMonitor, river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from schemas.errors import Stop
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict
+from schemas.model_parts import Learn
 from schemas.model_settings import ModelSettings
 
 PROFILE = profile_of(
@@ -163,10 +164,14 @@ def test_what_the_profile_does_not_have_is_refused_with_its_place_and_mend(signa
 
 
 def test_without_a_profile_columns_and_sizes_of_errors_cannot_be_watched() -> None:
+    columns = model(m={"river": "DDM", "signal": "feature:age"})
+    errors = model("regression", m={"river": "ADWIN", "signal": "error"})
+    assert river_monitors(columns, None) == river_monitors(errors, None) == [], "they may be learned yet"
+    none = {"learn": Learn(enabled=False)}
     with pytest.raises(Stop, match="expected a profile to find 'age' in; name one under profile"):
-        river_monitors(model(m={"river": "DDM", "signal": "feature:age"}), None)
+        river_monitors(columns.model_copy(update=none), None)
     with pytest.raises(Stop, match="knows the spread of the errors; build it with --label"):
-        river_monitors(model("regression", m={"river": "ADWIN", "signal": "error"}), None)
+        river_monitors(errors.model_copy(update=none), None)
     [monitor] = river_monitors(model(m={"river": "DDM", "signal": "error"}), None)
     assert monitor.stream is Stream.ERRORS
 

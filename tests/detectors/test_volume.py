@@ -106,7 +106,7 @@ def test_what_hides_in_the_unrest_of_minutes_is_found_by_hours() -> None:
     traffic.feed(rng.poisson(expected[until:] * 0.3))
     assert len(traffic.fired) == 1
     bets = traffic.detector._banks  # type: ignore[attr-defined]
-    assert [item.signal.name for item in bets.firing] == ["volume:1:down"]
+    assert [bets.watched[i].signal.name for i in np.flatnonzero(bets.firing)] == ["volume:1:down"]
 
 
 def test_a_smallest_change_that_matters_is_the_users_to_set() -> None:

@@ -139,14 +139,12 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
 
 def encode_cohorts(cohorts: Cohorts) -> bytes:
     """Return the bytes of cohorts of one start, as one difference from nothing."""
-    return _encoder.encode(
-        [
-            _Row(
-                version, segment, c.predictions, encode_summary(c.figures) if c.figures.vector.any() else b""
-            )
-            for (version, segment), c in sorted(cohorts.items())
-        ]
-    )
+    rows: list[_Row] = []
+    for (version, segment), cohort in sorted(cohorts.items()):
+        known = cohort.figures.vector.any() or cohort.figures.pairs
+        figures = encode_summary(cohort.figures) if known else b""
+        rows.append(_Row(version, segment, cohort.predictions, figures))
+    return _encoder.encode(rows)
 
 
 def merge_cohorts(some: Iterable[Cohorts]) -> Cohorts:

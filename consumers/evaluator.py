@@ -184,7 +184,7 @@ class ModelEvaluator(Generic[BookT]):
                     self._evaluate_stream(stream, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
-        rolled = self._roll_up()
+        rolled = self._roll_up() if done.waiting_for is None else None
         if done.closed or rolled is not None:
             self._commit(done, rolled)
         return done
@@ -234,10 +234,12 @@ class ModelEvaluator(Generic[BookT]):
         progress = self._progress(done)
         if progress is None:
             return
-        closable, until_ms = {}, _FAR
         waits = self._reader.has_labels(progress)
-        for stream in (Stream.ERRORS, Stream.PREDICTIONS) if waits else (Stream.PREDICTIONS,):
-            closable[stream], reached_ms = self._closable(stream, progress, final=final)
+        streams = (Stream.ERRORS, Stream.PREDICTIONS) if waits else (Stream.PREDICTIONS,)
+        passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
+        closable, until_ms = {}, _FAR
+        for stream in streams:
+            closable[stream], reached_ms = self._closable(stream, progress, passed_ms)
             until_ms = min(until_ms, reached_ms)
         for start in sorted({start for windows in closable.values() for start in windows}):
             for stream, windows in closable.items():
@@ -247,7 +249,8 @@ class ModelEvaluator(Generic[BookT]):
     def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
         progress = self._progress(done)
         if progress is not None:
-            windows, _ = self._closable(stream, progress, final=final)
+            passed_ms = self._passed(stream, progress, final=final)
+            windows, _ = self._closable(stream, progress, passed_ms)
             for start, blobs in windows.items():
                 self._close(stream, start, blobs, progress, done)
 
@@ -262,10 +265,16 @@ class ModelEvaluator(Generic[BookT]):
                 return None
         return progress
 
-    def _closable(self, stream: Stream, progress: Sequence[Progress], *, final: bool) -> tuple[Windows, int]:
-        passed_ms = _FAR if final else self._reader.passed_ms(progress, stream)
-        if stream is Stream.ERRORS and not final:
+    def _passed(self, stream: Stream, progress: Sequence[Progress], *, final: bool) -> int:
+        """Return the event time up to which windows of a stream may be closed."""
+        if final:
+            return _FAR
+        passed_ms = self._reader.passed_ms(progress, stream)
+        if stream is Stream.ERRORS:
             self._passed_ms = passed_ms
+        return passed_ms
+
+    def _closable(self, stream: Stream, progress: Sequence[Progress], passed_ms: int) -> tuple[Windows, int]:
         after_ms = self._state.closed_ms.get(stream, -1)
         return self._reader.closable(stream, after_ms=after_ms, passed_ms=passed_ms, progress=progress)
 

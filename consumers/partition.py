@@ -216,7 +216,7 @@ class Partition:
             if plan.name in self._keepers:
                 self._rows += self._keepers[plan.name].keep(counted, offset=self.position.predictions)
         if predictions is not None:
-            windows.add_to_cohorts(predictions.take(result.accepted))
+            windows.add_to_cohorts(predictions, result.accepted)
         joined = result.joined
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
         joined["first"] &= self.time.in_open_error_window(plan, arrival_ms)

@@ -95,13 +95,13 @@ class ModelWindows:
         for names in self._segment_names(columns.segment):
             _count_service(self.segments, self._rows(self.segments, start, columns.version, names), columns)
 
-    def add_to_cohorts(self, columns: PredictionColumns) -> None:
-        """Count accepted predictions that have an answer, late and shadow ones too, into their cohorts."""
-        answered = columns.status != ERROR
+    def add_to_cohorts(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
+        """Count the accepted predictions that have an answer, late and shadow ones too, into their cohorts."""
+        counted = accepted & (columns.status != ERROR)
         length_ms = self._plan.settings.cohort_window_ms
-        start = columns.time_ms[answered] // length_ms * length_ms
-        version = (columns.version * 2 + (columns.status == FALLBACK))[answered]
-        for names in (None, *self._segment_names(columns.segment[answered])):
+        start = columns.time_ms[counted] // length_ms * length_ms
+        version = (columns.version * 2 + (columns.status == FALLBACK))[counted]
+        for names in (None, *self._segment_names(columns.segment[counted])):
             codes, labels = names if names is not None else (np.zeros_like(version), [""])
             keys, counts = np.unique(np.stack([start, version, codes]), axis=1, return_counts=True)
             for (at, code, segment), n in zip(keys.T.tolist(), counts.tolist(), strict=True):

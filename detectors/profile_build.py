@@ -25,6 +25,7 @@ from detectors.profile_segments import SegmentCounts
 from detectors.profile_values import RowBatch
 from schemas.errors import Stop
 from schemas.model_parts import FeatureRule, Loss
+from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import Task
 from schemas.setting_types import nearest
 
@@ -99,6 +100,22 @@ class ProfileBuilder:
         self._oddities: list[str] = []
         self._rows_counted = 0
         self.rows = 0
+
+    @classmethod
+    def of(cls, settings: ModelSettings, *, importances: Mapping[str, float] | None = None) -> ProfileBuilder:
+        """Return a builder by a model's settings."""
+        return cls(
+            settings.name,
+            settings.task,
+            positive=settings.positive_class,
+            classes=settings.classes,
+            feature_rules=settings.features,
+            timezone=settings.timezone,
+            seasonality=settings.seasonality,
+            importances=importances,
+            max_segments=settings.max_segments,
+            loss=settings.loss,
+        )
 
     def sample(self, batch: RowBatch) -> None:
         """Take a batch in, first pass.

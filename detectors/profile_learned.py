@@ -34,16 +34,7 @@ def learned_profile(
     Stop
         More columns or classes than a profile can have.
     """
-    builder = ProfileBuilder(
-        settings.name,
-        settings.task,
-        positive=settings.positive_class,
-        classes=settings.classes,
-        feature_rules=settings.features,
-        timezone=settings.timezone,
-        seasonality=settings.seasonality,
-        max_segments=settings.max_segments,
-    )
+    builder = ProfileBuilder.of(settings)
     has_times = learned.until_ms - learned.from_ms >= TIMES_SPAN_MIN_MS
     for take in (builder.sample, builder.count):
         for batch in read():

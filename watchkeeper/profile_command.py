@@ -61,18 +61,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
     weights = {} if importances is None else read_importances(importances)
     meter = Meter(progress)
     rows = open_rows(settings, input_path, named=named, labels_path=labels_path, meter=meter)
-    builder = ProfileBuilder(
-        settings.name,
-        settings.task,
-        positive=settings.positive_class,
-        classes=settings.classes,
-        feature_rules=settings.features,
-        timezone=settings.timezone,
-        seasonality=settings.seasonality,
-        importances=weights,
-        max_segments=settings.max_segments,
-        loss=settings.loss,
-    )
+    builder = ProfileBuilder.of(settings, importances=weights)
     for batch in rows.batches(meter.advance):
         with _about(input_path):
             builder.sample(batch)

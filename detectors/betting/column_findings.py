@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from detectors.betting.bank import Reading
 from detectors.betting.functionals import LOCATION, NUMERIC
-from detectors.betting.troubles import Troubles
-from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched
+from detectors.betting.troubles import Troubles, finding_of
+from detectors.betting.watched import LN_10, Said, Watched
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.distance_table import DISTANCES, Comparison
@@ -22,7 +22,7 @@ from detectors.profile import JOINT_PREFIX, CategoricalColumn, ReferenceProfile
 from detectors.sketch import LATENCY_MS
 from detectors.state_values import integers_in
 from detectors.summary import Summary
-from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity
 
 SEVERE_EFFECT: Final = 1.0
 """A shift by so many standard deviations, of a feature of mean importance, is an error and not a warning."""
@@ -89,22 +89,8 @@ class ColumnFindings:
         severity, is_news = self.troubles.raised(place, self._severity(place, reading))
         told = reading.fired or reading.resolved or is_news
         n = int(self._pool.n[item.column]) if item.column is not None else window.span.n
-        since_ms = reading.since_ms if reading.since_ms >= 0 else window.span.start_ms
-        return Finding(
-            kind=item.kind,
-            check=item.check,
-            model=window.model,
-            feature=item.feature,
-            window=window.span,
-            verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
-            score=reading.log_evidence / LN_10,
-            fire=reading.bar / LN_10,
-            clear=reading.bar / LN_10,
-            severity=severity,
-            hysteresis=AT_ONCE,
-            onset_ms=None if reading.resolved else since_ms,
-            evidence=self._told(window, place, reading, n) if told else {},
-        )
+        evidence = self._told(window, place, reading, n) if told else {}
+        return finding_of(item, reading, window, severity=severity, evidence=evidence)
 
     def _severity(self, place: int, reading: Reading) -> Severity:
         item = self.watched[place]

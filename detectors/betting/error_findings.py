@@ -8,8 +8,8 @@ from typing import Final
 from detectors.betting.bank import Reading
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import BIAS, BRIER, CALIBRATION, LABEL_DRIFT, PERFORMANCE
-from detectors.betting.troubles import Troubles
-from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched
+from detectors.betting.troubles import Troubles, finding_of
+from detectors.betting.watched import LN_10, Said, Watched
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
 from detectors.label_pool import PIECES, LabelPool
@@ -17,7 +17,7 @@ from detectors.layout import DEVIANCE
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
-from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity
 
 EVIDENCE_LABELS: Final = 200
 """The figures of an alert are read from the newest windows with so many labels."""
@@ -80,20 +80,8 @@ class ErrorFindings:
         item = self.watched[place]
         severity, is_news = self.troubles.raised(place, self._severity(item, reading))
         told = reading.fired or reading.resolved or is_news
-        return Finding(
-            kind=item.kind,
-            check=item.check,
-            model=window.model,
-            window=window.span,
-            verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
-            score=reading.log_evidence / LN_10,
-            fire=reading.bar / LN_10,
-            clear=reading.bar / LN_10,
-            severity=severity,
-            hysteresis=AT_ONCE,
-            onset_ms=reading.since_ms if reading.since_ms >= 0 and not reading.resolved else None,
-            evidence=self._told(item, reading) if told else {},
-        )
+        evidence = self._told(item, reading) if told else {}
+        return finding_of(item, reading, window, severity=severity, evidence=evidence)
 
     def _severity(self, item: Watched, reading: Reading) -> Severity:
         if item.kind is not Kind.PERFORMANCE:

@@ -6,12 +6,13 @@ Wrong answers within each true class are signals of their own, and one alert. It
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from detectors.betting.bank import Reading
-from detectors.betting.watched import Said, Watched, WatchedBanks
+from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched, WatchedBanks
+from detectors.detector import ClosedWindow, Evidence
 from schemas.finding import Finding, Kind, Severity, Verdict
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
@@ -26,6 +27,33 @@ def leaders(watched: Sequence[Watched]) -> list[int]:
     """Return for each signal the place of the first one of the same trouble."""
     first: dict[Trouble, int] = {}
     return [first.setdefault(trouble_of(item), place) for place, item in enumerate(watched)]
+
+
+def finding_of(
+    item: Watched,
+    reading: Reading,
+    window: ClosedWindow[Any],
+    *,
+    severity: Severity,
+    evidence: Evidence,
+) -> Finding:
+    """Return what a window says of one signal that fires, or has just stopped."""
+    since_ms = reading.since_ms if reading.since_ms >= 0 else window.span.start_ms
+    return Finding(
+        kind=item.kind,
+        check=item.check,
+        model=window.model,
+        feature=item.feature,
+        window=window.span,
+        verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
+        score=reading.log_evidence / LN_10,
+        fire=reading.bar / LN_10,
+        clear=reading.bar / LN_10,
+        severity=severity,
+        hysteresis=AT_ONCE,
+        onset_ms=None if reading.resolved else since_ms,
+        evidence=evidence,
+    )
 
 
 def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:

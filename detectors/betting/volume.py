@@ -10,7 +10,7 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY, hour_of_week, local_ms
 from detectors.betting.pace import Pace, Unit
-from detectors.betting.troubles import one_each, trouble_of
+from detectors.betting.troubles import finding_of, one_each, trouble_of
 from detectors.betting.usual_volume import UsualVolume
 from detectors.betting.volume_signals import (
     DIRECTIONS,
@@ -21,11 +21,11 @@ from detectors.betting.volume_signals import (
     slack_of_volume,
     volume_signals,
 )
-from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
+from detectors.betting.watched import LN_10, Watched, WatchedBanks
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.layout import PredictionLayout
 from detectors.state_values import value_in
-from schemas.finding import Finding, Kind, Severity, Stream, Verdict
+from schemas.finding import Finding, Severity, Stream
 
 GAP_WINDOWS_MAX: Final = 3_000
 """Of a longer gap only so many empty windows are counted: two days of minutes."""
@@ -178,20 +178,9 @@ class BudgetedVolume:
         before = self._worst
         self._worst = max(before, _severity(ratio).rank)
         is_told = is_new or reading.resolved or self._worst > before
-        return Finding(
-            kind=Kind.VOLUME,
-            check=VOLUME,
-            model=window.model,
-            window=window.span,
-            verdict=Verdict.CLEAR if reading.resolved else Verdict.BREACH,
-            score=reading.log_evidence / LN_10,
-            fire=reading.bar / LN_10,
-            clear=reading.bar / LN_10,
-            severity=list(Severity)[self._worst],
-            hysteresis=AT_ONCE,
-            onset_ms=None if reading.resolved else reading.since_ms,
-            evidence=self._evidence(place, reading, ratio, hour) if is_told else {},
-        )
+        evidence = self._evidence(place, reading, ratio, hour) if is_told else {}
+        severity = list(Severity)[self._worst]
+        return finding_of(self._banks.watched[place], reading, window, severity=severity, evidence=evidence)
 
     def _evidence(self, place: int, reading: Reading, ratio: float, hour: float) -> Evidence:
         usual = self._usual.expected(hour)

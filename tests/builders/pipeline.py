@@ -27,9 +27,11 @@ WindowKey = tuple[str, Stream, int, str, str]
 class Pipeline:
     """Partitions over a memory store, fed round by round."""
 
-    def __init__(self, plans: Mapping[str, ModelPlan], *, partitions: int = 1) -> None:
+    def __init__(
+        self, plans: Mapping[str, ModelPlan], *, partitions: int = 1, store: MemoryPartitions | None = None
+    ) -> None:
         self.plans = plans
-        self.store = MemoryPartitions()
+        self.store = MemoryPartitions() if store is None else store
         self.rejected: Counter[str] = Counter()
         self.partitions = [self.claim(number) for number in range(partitions)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,14 @@ from builders.learning import (
     learning_settings,
     run,
 )
+from builders.pipeline import Pipeline
 
 from consumers.closing import merged
+from consumers.evaluator import ModelEvaluator
 from consumers.learning_rows import is_rows
+from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.plan import plan_model
+from consumers.windows import WindowBlob
 from detectors.profile import ReferenceProfile, from_json
 from schemas.finding import Stream
 from watchkeeper.policy import policies
@@ -232,3 +237,36 @@ def columns_of(events: Events, *, batch_ms: int) -> dict[int, Any]:
     return {
         start: merged(plan, Stream.PREDICTIONS, start, blobs).overall.vector for start, blobs in found.items()
     }
+
+
+class CountingPartitions(MemoryPartitions):
+    """A store that counts the windows that it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+
+    def windows(self, *args: Any, **kwargs: Any) -> list[WindowBlob]:
+        found = super().windows(*args, **kwargs)
+        self.read += len(found)
+        return found
+
+
+def test_predictions_that_wait_for_labels_are_not_read_again_and_again() -> None:
+    settings = learning_settings()
+    plan = plan_model(settings.models["m"], None)
+    pipeline = Pipeline({"m": plan}, store=CountingPartitions())
+    events = binary_events(LEARNED)
+    keyed = [
+        [(e["prediction_id"].encode(), json.dumps(e).encode()) for e in side]
+        for side in (events.predictions, events.labels[: LEARNED // 4])
+    ]
+    pipeline.feed(*keyed)
+    evaluator = ModelEvaluator(
+        plan, 1, windows=pipeline.store, states=MemoryModels(), policy=policies(settings, {"m": plan})["m"]
+    )
+    assert 0 < len(evaluator.evaluate().closed) < LEARNED // 20, "most windows wait for their labels"
+    assert isinstance(pipeline.store, CountingPartitions)
+    before = pipeline.store.read
+    assert evaluator.evaluate().closed == []
+    assert pipeline.store.read == before

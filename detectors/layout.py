@@ -17,6 +17,7 @@ import numpy as np
 from detectors import exact
 from detectors.deviance import deviance_power
 from detectors.joint import Joint
+from detectors.label_layout import LabelLayout
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
 from schemas.model_parts import Loss
@@ -220,7 +221,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 

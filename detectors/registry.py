@@ -44,7 +44,7 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
         If the profile does not have what one of river's detectors is to watch.
     """
     predictions, errors = prediction_layout(profile), error_layout(settings.task, profile, settings.loss)
-    found: list[Watch] = budgeted(settings, profile)
+    found: list[Watch] = budgeted(settings, profile, strict=True)
     found += [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
     found += _labelled(settings, profile, errors)
     if settings.monitor("adwin_features").enabled and predictions.numeric:

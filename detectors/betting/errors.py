@@ -9,7 +9,8 @@ import numpy as np
 
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
-from detectors.betting.label_times import is_prompt, label_hour
+from detectors.betting.label_times import label_hour
+from detectors.betting.promptness import Promptness
 from detectors.betting.troubles import Trouble, effects_of
 from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
@@ -32,6 +33,8 @@ class BudgetedErrors:
     prompt, prompt_bars
         The same of what is bet on only in windows whose labels came promptly: where labels of one kind come
         later than others, the order of arrival would feign a change.
+    promptness
+        Tells which windows those are.
     positive
         The positive class of a binary model.
     window_ms
@@ -54,6 +57,7 @@ class BudgetedErrors:
         *,
         prompt: Sequence[Watched] = (),
         prompt_bars: Sequence[float] = (),
+        promptness: Promptness,
         positive: str | None,
         window_ms: int,
     ) -> None:
@@ -61,6 +65,7 @@ class BudgetedErrors:
         reference = "" if profile is None else profile.content_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms, reference=reference)
+        self._promptness = promptness
         self._findings = ErrorFindings(profile, cells, (*watched, *prompt), positive=positive)
         self._zone = "UTC" if profile is None else profile.timezone
 
@@ -76,7 +81,7 @@ class BudgetedErrors:
         vector, hour = self._cells.vector(window.overall), label_hour(window, self._zone)
         start_ms = window.span.start_ms
         told = self._banks.update(vector, start_ms=start_ms, hour=hour)
-        if is_prompt(window):
+        if self._promptness.holds(window):
             found = self._prompt.update(vector, start_ms=start_ms, hour=hour)
             told += [(len(self._banks.watched) + place, reading) for place, reading in found]
         firing = np.concatenate([self._banks.firing, self._prompt.firing])

@@ -19,10 +19,15 @@ PROMPT_WINDOWS: Final = 10
 """Labels are prompt when 95 of 100 come within an hour, or within ten windows."""
 
 
+def prompt_ms(window_ms: int) -> int:
+    """Return the delay up to which a label is prompt, by the length of a window."""
+    return max(PROMPT_MS, PROMPT_WINDOWS * window_ms)
+
+
 def is_prompt(window: ErrorWindow) -> bool:
     """Return whether the labels of a window came promptly."""
     late = LABEL_LAG_S.quantile(_lags(window), 0.95) or 0.0
-    return late * 1_000 <= max(PROMPT_MS, PROMPT_WINDOWS * _length_ms(window))
+    return late * 1_000 <= prompt_ms(_length_ms(window))
 
 
 def label_hour(window: ErrorWindow, zone: str) -> float | None:

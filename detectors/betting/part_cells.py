@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
-from detectors.betting.label_times import is_prompt, label_hour
+from detectors.betting.label_times import label_hour
+from detectors.betting.promptness import Promptness
 from detectors.detector import ClosedWindow, ErrorWindow, PredictionWindow
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.summary import Summary
@@ -87,8 +88,8 @@ class ErrorPartCells:
     name: Final = "errors"
     stream: Final = Stream.ERRORS
 
-    def __init__(self, cells: ErrorCells, *, zone: str) -> None:
-        self._cells, self._zone = cells, zone
+    def __init__(self, cells: ErrorCells, promptness: Promptness, *, zone: str) -> None:
+        self._cells, self._promptness, self._zone = cells, promptness, zone
         self.prompt = len(cells.vector(Summary.empty(cells.layout)))
         self.width = 2 * self.prompt
 
@@ -99,7 +100,7 @@ class ErrorPartCells:
     def vector(self, summary: Summary[ErrorLayout], window: ErrorWindow) -> Vector:
         """Return the cells of errors, and again or zeros."""
         cells = self._cells.vector(summary)
-        return np.concatenate([cells, cells if is_prompt(window) else np.zeros_like(cells)])
+        return np.concatenate([cells, cells if self._promptness.holds(window) else np.zeros_like(cells)])
 
     def hour(self, window: ErrorWindow) -> float | None:
         """Return the hour of the week that the predictions of the window's labels belong to."""

@@ -24,6 +24,7 @@ from detectors.betting.part_signals import (
     version_errors,
 )
 from detectors.betting.parts import BudgetedParts, PartKind
+from detectors.betting.promptness import Promptness
 from detectors.betting.roster import Rules
 from detectors.betting.seats import Part
 from detectors.betting.watched import Watched
@@ -64,7 +65,12 @@ class PartSetup:
     """
 
     def __init__(
-        self, settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells, names: ClassNames
+        self,
+        settings: ModelSettings,
+        profile: ReferenceProfile | None,
+        cells: ErrorCells,
+        names: ClassNames,
+        promptness: Promptness,
     ) -> None:
         self._settings, self._cells, self._names = settings, cells, names
         self._zone = "UTC" if profile is None else profile.timezone
@@ -73,7 +79,7 @@ class PartSetup:
         self._reserved = kept_for_labels(profile)
         self._service = prediction_layout(None)
         self._answers, self._places = answer_layout(prediction_layout(profile))
-        self._error_cells = ErrorPartCells(cells, zone=self._zone)
+        self._error_cells = ErrorPartCells(cells, promptness, zone=self._zone)
         self._version = Bets(
             profile,
             version_columns(settings, profile, self._answers),

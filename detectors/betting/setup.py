@@ -10,7 +10,9 @@ from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
 from detectors.betting.label_setup import LabelSetup
+from detectors.betting.label_times import prompt_ms
 from detectors.betting.part_setup import PartSetup
+from detectors.betting.promptness import Promptness
 from detectors.betting.volume import BudgetedVolume
 from detectors.betting.volume_signals import VOLUME, volume_signals
 from detectors.betting.watching import (
@@ -29,17 +31,30 @@ from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MetricRule
 
 
-def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:
+def budgeted(
+    settings: ModelSettings, profile: ReferenceProfile | None, *, strict: bool = False
+) -> list[Detector[Any]]:
     """Return the budgeted detectors of a model, those of the whole before those of its parts.
 
     A check that the settings switch off, or give a threshold of the user's own, is not among them.
+
+    Parameters
+    ----------
+    strict
+        Whether windows of labels tell how labels come, so that nothing need be taken for granted before they do.
     """
     layout, names = prediction_layout(profile), _names(settings, profile)
     cells = error_cells(error_layout(settings.task, profile, settings.loss), profile, names)
     columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
-    parts = PartSetup(settings, profile, cells, names)
+    promptness = Promptness(
+        prompt_ms(settings.window_ms) / 1_000,
+        settings.label_horizon_ms,
+        implicit=settings.labels.implicit is not None,
+        strict=strict,
+    )
+    parts = PartSetup(settings, profile, cells, names, promptness)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     labels = LabelSetup(settings)
     levels = bars(
@@ -67,6 +82,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
             levels[first:last],
             prompt=prompt,
             prompt_bars=levels[last:end],
+            promptness=promptness,
             positive=names.positive,
             window_ms=settings.window_ms,
         )
@@ -81,6 +97,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     every = (watching_columns, watching_errors, watching_volume)
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
     return [
+        promptness,
         *labels.detectors(levels[traffic:]),
         *whole,
         *parts.detectors(watching_columns, watching_errors),

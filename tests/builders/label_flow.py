@@ -79,7 +79,7 @@ class Flow:
         """Let labels of the predictions of an hour arrive."""
         came = arrives[arrives < len(self.windows)]
         hours = came.astype(np.int64)
-        np.add.at(self.windows, (hours, LabelCell.FIRST), 1)
+        np.add.at(self.windows[:, LabelCell.FIRST], hours, 1)
         np.add.at(self.windows, (hours, LabelLayout.LAG + LABEL_LAG_S.index((came - made) * 3_600.0)), 1)
 
     def held_back(self, first: int, last: int, *, flushed: bool = True) -> None:

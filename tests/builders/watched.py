@@ -24,20 +24,24 @@ from builders.summaries import (
     regressed,
 )
 
+from detectors.detector import ClosedWindow
+from detectors.label_layout import LabelCell, LabelLayout
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.registry import detectors_for
 from detectors.segments import SegmentReference
+from detectors.sketch import LABEL_LAG_S
 from detectors.summary import Summary
-from schemas.finding import Stream
+from schemas.finding import Stream, WindowSpan
 from schemas.model_settings import ModelSettings
 
 if TYPE_CHECKING:
-    from detectors.detector import ClosedWindow, Detector
+    from detectors.detector import Detector
     from detectors.profile import ReferenceProfile
 
 Seed: TypeAlias = "int | list[int]"
 
 EVENTS: Final = 240
+HOUR_MS: Final = 3_600_000
 DIFFERENT: Final = 25
 """So many windows of a part differ: drawing them takes time."""
 
@@ -82,7 +86,8 @@ PART_DETECTORS: Final = tuple(
     f"budget_{kind}_{stream}" for kind in ("version", "segment") for stream in ("columns", "errors")
 )
 """Of versions and segments, in order."""
-BUDGETED: Final = ("budget_columns", "budget_errors", "volume", *PART_DETECTORS)
+LABEL_DETECTORS: Final = ("prompt_labels", "label_coverage", "label_lag", "label_shares")
+BUDGETED: Final = (*LABEL_DETECTORS, "budget_columns", "budget_errors", "volume", *PART_DETECTORS)
 """Names of the detectors that speak of trouble only."""
 
 
@@ -191,8 +196,20 @@ def _errors(task: str, seed: Seed, *, broken: bool, n: int) -> Summary[ErrorLayo
     return classified(said, true, rng.random(n), positive="fraud")
 
 
+def _label_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
+    """Return an hour of prompt labels: of few predictions, and half of the labels of nobody's, if broken."""
+    layout = LabelLayout()
+    vector = np.zeros(layout.size, dtype=np.int64)
+    came = n // 20 if broken else n
+    vector[LabelCell.PREDICTIONS], vector[LabelCell.FIRST] = n, came
+    vector[LabelCell.ORPHANS] = came if broken else 0
+    vector[LabelLayout.LAG + int(LABEL_LAG_S.index(np.array([60.0]))[0])] = came
+    span = WindowSpan(index * HOUR_MS, (index + 1) * HOUR_MS, n)
+    return ClosedWindow(SETTINGS[task].name, Stream.LABELS, span, Summary(layout, vector))
+
+
 @lru_cache(maxsize=20_000)
 def day(task: str, stream: Stream, index: int, *, broken: bool = False, n: int = EVENTS) -> ClosedWindow[Any]:
     """Return window `index`, calm or broken, of n events."""
-    make = _prediction_day if stream is Stream.PREDICTIONS else _error_day
-    return make(task, index, broken=broken, n=n)
+    makers = {Stream.PREDICTIONS: _prediction_day, Stream.ERRORS: _error_day, Stream.LABELS: _label_day}
+    return makers[stream](task, index, broken=broken, n=n)

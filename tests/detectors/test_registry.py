@@ -15,16 +15,17 @@ from detectors.profile import ReferenceProfile
 from detectors.registry import detectors_for
 from schemas.finding import Finding, Hysteresis, Kind, Stream, Verdict
 from schemas.model_settings import ModelSettings
-from schemas.monitor_settings import MONITORS
+from schemas.monitor_settings import BUDGETED_ALONE, MONITORS
 
 BUDGETED_CHECKS = {
     *("drift", "missing_rate", "invalid_rate", "unseen_rate"),
     *("error_rate", "fallback_rate", "performance"),
 }
-NO_THRESHOLD = {"drift", "label_drift", "calibration", "latency", "volume", "adwin_features", "adwin_errors"}
+NO_THRESHOLD = {*BUDGETED_ALONE, "adwin_features", "adwin_errors"}
 TUNABLE = sorted(set(MONITORS) - NO_THRESHOLD)
 RATES = ["error_rate", "fallback_rate"]
-WHOLE = ["budget_columns", "budget_errors", "volume"]
+HEALTH = ["prompt_labels", "label_coverage", "label_lag", "label_shares"]
+WHOLE = [*HEALTH, "budget_columns", "budget_errors", "volume"]
 VERSIONS = ["budget_version_columns", "budget_version_errors"]
 
 
@@ -107,19 +108,18 @@ def test_every_monitor_can_be_switched_off(name: str) -> None:
 
 
 def test_with_all_of_them_switched_off_nothing_is_left() -> None:
-    assert names(settings(monitors=dict.fromkeys(MONITORS, False)), profile("binary")) == []
+    assert names(settings(monitors=dict.fromkeys(MONITORS, False)), profile("binary")) == ["prompt_labels"]
 
 
 def test_without_a_profile_only_what_needs_no_reference_is_watched() -> None:
-    assert names(settings(), None) == ["budget_columns", "volume", "budget_version_columns", "adwin_errors"]
+    alone = [*HEALTH, "budget_columns", "volume", "budget_version_columns"]
+    assert names(settings(), None) == [*alone, "adwin_errors"]
     assert budgeted(settings(), None) == set(RATES)
     rules = settings(metrics={"accuracy": {"min": 0.8}, "f1": {"min": 0.7}})
     assert names(rules, None) == [*WHOLE, "budget_version_columns", "metrics", "adwin_errors"]
     assert budgeted(rules, None) == {*RATES, "accuracy_min"}
     limit = settings(monitors={"performance": {"threshold": 0.2}})
-    assert names(limit, None) == [
-        *("budget_columns", "volume", "budget_version_columns", "performance", "adwin_errors")
-    ]
+    assert names(limit, None) == [*alone, "performance", "adwin_errors"]
 
 
 def test_a_profile_without_labels_has_no_performance_to_compare_with() -> None:

@@ -138,7 +138,7 @@ def test_a_holiday_is_told_once_and_leaves_no_trace() -> None:
 
 
 def usual_of(watch: Watch) -> list[float | None]:
-    usual = watch.detector._usual  # type: ignore[attr-defined]
+    usual = watch.detector._bets.usual  # type: ignore[attr-defined]
     return [usual.expected(hour + 0.5) for hour in range(WEEK)]
 
 
@@ -183,13 +183,13 @@ def test_a_gap_of_a_year_is_bounded_work_and_told() -> None:
     last = MONDAY_MS + 30 * 86_400_000
     detector.restore(detector.state() | {"usual": usual.to_bytes(), "last_ms": last})
     taken = []
-    take = detector._take  # type: ignore[attr-defined]
+    take = detector._bets.take  # type: ignore[attr-defined]
 
     def counted(*window: Any) -> Any:
         taken.append(window)
         return take(*window)
 
-    detector._take = counted  # type: ignore[attr-defined]
+    detector._bets.take = counted  # type: ignore[attr-defined]
     [finding] = detector.update(window_of(100, last + 365 * 86_400_000, 1))
     assert finding.verdict is Verdict.BREACH
     assert len(taken) <= 3_001
@@ -225,7 +225,7 @@ def test_the_first_window_may_be_a_part_of_one_and_is_left_out() -> None:
     detector.update(window_of(3, MONDAY_MS, 1440))
     for day in range(1, 4):
         detector.update(window_of(1_000, MONDAY_MS + day * 86_400_000, 1440))
-    usual = detector._usual.expected(4 * 24 + 12.0)  # type: ignore[attr-defined]
+    usual = detector._bets.usual.expected(4 * 24 + 12.0)  # type: ignore[attr-defined]
     assert usual == pytest.approx(1_000)
 
 
@@ -238,7 +238,7 @@ def test_hours_are_those_of_the_models_clock() -> None:
         for hour in range(37 * 24):
             local = hour + (2 if hour < 21 * 24 + 1 else 1)
             detector.update(window_of(1_000 if 9 <= local % 24 < 17 else 100, first + hour * HOUR_MS, 60))
-        visits = detector._usual.visits  # type: ignore[attr-defined]
+        visits = detector._bets.usual.visits  # type: ignore[attr-defined]
         spread[zone] = max(max(kept) - min(kept) for kept in visits)
     assert spread["Europe/Berlin"] < 0.2, "the level has moved a little"
     assert spread["UTC"] > 2

@@ -14,6 +14,7 @@ from consumers.memory_store import MemoryModels
 from consumers.plan import plan_model
 from detectors.layout import ErrorLayout
 from detectors.summary import Summary
+from schemas.finding import Stream
 from schemas.model_settings import ModelSettings
 from watchkeeper.policy import AlertPolicy
 
@@ -55,7 +56,8 @@ class Watch:
 
     def closed(self, *, final: bool = False) -> list[tuple[int, int]]:
         """Return (seconds after noon, events) of the windows that can be closed now."""
-        return [((r.start_ms - NOON_MS) // 1000, r.n) for r in self.evaluator.evaluate(final=final).closed]
+        records = self.evaluator.evaluate(final=final).closed
+        return [((r.start_ms - NOON_MS) // 1000, r.n) for r in records if r.stream != Stream.LABELS]
 
 
 def test_a_summary_is_a_vector_and_merging_is_adding() -> None:

@@ -180,8 +180,7 @@ class ModelEvaluator(Generic[BookT]):
             if self._plan.learning:
                 self._evaluate_in_step(done, final=final)
             if not self._plan.learning:
-                for stream in Stream:
-                    self._evaluate_stream(stream, done, final=final)
+                self._evaluate_all(done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
         rolled = self._roll_up() if done.waiting_for is None else None
@@ -246,13 +245,19 @@ class ModelEvaluator(Generic[BookT]):
                 if start in windows and start <= until_ms and self._plan.learning:
                     self._close(stream, start, windows[start], progress, done)
 
-    def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
+    def _evaluate_all(self, done: Evaluation, *, final: bool) -> None:
+        """Close what can be closed of both streams, by their starts: estimates heed what labels have said of them."""
         progress = self._progress(done)
-        if progress is not None:
-            passed_ms = self._passed(stream, progress, final=final)
-            windows, _ = self._closable(stream, progress, passed_ms)
-            for start, blobs in windows.items():
-                self._close(stream, start, blobs, progress, done)
+        if progress is None:
+            return
+        closable = {
+            stream: self._closable(stream, progress, self._passed(stream, progress, final=final))[0]
+            for stream in Stream
+        }
+        order = {stream: place for place, stream in enumerate(Stream)}
+        found = ((start, order[stream], stream) for stream, windows in closable.items() for start in windows)
+        for start, _, stream in sorted(found):
+            self._close(stream, start, closable[stream][start], progress, done)
 
     def _progress(self, done: Evaluation) -> list[Progress] | None:
         """Return how far the partitions are; None where one has gone back behind what we have seen."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from detectors import exact
 from detectors.deviance import deviance_power
+from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
@@ -90,8 +91,8 @@ class ColumnCells:
 class PredictionLayout:
     """Slices of a summary by prediction time.
 
-    Sections: events, one count per status, latency cells, then the cells of every profiled column, then
-    two fixed-point moments for every numeric column, then the sums of `detectors.joint_pairs`.
+    Sections: events, one count per status, latency cells, then the cells of every profiled column, then those of
+    answers, then two fixed-point moments for every numeric column, then the sums of `detectors.joint_pairs`.
 
     Parameters
     ----------
@@ -99,11 +100,14 @@ class PredictionLayout:
         The profile's columns in order; empty when there is no profile.
     joint
         The profile's numeric features together, where it has them.
+    answers
+        What the model's own answers are counted in, where their quality can be estimated without labels.
     """
 
     columns: tuple[ColumnCells, ...]
     binning: str
     joint: Joint | None = None
+    answers: AnswerLayout | None = None
 
     EVENTS = 0
     STATUS = 1
@@ -118,6 +122,11 @@ class PredictionLayout:
     @cached_property
     def counts(self) -> int:
         """Number of leading entries that are plain counts."""
+        return self.first_answer + (0 if self.answers is None else self.answers.counts)
+
+    @cached_property
+    def first_answer(self) -> int:
+        """First of the cells of answers."""
         return self.COLUMNS + sum(c.size for c in self.columns)
 
     @cached_property
@@ -133,12 +142,18 @@ class PredictionLayout:
     @cached_property
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
-        return _hash("predictions", self.binning, str(self.size))
+        answers = [] if self.answers is None else [self.answers.hash]
+        return _hash("predictions", self.binning, str(self.size), *answers)
 
     def cells(self, cells: ColumnCells) -> slice:
         """Return the slice of one column's cells in the vector."""
         start = self.COLUMNS + cells.offset
         return slice(start, start + cells.size)
+
+    @property
+    def answer_cells(self) -> slice:
+        """The slice of the cells of answers; empty where there are none."""
+        return slice(self.first_answer, self.counts)
 
 
 @dataclass(frozen=True)
@@ -220,7 +235,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout
+Layout = PredictionLayout | ErrorLayout | AnswerLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 
@@ -240,7 +255,19 @@ def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
         bins = len(column.counts)
         placed.append(ColumnCells(column, offset, bins))
         offset += placed[-1].size
-    return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash, joint=profile.joint)
+    return PredictionLayout(
+        columns=tuple(placed),
+        binning=profile.binning_hash,
+        joint=profile.joint,
+        answers=calibrated_answers(profile),
+    )
+
+
+def calibrated_answers(profile: ReferenceProfile | None) -> AnswerLayout | None:
+    """Return what answers are counted in; None where nothing tells of their quality without labels."""
+    if profile is None or profile.calibration is None:
+        return None
+    return AnswerLayout(profile.task, profile.calibration.edges)
 
 
 def answer_layout(

@@ -70,10 +70,10 @@ class PredictionColumns:
         Place of the message in its batch.
     ids
         12-byte digests of model and prediction id.
-    time_ms, version, segment, status, shadow, predicted, value, latency_ms
+    time_ms, version, segment, status, shadow, unobservable, predicted, value, latency_ms
         `version`, `segment` and `predicted` are codes of the partition's tables (`NO_CLASS` for none);
         `value` is the score of the positive or of the predicted class, or the predicted number, NaN for
-        none.
+        none. `unobservable` ones never get a label, by the settings.
     cells, moments
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
@@ -89,6 +89,7 @@ class PredictionColumns:
     segment: Integers
     status: Integers
     shadow: npt.NDArray[np.bool_]
+    unobservable: npt.NDArray[np.bool_]
     predicted: Integers
     value: Floats
     latency_ms: Floats
@@ -111,6 +112,7 @@ class PredictionColumns:
             self.segment[keep],
             self.status[keep],
             self.shadow[keep],
+            self.unobservable[keep],
             self.predicted[keep],
             self.value[keep],
             self.latency_ms[keep],

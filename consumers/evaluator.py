@@ -190,7 +190,8 @@ class ModelEvaluator(Generic[BookT]):
 
     def _roll_up(self) -> RolledUp | None:
         """Return the cohorts that belong to the past now."""
-        until_ms = self._rollup.final_ms(self._passed_ms)
+        spoken_ms = self._reader.spoken_ms(self._state.closed_ms.get(Stream.ERRORS, -1))
+        until_ms = min(self._rollup.final_ms(self._passed_ms), spoken_ms)
         if until_ms <= max(self._state.rolled_ms, self._looked_ms):
             return None
         rolled = self._rollup.take(after_ms=self._state.rolled_ms, until_ms=until_ms)

@@ -14,12 +14,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import ERROR, Floats, LabelColumns, PredictionColumns
+from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.pending import (
     ONE_PREDICTION,
     PREDICTION,
     SHADOW_FLAG,
+    UNOBSERVABLE_FLAG,
     Entry,
     Integers,
     PendingLabel,
@@ -48,6 +49,7 @@ JOINED: Final = np.dtype(
         ("segment", "<i8"),
         ("status", "<i8"),
         ("shadow", "?"),
+        ("unobservable", "?"),
         ("predicted", "<i8"),
         ("value", "<f8"),
         ("truth", "<f8"),
@@ -152,6 +154,7 @@ class Join:
         version = columns.version[result.accepted]
         add_counts(result.counters, version, "predictions")
         np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[result.accepted]), 1)
+        add_counts(result.counters, columns.version[result.accepted & columns.unobservable], "unobservable")
 
     def _awaited_predictions(self, columns: PredictionColumns, awaited: Mapping[bytes, int]) -> None:
         """Join new predictions whose one label came first."""
@@ -181,6 +184,7 @@ class Join:
             bool(columns.shadow[row]),
             int(columns.predicted[row]),
             float(columns.value[row]),
+            bool(columns.unobservable[row]),
         )
         if any(p.version == prediction.version for p in before.predictions):
             self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
@@ -236,16 +240,7 @@ class Join:
     def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers) -> None:
         """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
-        joined = np.zeros(len(predictions), dtype=JOINED)
-        joined["sign"] = 1
-        for name in ("version", "segment", "predicted", "value"):
-            joined[name] = predictions[name]
-        joined["status"] = predictions["flags"] & 3
-        joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
-        joined["truth"] = truth
-        joined["time_ms"] = times_of(predictions)
-        joined["label_ms"] = label_ms
-        joined["first"] = joined["standing"] = True
+        joined = labelled_rows(predictions, truth, label_ms)
         age = label_ms - joined["time_ms"]
         late = age > plan.horizon_ms
         forgotten = age > plan.horizon_ms + plan.memory_ms
@@ -253,6 +248,7 @@ class Join:
         add_counts(counters, version[~forgotten], "labels")
         add_counts(counters, version[late & ~forgotten], "late")
         add_counts(counters, version[~late], "joined")
+        add_counts(counters, version[~late & joined["unobservable"]], "unobservable", -1)
         self._result.orphans += int(forgotten.sum())
         self._fast.append(joined[~late])
 
@@ -289,7 +285,9 @@ class Join:
         row[COLUMN["corrections"]] += new.corrections - old.corrections
         row[COLUMN["conflicts"]] += new.conflicts - old.conflicts
         row[COLUMN["late"]] += new.late - old.late
-        row[COLUMN["joined"]] += (new.standing is not None) - (old.standing is not None)
+        joined = (new.standing is not None) - (old.standing is not None)
+        row[COLUMN["joined"]] += joined
+        row[COLUMN["unobservable"]] -= joined * prediction.unobservable
         if new.first is not None and old.first is None:
             self._contribute(1, prediction, new.first, first=True, standing=False)
         if _content(new.standing) != _content(old.standing):
@@ -302,9 +300,25 @@ class Join:
         self, sign: int, p: PendingPrediction, label: PendingLabel, *, first: bool, standing: bool
     ) -> None:
         self._slow.append(
-            (sign, p.version, p.segment, p.status, p.shadow, p.predicted, p.value, label.truth,
-             p.time_ms, label.time_ms, first, standing)
+            (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
+             label.truth, p.time_ms, label.time_ms, first, standing)
         )  # fmt: skip
+
+
+def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers) -> npt.NDArray[np.void]:
+    """Return records of predictions, of type `PREDICTION`, with their first labels, as rows of `JOINED`."""
+    joined = np.zeros(len(predictions), dtype=JOINED)
+    joined["sign"] = 1
+    for name in ("version", "segment", "predicted", "value"):
+        joined[name] = predictions[name]
+    joined["status"] = predictions["flags"] & 3
+    joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
+    joined["unobservable"] = predictions["flags"] & UNOBSERVABLE_FLAG != 0
+    joined["truth"] = truth
+    joined["time_ms"] = times_of(predictions)
+    joined["label_ms"] = label_ms
+    joined["first"] = joined["standing"] = True
+    return joined
 
 
 def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:
@@ -312,12 +326,8 @@ def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:
     return None if label is None else (label.revision, label.truth, label.time_ms)
 
 
-def add_counts(counters: npt.NDArray[np.int64], versions: npt.NDArray[np.int64], name: str) -> None:
+def add_counts(
+    counters: npt.NDArray[np.int64], versions: npt.NDArray[np.int64], name: str, one: int = 1
+) -> None:
     """Count one for each of these version codes under a counter's name."""
-    np.add.at(counters[:, COLUMN[name]], versions, 1)
-
-
-def measurable(joined: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Return the rows that have an answer to measure: those whose prediction did not fail."""
-    answered: npt.NDArray[np.void] = joined[joined["status"] != ERROR]
-    return answered
+    np.add.at(counters[:, COLUMN[name]], versions, one)

@@ -45,6 +45,7 @@ NUMBER_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<f8")]
 )
 SHADOW_FLAG: Final = 4
+UNOBSERVABLE_FLAG: Final = 16
 
 _HEAD: Final = Struct("<BH")
 _PREDICTION: Final = Struct("<IHHHBHd")
@@ -67,6 +68,7 @@ class PendingPrediction:
     shadow: bool
     predicted: int
     value: float
+    unobservable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,7 @@ def label_type(*, regression: bool) -> np.dtype[np.void]:
 def encode_entry(entry: Entry, *, regression: bool) -> bytes:
     """Return an entry's bytes."""
     pieces = [_HEAD.pack(len(entry.predictions) | len(entry.labels) << 4, entry.model)]
-    for p in entry.predictions:
-        flags = p.status | (SHADOW_FLAG if p.shadow else 0)
-        low, high = p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32
-        pieces.append(_PREDICTION.pack(low, high, p.version, p.segment, flags, p.predicted, p.value))
+    pieces += [_PREDICTION.pack(*_fields_of(p)) for p in entry.predictions]
     pack = _NUMBER_LABEL.pack if regression else _CLASS_LABEL.pack
     for x in entry.labels:
         truth = x.truth if regression else int(x.truth)
@@ -133,7 +132,16 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
     return Entry(
         model,
         tuple(
-            PendingPrediction(low | high << 32, v, s, flags & 3, bool(flags & SHADOW_FLAG), c, x)
+            PendingPrediction(
+                low | high << 32,
+                v,
+                s,
+                flags & 3,
+                bool(flags & SHADOW_FLAG),
+                c,
+                x,
+                bool(flags & UNOBSERVABLE_FLAG),
+            )
             for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
         ),
         tuple(
@@ -187,10 +195,21 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
     set_times(out, columns.time_ms[rows])
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
-    out["flags"] = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    flags = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    out["flags"] = flags | np.where(columns.unobservable[rows], UNOBSERVABLE_FLAG, 0)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
     return out
+
+
+def records_of(predictions: Sequence[PendingPrediction]) -> Records:
+    """Return predictions as records of type `PREDICTION`."""
+    return np.array([_fields_of(p) for p in predictions], dtype=PREDICTION)
+
+
+def _fields_of(p: PendingPrediction) -> tuple[int | float, ...]:
+    flags = p.status | SHADOW_FLAG * p.shadow | UNOBSERVABLE_FLAG * p.unobservable
+    return (p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32, p.version, p.segment, flags, p.predicted, p.value)
 
 
 def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records:

@@ -13,6 +13,7 @@ from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
+from schemas.setting_types import Label
 from schemas.settings import ModelSettings
 
 
@@ -24,6 +25,8 @@ class ModelPlan:
     ----------
     profile
         None when the model has none: its inputs are then counted, not compared.
+    unlabelled_decisions
+        What the business may decide so that no label ever comes, with their types: `1`, `"1"` and `true` are three.
     """
 
     name: str
@@ -34,6 +37,7 @@ class ModelPlan:
     service: PredictionLayout
     errors: ErrorLayout
     totals: ErrorLayout
+    unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
 
     def layout(self, stream: Stream, segment: str) -> PredictionLayout | ErrorLayout:
         """Return what a window of a stream is counted on; segments have no columns of features."""
@@ -87,6 +91,18 @@ class ModelPlan:
         return self.settings.labels.late_memory_ms
 
     @property
+    def implicit(self) -> str | None:
+        """Class that a prediction without a label counts as after `implicit_ms`; None for none."""
+        rule = self.settings.labels.implicit
+        return None if rule is None else self.classes(rule.class_label)
+
+    @property
+    def implicit_ms(self) -> int:
+        """How long after its prediction silence means `implicit`, milliseconds; the horizon where it means nothing."""
+        rule = self.settings.labels.implicit
+        return self.horizon_ms if rule is None else rule.after_ms
+
+    @property
     def quiet_ms(self) -> int:
         """After this much of the partition's time without an event the model follows that time."""
         return max(5 * 60_000, 2 * self.window_ms + self.lateness_ms)
@@ -113,6 +129,7 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         )
     # What was learned from events names no class that they do not name, and must not rename any.
     known = profile.classes if profile is not None and profile.learned is None else ()
+    unlabelled = (settings.labels.unlabelled_when or {}).get("decision", ())
     return ModelPlan(
         name=name,
         settings=settings,
@@ -122,4 +139,5 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         service=prediction_layout(None),
         errors=error_layout(settings.task, profile, settings.loss),
         totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS, power=deviance_power(settings.loss)),
+        unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
     )

@@ -70,6 +70,10 @@ class Summary(Generic[LayoutT]):
             merge_worst(self.worst, other.worst),
         )
 
+    def negated(self) -> Summary[LayoutT]:
+        """Return what takes these counts and sums back when it is merged; `worst` cannot be taken back."""
+        return Summary(self.layout, -self.vector, {pair: -count for pair, count in self.pairs.items()})
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Summary)

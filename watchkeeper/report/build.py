@@ -19,7 +19,7 @@ from watchkeeper.report.comparisons import (
 )
 from watchkeeper.report.content import FORMAT, People, Period, Point, Report, Statement
 from watchkeeper.report.incidents import incident_lines, incident_statements
-from watchkeeper.report.labels import label_gaps, label_statements
+from watchkeeper.report.labels import label_gaps, label_statements, rule_statements
 from watchkeeper.report.ledger import Ledger
 from watchkeeper.report.past import Past
 from watchkeeper.report.segments import segment_statements, worst_segments
@@ -56,6 +56,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         *comparison_statements(compared, headlines),
         *switch_statements(lives, headlines, trends),
         *label_statements(gaps, ledger.row(days), any_final=bool(final)),
+        *rule_statements(ledger.row(days), plan),
         *incident_statements(incidents),
         *segment_statements(segments, ledger, headlines[0]),
     ]
@@ -92,7 +93,7 @@ def _headlines(plan: ModelPlan) -> tuple[str, ...]:
 def _periods(ledger: Ledger, days: Sequence[int], unit: Literal["month", "week"]) -> list[Period]:
     found = []
     for start, end, own in _cut(days, unit):
-        versions = ledger.versions(own, fallback=True)[:VERSIONS_MAX]
+        versions = ledger.versions(own, others=True)[:VERSIONS_MAX]
         rows = (ledger.row(own), *(ledger.row(own, version) for version in versions))
         found.append(Period(unit_name(start, unit), day_text(start), day_text(end - DAY_MS), rows))
     return found

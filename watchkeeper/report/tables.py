@@ -70,6 +70,8 @@ def _periods(report: Report) -> Table:
 
 def _counts(row: Row) -> tuple[str, str, str]:
     labelled = f"{100 * row.coverage:.1f}%" if row.predictions else "-"
+    if row.implicit:
+        labelled += f" ({100 * row.implicit / row.labelled:.1f}% implicit)"
     provisional = row.standing in ("horizon open", "few labelled")
     standing = f"provisional: {row.standing}" if provisional else row.standing
     return f"{row.predictions:,}", labelled, standing

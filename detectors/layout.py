@@ -162,8 +162,8 @@ class ErrorLayout:
 
     Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
     truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
-    profile's bins of errors and, where its loss is a deviance, the profile's bins of deviances and the rows that
-    the loss does not allow; then exact sums.
+    profile's bins of errors, where its loss is a deviance the profile's bins of deviances and the rows that
+    the loss does not allow, and predictions by the size of their errors; then exact sums.
 
     Parameters
     ----------
@@ -177,6 +177,9 @@ class ErrorLayout:
         Of a regression's deviance (see `detectors.deviance`); None where its loss is none.
     deviance_edges
         Inner edges of the bins of deviances; without any there are none.
+    predictions, sizes
+        Of a regression whose quality can be estimated without labels: inner edges of the bins of predictions, and of
+        the sizes of errors, which are counted together.
     """
 
     task: str
@@ -184,6 +187,8 @@ class ErrorLayout:
     edges: tuple[float, ...] = ()
     power: float | None = None
     deviance_edges: tuple[float, ...] = ()
+    predictions: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
 
     LAG = len(ERROR_COUNTS)
     SCORES = LAG + LABEL_LAG_S.size
@@ -200,6 +205,11 @@ class ErrorLayout:
         """Number of leading entries that are plain counts."""
         if self.task != "regression":
             return self.SCORES + 2 * self.score_bins
+        return self.outcomes + (len(self.predictions) + 1) * (len(self.sizes) + 1) * bool(self.sizes)
+
+    @cached_property
+    def outcomes(self) -> int:
+        """First of the cells of predictions and sizes of errors, those of one bin of predictions in a row."""
         return self.deviances if self.power is None else self.refused + 1
 
     @cached_property
@@ -227,7 +237,8 @@ class ErrorLayout:
         """Names the layout: vectors of different hashes must not be added."""
         edges = [_hash(*map(repr, self.edges))] if self.edges else []
         loss = [] if self.power is None else [_hash(*map(repr, (self.power, *self.deviance_edges)))]
-        return _hash("errors", self.task, str(self.score_bins), *edges, *loss)
+        outcomes = [_hash(*map(repr, (*self.predictions, "sizes", *self.sizes)))] if self.sizes else []
+        return _hash("errors", self.task, str(self.score_bins), *edges, *loss, *outcomes)
 
     def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
         """Return one exact sum of a vector, correctly rounded."""
@@ -303,8 +314,15 @@ def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> Err
     if profile.error is None:
         return ErrorLayout(task, power=power)
     deviance = profile.deviance if power is not None and profile.deviance_power == power else None
-    edges = () if deviance is None else deviance.edges
-    return ErrorLayout(task, edges=profile.error.edges, power=power, deviance_edges=edges)
+    known = profile.calibration
+    return ErrorLayout(
+        task,
+        edges=profile.error.edges,
+        power=power,
+        deviance_edges=() if deviance is None else deviance.edges,
+        predictions=() if known is None else known.edges,
+        sizes=() if known is None else known.sizes,
+    )
 
 
 def _hash(*parts: str) -> str:

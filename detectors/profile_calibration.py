@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from detectors.profile_sample import quantile_edges
 from detectors.profile_values import Answers, Floats, Mask, Times
 from detectors.rhythm import Rhythm
 
+SIZES: Final = 16
+"""Bins of the sizes of errors."""
+
 
 class AnswerCounts:
     """Counts answers per cell, and what became of the labelled ones.
@@ -26,6 +30,8 @@ class AnswerCounts:
         Decides which answers are right.
     ordered
         A sample of the scores or of the predicted numbers, smallest first.
+    errors
+        A sample of a regression's errors; none of a classification.
     grid
         Blocks of time for the rhythm of the expected loss; None where rows have no time.
 
@@ -34,7 +40,9 @@ class AnswerCounts:
     Memory: 8 bytes per cell and block of time, at most 7 MB.
     """
 
-    def __init__(self, task: str, names: ClassNames, ordered: Floats, grid: Grid | None) -> None:
+    def __init__(
+        self, task: str, names: ClassNames, ordered: Floats, errors: Floats, grid: Grid | None
+    ) -> None:
         quantiles = quantile_edges(ordered)
         self._layout = AnswerLayout(task, quantiles if task == "regression" else score_edges(quantiles))
         self._names = names
@@ -43,6 +51,8 @@ class AnswerCounts:
         self._counts = np.zeros(self._layout.counts, dtype=np.int64)
         self._labelled, self._hits = (np.zeros(bins, dtype=np.int64) for _ in range(2))
         self._absolute, self._squared = (np.zeros(bins) for _ in range(2))
+        self._sizes = quantile_edges(np.sort(np.abs(errors)), bins_max=SIZES) if task == "regression" else ()
+        self._outcomes = np.zeros((bins, len(self._sizes) + 1), dtype=np.int64)
         blocks = 0 if grid is None else grid.blocks
         self._blocks = np.zeros((blocks, self._layout.counts), dtype=np.int64)
 
@@ -83,6 +93,7 @@ class AnswerCounts:
         np.add.at(self._labelled, bins[known], 1)
         np.add.at(self._absolute, bins[known], size[known])
         np.add.at(self._squared, bins[known], square[known])
+        np.add.at(self._outcomes, (bins[known], np.searchsorted(self._sizes, size[known])), 1)
 
     def _add_hits(self, answers: Answers, rows: Times, bins: Times) -> None:
         if answers.truth is None or answers.predicted is None:
@@ -115,6 +126,8 @@ class AnswerCounts:
             hits=() if is_regression else tuple(self._hits.tolist()),
             absolute=tuple(self._absolute.tolist()) if is_regression else (),
             squared=tuple(self._squared.tolist()) if is_regression else (),
+            sizes=self._sizes,
+            outcomes=tuple(self._outcomes.ravel().tolist()) if is_regression else (),
         )
         return replace(found, rhythm=self._rhythm(relative_losses(found, self._layout)))
 

@@ -127,12 +127,11 @@ class OutputColumns:
         self.quality = Quality(self._task, self._names, grid=grid, classes=frequent, power=self._power)
         if self._deviances is not None:
             self._deviances.start(grid)
-        values = self._scan.sample.ordered()
+        values, errors = self._scan.sample.ordered(), self._error_scan.sample.ordered()
         if values.size:
-            self._answers = AnswerCounts(self._task, self._names, values, grid)
+            self._answers = AnswerCounts(self._task, self._names, values, errors, grid)
         if self._has_value:
             self._value_count = NumericCount(self._scan.name, values, self._scan.largest, grid)
-        errors = self._error_scan.sample.ordered()
         if errors.size:
             self._error_count = NumericCount(ERROR, errors, self._error_scan.largest, grid)
             if grid is not None:

@@ -52,7 +52,7 @@ def refuting_signal(cells: ErrorCells, profile: ReferenceProfile, *, least: MinE
 
     Two-sided, of the surprises of `detectors.estimation.reality`.
     """
-    surprises = surprises_of(profile, least=least)
+    surprises = surprises_of(profile, cells.layout, least=least)
     if surprises is None:
         return None
     values, n = surprises.values, surprises.counts.sum()
@@ -65,7 +65,7 @@ def refuting_signal(cells: ErrorCells, profile: ReferenceProfile, *, least: MinE
     return Signal(
         name=REFUTED,
         group="performance",
-        cells=cells.section(),
+        cells=np.arange(surprises.cells.start, surprises.cells.stop, dtype=np.intp),
         values=values,
         sds=sds,
         slack=slack,

@@ -36,6 +36,10 @@ class Calibration:
         Of a classification, per bin: labelled answers of which what the score is the probability of came true.
     absolute, squared
         Of a regression, per bin: sums of the sizes of the errors, and of their squares.
+    sizes
+        Of a regression: inner edges of bins of the sizes of errors.
+    outcomes
+        Labelled answers by bin and size of the error, those of one bin in a row.
     rhythm
         Of the expected loss of an answer; None for a reference without times.
     """
@@ -46,6 +50,8 @@ class Calibration:
     hits: tuple[int, ...] = ()
     absolute: tuple[float, ...] = ()
     squared: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
+    outcomes: tuple[int, ...] = ()
     rhythm: Rhythm | None = None
 
     @property
@@ -133,11 +139,19 @@ def calibration_from(raw: Mapping[str, Any] | None, *, task: str) -> Calibration
         hits=tuple(int(n) for n in raw["hits"]),
         absolute=tuple(float(v) for v in raw["absolute"]),
         squared=tuple(float(v) for v in raw["squared"]),
+        sizes=tuple(float(edge) for edge in raw["sizes"]),
+        outcomes=tuple(int(n) for n in raw["outcomes"]),
         rhythm=None if rhythm is None else rhythms_from({"loss": rhythm})["loss"],
     )
     layout = AnswerLayout(task, found.edges)
     outcomes = (found.absolute, found.squared) if task == "regression" else (found.hits,)
     lengths = {len(found.labelled), *map(len, outcomes)}
-    if len(found.counts) != layout.counts or lengths != {layout.bins} or not found.n:
+    table = layout.bins * (len(found.sizes) + 1) if task == "regression" else 0
+    if (
+        len(found.outcomes) != table
+        or len(found.counts) != layout.counts
+        or lengths != {layout.bins}
+        or not found.n
+    ):
         raise ValueError("calibration: expected one count per cell, and labels")
     return found

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from detectors.betting.isotonic import isotonic
 from detectors.estimation.calibration import Calibration
 from detectors.layout import WINDOW_SCORE_BINS, ErrorLayout, calibrated_answers
-from detectors.metrics_scores import score_counts
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.model_parts import MinEffect
@@ -23,35 +22,67 @@ ERRORS: Final = 3.3
 """So many standard errors beyond what counts as unchanged refute an estimate: one comparison in a thousand by chance."""
 INFLATION: Final = 3.0
 """Of the variance of sums, as answers that come together are not independent."""
+FEW: Final = 5
+"""Bins of predictions with fewer labels have the usual error."""
 _HALF: Final = 0.5
 
 
 class Surprises(NamedTuple):
-    """What an answer came to, less what its score made expect, by the score cells of error windows.
+    """What an answer came to, less what it made expect, by cells of error windows.
 
     Parameters
     ----------
+    cells
+        The cells of an error window: those of scores; of a regression, of predictions and sizes of errors.
     values
-        Shape (2 * bins, quantities); their means over the reference are 0. The first is of answers that are right; a binary
-        model has a second one, of those that are truly positive.
+        Shape (cells, quantities); their means over the reference are 0. The first is of answers that are right, or of the size
+        of the error; a binary model has a second one, of those that are truly positive.
     counts
-        Shape (2 * bins,): labelled rows of the reference.
+        Shape (cells,): labelled rows of the reference.
     least
         Shape (quantities,): the smallest surprise that matters.
     """
 
+    cells: slice
     values: Floats
     counts: Floats
     least: Floats
 
 
-def surprises_of(profile: ReferenceProfile, *, least: MinEffect) -> Surprises | None:
-    """Return the surprises of a profile's answers; None without a calibration, and for a regression.
+def surprises_of(profile: ReferenceProfile, layout: ErrorLayout, *, least: MinEffect) -> Surprises | None:
+    """Return the surprises of a profile's answers; None without a calibration.
 
-    Error windows of a regression do not know the predictions behind the errors.
+    Parameters
+    ----------
+    layout
+        Of error windows.
     """
+    if profile.calibration is None:
+        return None
+    if layout.sizes:
+        return _of_errors(profile.calibration, layout, least)
+    return _of_scores(profile, layout, least)
+
+
+def _of_errors(calibration: Calibration, layout: ErrorLayout, least: MinEffect) -> Surprises | None:
+    """Return how much larger errors are than those of such predictions were, clipped at the largest size that is told apart."""
+    table = np.array(calibration.outcomes, dtype=np.float64).reshape(-1, len(layout.sizes) + 1)
+    bounds = np.maximum([0.0, *layout.sizes, layout.sizes[-1]], 0.0)
+    size = (bounds[:-1] / 2 + bounds[1:] / 2) / max(bounds[-1], np.finfo(np.float64).tiny)
+    labelled, n = table.sum(axis=1), table.sum()
+    usual = float((table @ size).sum() / n)
+    expected = np.divide(table @ size, labelled, out=np.full(len(labelled), usual), where=labelled >= FEW)
+    values = (size - expected[:, None]).reshape(-1, 1)
+    counts = table.ravel()
+    if not usual > 0:
+        return None
+    cells = slice(layout.outcomes, layout.counts)
+    return Surprises(cells, values - counts @ values / n, counts, np.array([least.relative_error * usual]))
+
+
+def _of_scores(profile: ReferenceProfile, layout: ErrorLayout, least: MinEffect) -> Surprises | None:
     counts = np.array(profile.score_cells, dtype=np.float64)
-    if profile.calibration is None or len(counts) != 2 * WINDOW_SCORE_BINS or not counts.sum():
+    if len(counts) != 2 * WINDOW_SCORE_BINS or not counts.sum():
         return None
     missed, hit = counts[:WINDOW_SCORE_BINS], counts[WINDOW_SCORE_BINS:]
     n = missed + hit
@@ -64,7 +95,8 @@ def surprises_of(profile: ReferenceProfile, *, least: MinEffect) -> Surprises | 
         usual = np.array([n @ wrong, hit.sum()]) / n.sum()
     else:
         values, usual = rest[:, None], np.array([n @ (1 - happens)]) / n.sum()
-    return Surprises(values - counts @ values / n.sum(), counts, least.relative_error * usual)
+    cells = slice(ErrorLayout.SCORES, layout.counts)
+    return Surprises(cells, values - counts @ values / n.sum(), counts, least.relative_error * usual)
 
 
 def said_positive(profile: ReferenceProfile) -> Floats:
@@ -95,10 +127,10 @@ def borne_out(profile: ReferenceProfile, labelled: Summary[ErrorLayout], *, leas
 
     Both sides are of the same answers, so which of them have a label is of no moment unless that depends on the truth.
     """
-    surprises = surprises_of(profile, least=least)
+    surprises = surprises_of(profile, labelled.layout, least=least)
     if surprises is None:
         return None
-    counts = score_counts(labelled).ravel().astype(np.float64)
+    counts = labelled.vector[surprises.cells].astype(np.float64)
     n = counts.sum()
     if n < LABELS_MIN:
         return None

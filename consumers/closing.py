@@ -61,7 +61,7 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
     for version, columns in _columns_of_rows(plan, blobs).items():
         versions[version] = versions[version].merge(columns) if version in versions else columns
         overall = overall.merge(columns)
-    span = WindowSpan(start, start + plan.window_ms, int(overall.vector[0]))
+    span = WindowSpan(start, start + plan.length_ms(stream), int(overall.vector[0]))
     return ClosedWindow(
         plan.name, stream, span, overall, dict(sorted(versions.items())), dict(sorted(segments.items()))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from consumers.rejects import Rejected
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+NO_MARKS: Final = np.zeros(0, dtype=np.int64)
+"""Before the clocks have seen a batch."""
 
 OK, FALLBACK, ERROR = range(3)
 """Codes of the three statuses, in the order of `detectors.layout.STATUSES`."""
@@ -80,6 +84,8 @@ class PredictionColumns:
         None where the profile has nothing of the features together.
     raw
         The messages themselves, where the model learns its reference from them.
+    mark_ms
+        Shape (n,): the topic's watermark before each, set when the partition's clocks have seen them.
     """
 
     index: Integers
@@ -97,6 +103,7 @@ class PredictionColumns:
     moments: Integers
     joint: JointRows | None = None
     raw: list[bytes] | None = None
+    mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -120,6 +127,7 @@ class PredictionColumns:
             self.moments[keep],
             None if self.joint is None else self.joint.take(keep),
             None if self.raw is None else list(compress(self.raw, kept)),
+            self.mark_ms[keep] if len(self.mark_ms) else NO_MARKS,
         )
 
 
@@ -131,6 +139,8 @@ class LabelColumns:
     ----------
     truth
         Class code, or the true number for a regression.
+    mark_ms
+        As of `PredictionColumns`.
     """
 
     index: Integers
@@ -138,14 +148,10 @@ class LabelColumns:
     time_ms: Integers
     revision: Integers
     truth: Floats
+    mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def take(self, keep: npt.NDArray[np.bool_]) -> LabelColumns:
-        """Return the rows where `keep` is true."""
-        ids = list(compress(self.ids, keep.tolist()))
-        return LabelColumns(self.index[keep], ids, self.time_ms[keep], self.revision[keep], self.truth[keep])
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -35,6 +36,9 @@ _FAR: Final = 1 << 62
 _log = structlog.get_logger("watchkeeper.evaluate")
 
 BookT = TypeVar("BookT")
+
+_Ready = tuple[int, int, Stream, int, list[WindowBlob]]
+"""A window that can be closed: its end, the place of its stream in its group, that stream, its start, and what was counted."""
 
 
 class Policy(Protocol[BookT]):
@@ -178,9 +182,10 @@ class ModelEvaluator(Generic[BookT]):
         done = Evaluation()
         try:
             if self._plan.learning:
-                self._evaluate_in_step(done, final=final)
+                self._learn_in_step(done, final=final)
             if not self._plan.learning:
-                self._evaluate_all(done, final=final)
+                groups = ((Stream.LABELS, Stream.ERRORS), (Stream.PREDICTIONS,))
+                self._evaluate_in_step(groups, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
         rolled = self._roll_up() if done.waiting_for is None else None
@@ -225,40 +230,47 @@ class ModelEvaluator(Generic[BookT]):
             if rolled is not None:
                 self._rollup.trim(rolled.until_ms)
 
-    def _evaluate_in_step(self, done: Evaluation, *, final: bool) -> None:
-        """Close windows of both streams by their starts, until a reference has been learned.
+    def _learn_in_step(self, done: Evaluation, *, final: bool) -> None:
+        """Close windows of all streams in step, until a reference has been learned.
 
         What is learned must not depend on which topic is read faster, so predictions wait for the labels of their time,
         if there have ever been labels.
         """
         progress = self._progress(done)
-        if progress is None:
-            return
-        waits = self._reader.has_labels(progress)
-        streams = (Stream.ERRORS, Stream.PREDICTIONS) if waits else (Stream.PREDICTIONS,)
-        passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
-        closable, until_ms = {}, _FAR
-        for stream in streams:
-            closable[stream], reached_ms = self._closable(stream, progress, passed_ms)
-            until_ms = min(until_ms, reached_ms)
-        for start in sorted({start for windows in closable.values() for start in windows}):
-            for stream, windows in closable.items():
-                if start in windows and start <= until_ms and self._plan.learning:
-                    self._close(stream, start, windows[start], progress, done)
+        if progress is not None and self._reader.has_labels(progress):
+            streams: tuple[Stream, ...] = (Stream.LABELS, Stream.ERRORS, Stream.PREDICTIONS)
+            self._evaluate_in_step((streams,), done, final=final)
+        else:
+            self._evaluate_in_step(((Stream.LABELS,), (Stream.PREDICTIONS,)), done, final=final)
 
-    def _evaluate_all(self, done: Evaluation, *, final: bool) -> None:
-        """Close what can be closed of both streams, by their starts: estimates heed what labels have said of them."""
+    def _evaluate_in_step(self, groups: Sequence[Sequence[Stream]], done: Evaluation, *, final: bool) -> None:
+        """Close windows in the order of their ends, those of the first stream first.
+
+        Streams of one group wait for each other. Those of different groups do not, but estimates heed what labels have
+        said of them, so what can be closed of both is closed in order.
+        While a model learns, as long as it does: what is learned changes what windows are compared with.
+        """
         progress = self._progress(done)
         if progress is None:
             return
-        closable = {
-            stream: self._closable(stream, progress, self._passed(stream, progress, final=final))[0]
-            for stream in Stream
-        }
-        order = {stream: place for place, stream in enumerate(Stream)}
-        found = ((start, order[stream], stream) for stream, windows in closable.items() for start in windows)
-        for start, _, stream in sorted(found):
-            self._close(stream, start, closable[stream][start], progress, done)
+        learning = self._plan.learning
+        ready = [one for streams in groups for one in self._ready(streams, progress, final=final)]
+        for _, _, stream, start, blobs in sorted(ready, key=itemgetter(0, 1)):
+            if self._plan.learning == learning:
+                self._close(stream, start, blobs, progress, done)
+
+    def _ready(self, streams: Sequence[Stream], progress: Sequence[Progress], *, final: bool) -> list[_Ready]:
+        """Return the windows of streams that can be closed, as far as all of these have passed them."""
+        passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
+        closable: list[_Ready] = []
+        for place, stream in reversed(
+            list(enumerate(streams))
+        ):  # the shortest windows are read the least far
+            length_ms = self._plan.length_ms(stream)
+            windows, reached_ms = self._closable(stream, progress, passed_ms)
+            passed_ms = min(passed_ms, reached_ms + length_ms + self._plan.lateness_ms)
+            closable += [(start + length_ms, place, stream, start, windows[start]) for start in windows]
+        return [one for one in closable if one[0] + self._plan.lateness_ms <= passed_ms]
 
     def _progress(self, done: Evaluation) -> list[Progress] | None:
         """Return how far the partitions are; None where one has gone back behind what we have seen."""

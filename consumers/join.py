@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
+from consumers.label_events import LabelEvents
 from consumers.pending import (
     ONE_PREDICTION,
     PREDICTION,
@@ -40,6 +41,7 @@ from consumers.pending import (
 )
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
+from detectors.label_layout import LabelCell
 from schemas.errors import Reject
 
 JOINED: Final = np.dtype(
@@ -79,6 +81,8 @@ class JoinResult:
         Change of the number of ids whose labels have no prediction.
     entries
         New bytes of each changed id.
+    events
+        How labels came.
     """
 
     accepted: npt.NDArray[np.bool_]
@@ -86,6 +90,7 @@ class JoinResult:
     counters: npt.NDArray[np.int64]
     orphans: int = 0
     entries: dict[bytes, bytes] = field(default_factory=dict)
+    events: LabelEvents = field(default_factory=LabelEvents)
     prediction_rejects: list[Rejected] = field(default_factory=list)
     label_rejects: list[Rejected] = field(default_factory=list)
 
@@ -151,6 +156,7 @@ class Join:
             self._awaited_predictions(columns, awaited)
         for row in known:
             self._known_prediction(columns, row)
+        result.events.add_predictions(columns, result.accepted)
         version = columns.version[result.accepted]
         add_counts(result.counters, version, "predictions")
         np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[result.accepted]), 1)
@@ -169,7 +175,8 @@ class Join:
         self._result.accepted[rows] = True
         records = prediction_records(columns, rows)
         self._result.orphans -= len(rows)
-        self._book_first(records, labels["truth"].astype(np.float64), times_of(labels))
+        self._result.events.add(times_of(labels), columns.mark_ms[rows], LabelCell.ORPHANS, -1)
+        self._book_first(records, labels["truth"].astype(np.float64), times_of(labels), columns.mark_ms[rows])
         values = encode_joined(self._model, records, labels, rows, regression=self._regression)
         self._result.entries.update(zip(keys, values, strict=True))
 
@@ -196,7 +203,8 @@ class Join:
             self._result.prediction_rejects.append(rejected)
             return
         self._result.accepted[row] = True
-        self._change(key, before, after)
+        label_ms = before.labels[0].time_ms if before.labels else prediction.time_ms
+        self._change(key, before, after, label_ms, mark_ms=int(columns.mark_ms[row]))
 
     def _labels(self, columns: LabelColumns) -> None:
         entries, found = self._result.entries, self._found
@@ -229,15 +237,16 @@ class Join:
         values = encode_labels(self._model, columns, rows, regression=self._regression)
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
         self._result.orphans += len(rows)
+        self._result.events.add(columns.time_ms[rows], columns.mark_ms[rows], LabelCell.ORPHANS)
 
     def _first_labels(self, columns: LabelColumns, rows: Rows, stored: list[bytes]) -> None:
         """Join labels whose id has one prediction and no label yet."""
         records = stored_records(stored, PREDICTION)
-        self._book_first(records, columns.truth[rows], columns.time_ms[rows])
+        self._book_first(records, columns.truth[rows], columns.time_ms[rows], columns.mark_ms[rows])
         values = encode_joined(self._model, records, columns, rows, regression=self._regression)
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
 
-    def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers) -> None:
+    def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers, mark_ms: Integers) -> None:
         """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
         joined = labelled_rows(predictions, truth, label_ms)
@@ -250,6 +259,7 @@ class Join:
         add_counts(counters, version[~late], "joined")
         add_counts(counters, version[~late & joined["unobservable"]], "unobservable", -1)
         self._result.orphans += int(forgotten.sum())
+        self._result.events.add_first(joined, mark_ms, late=late, forgotten=forgotten)
         self._fast.append(joined[~late])
 
     def _other_label(self, columns: LabelColumns, row: int) -> None:
@@ -262,20 +272,33 @@ class Join:
             rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error), self._plan.name)
             self._result.label_rejects.append(rejected)
             return
-        self._change(key, before, after)
+        self._change(key, before, after, label.time_ms, mark_ms=int(columns.mark_ms[row]))
 
     def _entry(self, key: bytes) -> Entry:
         data = self._result.entries.get(key) or self._found.get(key)
         return Entry(self._model) if data is None else decode_entry(data, regression=self._regression)
 
-    def _change(self, key: bytes, before: Entry, after: Entry) -> None:
-        """Book the difference between what an id came to before and what it comes to now."""
+    def _change(self, key: bytes, before: Entry, after: Entry, label_ms: int, *, mark_ms: int) -> None:
+        """Book the difference between what an id came to before and what it comes to now.
+
+        Parameters
+        ----------
+        label_ms
+            Time of the label that makes it.
+        mark_ms
+            Watermark before the event that makes it.
+        """
         limits = {"horizon_ms": self._plan.horizon_ms, "memory_ms": self._plan.memory_ms}
+        events = self._result.events
         old = {p.version: outcome(p, before.labels, **limits) for p in before.predictions}
         for prediction in after.predictions:
-            new = outcome(prediction, after.labels, **limits)
-            self._book(prediction, old.get(prediction.version) or Outcome(), new)
-        self._result.orphans += is_orphan(after, **limits) - is_orphan(before, **limits)
+            new, was = outcome(prediction, after.labels, **limits), old.get(prediction.version) or Outcome()
+            self._book(prediction, was, new)
+            if not prediction.shadow:
+                events.add_change(prediction.time_ms, label_ms, was, new, mark_ms=mark_ms)
+        orphans = is_orphan(after, **limits) - is_orphan(before, **limits)
+        events.add_orphans(label_ms, orphans, mark_ms=mark_ms)
+        self._result.orphans += orphans
         self._result.entries[key] = encode_entry(after, regression=self._regression)
 
     def _book(self, prediction: PendingPrediction, old: Outcome, new: Outcome) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
 from detectors.deviance import deviance_power
-from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, error_layout, prediction_layout
+from detectors.label_layout import LabelLayout
+from detectors.layout import (
+    TOTAL_SCORE_BINS,
+    ErrorLayout,
+    Layout,
+    PredictionLayout,
+    error_layout,
+    prediction_layout,
+)
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
 from schemas.setting_types import Label
 from schemas.settings import ModelSettings
+
+LABEL_LAYOUT: Final = LabelLayout()
+"""The same for every model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,10 @@ class ModelPlan:
     totals: ErrorLayout
     unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
 
-    def layout(self, stream: Stream, segment: str) -> PredictionLayout | ErrorLayout:
+    def layout(self, stream: Stream, segment: str) -> Layout:
         """Return what a window of a stream is counted on; segments have no columns of features."""
+        if stream is Stream.LABELS:
+            return LABEL_LAYOUT
         if stream is Stream.ERRORS:
             return self.errors
         return self.service if segment else self.predictions
@@ -74,6 +87,10 @@ class ModelPlan:
     def window_ms(self) -> int:
         """Length of a detection window, milliseconds."""
         return self.settings.window_ms
+
+    def length_ms(self, stream: Stream) -> int:
+        """Return the length of a stream's windows, milliseconds."""
+        return self.settings.cohort_window_ms if stream is Stream.LABELS else self.window_ms
 
     @property
     def lateness_ms(self) -> int:

@@ -54,7 +54,7 @@ class WindowReader:
             if now.clocks is None:
                 return NEVER
             clocks = decode_clocks(now.clocks)
-            errors = stream is Stream.ERRORS
+            errors = stream is not Stream.PREDICTIONS
             mark = clocks.closed_ms(self._plan.name, errors=errors, quiet_ms=self._plan.quiet_ms)
             latest = max(latest, clocks.latest_ms(self._plan.name, quiet_ms=self._plan.quiet_ms))
             if mark is not None:
@@ -85,7 +85,7 @@ class WindowReader:
         WentBack
             If it is not.
         """
-        until_ms = passed_ms - self._plan.window_ms - self._plan.lateness_ms
+        until_ms = passed_ms - self._plan.length_ms(stream) - self._plan.lateness_ms
         found: Windows = {}
         if until_ms <= after_ms:
             return found, after_ms

@@ -16,10 +16,11 @@ from consumers.implicit import assumed_of, overtaken_of, taken_back
 from consumers.interning import Tables
 from consumers.losses import Losses
 from consumers.pending import Records, prediction_records
-from consumers.plan import ModelPlan
+from consumers.plan import LABEL_LAYOUT, ModelPlan
 from consumers.row_names import RowKey, RowNames, Segments
 from detectors.codec import take_encoded
 from detectors.joint_pairs import pair_sums
+from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
 from detectors.sketch import LATENCY_MS
@@ -63,6 +64,7 @@ class ModelWindows:
         self.predictions: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.predictions)
         self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
+        self.labels: SummaryTable[WindowKey, LabelLayout] = SummaryTable(LABEL_LAYOUT)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.assumed: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.cohorts = CohortCounts(plan, tables)
@@ -185,6 +187,15 @@ class ModelWindows:
             if len(late):
                 self.cohorts.add_overtaken(late, self._losses(late))
 
+    def add_label_events(self, events: Integers) -> None:
+        """Count rows of `LabelEvents.rows` into the windows of labels that they fall into."""
+        if not len(events):
+            return
+        length_ms = self._plan.length_ms(Stream.LABELS)
+        starts, inverse = np.unique(events[:, 0] // length_ms * length_ms, return_inverse=True)
+        opened = np.array([self.labels.row((str(start), "", "")) for start in starts.tolist()], dtype=np.intp)
+        self.labels.add_counts(opened[inverse], events[:, 1], events[:, 2])
+
     def _add_to_lives(
         self,
         table: SummaryTable[tuple[str], ErrorLayout],
@@ -216,6 +227,7 @@ class ModelWindows:
             (Stream.PREDICTIONS, take_encoded(self.predictions)),
             (Stream.PREDICTIONS, take_encoded(self.segments)),
             (Stream.ERRORS, take_encoded(self.errors)),
+            (Stream.LABELS, take_encoded(self.labels)),
         ):
             for (start, version, segment), data in encoded:
                 blobs.append(WindowBlob(self._plan.name, stream, int(start), version, segment, data))
@@ -238,7 +250,9 @@ class ModelWindows:
         for blob in blobs:
             key = (str(blob.start_ms), blob.version, blob.segment)
             summary: Summary[Any] = self._plan.window(blob.stream, blob.segment, blob.data)
-            if blob.stream is Stream.ERRORS:
+            if blob.stream is Stream.LABELS:
+                self.labels.put(key, summary)
+            elif blob.stream is Stream.ERRORS:
                 self.errors.put(key, summary)
             elif blob.segment:
                 self.segments.put(key, summary)
@@ -247,14 +261,15 @@ class ModelWindows:
 
     def forget(self, *, predictions_ms: int, errors_ms: int) -> None:
         """Let windows go that ended at or before these times; they are in the store."""
-        tables: list[tuple[SummaryTable[WindowKey, Any], int]] = [
-            (self.predictions, predictions_ms),
-            (self.segments, predictions_ms),
-            (self.errors, errors_ms),
+        tables: list[tuple[SummaryTable[WindowKey, Any], Stream, int]] = [
+            (self.predictions, Stream.PREDICTIONS, predictions_ms),
+            (self.segments, Stream.PREDICTIONS, predictions_ms),
+            (self.errors, Stream.ERRORS, errors_ms),
+            (self.labels, Stream.LABELS, errors_ms),
         ]
-        for table, until in tables:
+        for table, stream, until in tables:
             for key in table.keys():  # noqa: SIM118 - not a mapping
-                if int(key[0]) + self._plan.window_ms <= until:
+                if int(key[0]) + self._plan.length_ms(stream) <= until:
                     table.drop(key)
 
 

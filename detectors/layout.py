@@ -18,6 +18,7 @@ from detectors import exact
 from detectors.deviance import deviance_power
 from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
+from detectors.label_layout import LabelLayout
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
 from schemas.model_parts import Loss
@@ -246,7 +247,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout | AnswerLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from schemas.finding import Hysteresis
+from schemas.finding import LABEL_CHECKS, Hysteresis
 from schemas.river_parameters import RIVER
 from schemas.river_settings import RIVER_KEYS, RiverSettings
 from schemas.setting_types import FROZEN, Place, check_name, nearest, raise_if_any
@@ -38,6 +38,7 @@ MONITORS: Final = (
         "calibration",
         "latency",
         "volume",
+        *LABEL_CHECKS,
         "adwin_features",
         "adwin_errors",
     ),
@@ -45,12 +46,8 @@ MONITORS: Final = (
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
 BUDGETED_ALONE: Final = (
-    "drift",
-    "estimated_performance",
-    "label_drift",
-    "calibration",
-    "latency",
-    "volume",
+    *("drift", "estimated_performance", "label_drift", "calibration", "latency", "volume"),
+    *LABEL_CHECKS,
 )
 """Monitors that have nothing to tune."""
 

@@ -31,6 +31,7 @@ from consumers.store import Claimed, ModelStore, PartitionStore
 from consumers.totals import Life, read_totals
 from schemas.clock import TIME_MS_MAX, TIME_MS_MIN, format_time
 from schemas.errors import Retry, Stop
+from schemas.finding import Stream
 from schemas.settings import KafkaSettings
 from schemas.settings_tree import shown
 from watchkeeper.estimates import describe_estimates
@@ -206,7 +207,8 @@ def _evaluation(plan: ModelPlan, store: ModelStore) -> Json:
         "alerts": [_alert(fingerprint, episode) for fingerprint, episode in episodes],
         "windows": [_window(msgspec.json.decode(record, type=ClosedRecord)) for record in records],
         "closed_until": {
-            stream: _time(start_ms + plan.window_ms) for stream, start_ms in sorted(state.closed_ms.items())
+            stream: _time(start_ms + plan.length_ms(Stream(stream)))
+            for stream, start_ms in sorted(state.closed_ms.items())
         },
         "events_waiting": len(store.events(plan.name, LETTERS_COUNTED)),
     }

@@ -9,12 +9,11 @@ from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
-from detectors.betting.estimate_setup import estimate_detectors
-from detectors.betting.estimate_signals import ESTIMATED, estimate_signals
+from detectors.betting.estimate_setup import EstimateSetup
+from detectors.betting.label_setup import LabelSetup
 from detectors.betting.part_setup import PartSetup
 from detectors.betting.volume import BudgetedVolume
 from detectors.betting.volume_signals import VOLUME, volume_signals
-from detectors.betting.watched import Watched
 from detectors.betting.watching import (
     is_budgeted,
     watched_columns,
@@ -43,11 +42,11 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     prompt = watched_prompt(settings, profile, cells)
     parts = PartSetup(settings, profile, cells, names)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
-    estimates: list[Watched] = []
-    if is_budgeted(settings, ESTIMATED):
-        estimates = estimate_signals(layout, profile, least=settings.min_effect)
+    labels = LabelSetup(settings)
+    estimates = EstimateSetup(settings, profile, layout, cells)
+    bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
     levels = bars(
-        [item.signal for item in (*columns, *errors, *prompt, *volume, *estimates)],
+        [item.signal for item in bets],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
@@ -57,6 +56,8 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     )
     first, last = len(columns), len(columns) + len(errors)
     end = last + len(prompt)
+    traffic = end + len(volume)
+    expected = traffic + len(estimates.watched)
     watching_columns = watching_errors = None
     if columns:
         watching_columns = BudgetedColumns(
@@ -76,17 +77,19 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     watching_volume = None
     if volume:
         watching_volume = BudgetedVolume(
-            levels[end : end + len(volume)],
+            levels[end:traffic],
             window_ms=settings.window_ms,
             zone=settings.timezone,
             least=settings.min_effect.volume,
         )
     every = (watching_columns, watching_errors, watching_volume)
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
-    if profile is not None and estimates:
-        bets = estimates, levels[end + len(volume) :]
-        whole += estimate_detectors(settings, profile, layout, cells, bets)
-    return [*whole, *parts.detectors(watching_columns, watching_errors)]
+    return [
+        *labels.detectors(levels[expected:]),
+        *whole,
+        *estimates.detectors(levels[traffic:expected]),
+        *parts.detectors(watching_columns, watching_errors),
+    ]
 
 
 def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNames:

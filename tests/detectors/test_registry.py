@@ -21,7 +21,10 @@ BUDGETED_CHECKS = {
     *("drift", "missing_rate", "invalid_rate", "unseen_rate"),
     *("error_rate", "fallback_rate", "performance"),
 }
-NO_THRESHOLD = {"drift", "label_drift", "calibration", "latency", "volume", "adwin_features", "adwin_errors"}
+NO_THRESHOLD = {
+    *("drift", "estimated_performance", "label_drift", "calibration", "latency", "volume"),
+    *("adwin_features", "adwin_errors"),
+}
 TUNABLE = sorted(set(MONITORS) - NO_THRESHOLD)
 RATES = ["error_rate", "fallback_rate"]
 WHOLE = ["budget_columns", "budget_errors", "volume"]

@@ -215,7 +215,7 @@ def _table(rows: list[Row]) -> Iterator[str]:
             between = np.abs(mine - other)
             figures = (truth.mean(), mine.mean(), other.mean(), between.mean(), between.max())
             off = (np.abs(mine - truth).mean(), np.abs(other - truth).mean())
-            cells = " | ".join(f"{value:.4f}" for value in (*figures, *off))
+            cells = " | ".join("" if np.isnan(value) else f"{value:.4f}" for value in (*figures, *off))
             yield f"| {len(mine)}, {name} | {metric} | {cells} |"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from alerts.estimate_words import estimate_line
 from alerts.integrity_words import facts_of
 from alerts.joint_words import joint_facts
 from alerts.sizes import bet_on, figure, number_in, percent, size_of, text_in, wrong_answers
@@ -34,7 +35,8 @@ def is_bet(data: AlertData) -> bool:
 
 
 def _of_a_bet(data: AlertData) -> tuple[str | None, ...]:
-    return _moved(data), *joint_facts(data.evidence), _slow(data), _limit(data), _wrong(data), _odds(data)
+    facts = (_moved(data), *joint_facts(data.evidence), _slow(data), estimate_line(data.evidence))
+    return *facts, _limit(data), _wrong(data), _odds(data)
 
 
 def _slow(data: AlertData) -> str | None:

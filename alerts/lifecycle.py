@@ -56,6 +56,7 @@ class Reason(StrEnum):
     RECOVERED = "recovered"
     VERSION_RETIRED = "version_retired"
     SEGMENT_GONE = "segment_gone"
+    ESTIMATE_REFUTED = "estimate_refuted"
 
 
 EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
@@ -65,6 +66,7 @@ EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.RECOVERED: AlertType.RESOLVED,
     Reason.VERSION_RETIRED: AlertType.RESOLVED,
     Reason.SEGMENT_GONE: AlertType.RESOLVED,
+    Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
 }
 """The reasons that people hear about; every other one is silent."""
 
@@ -189,12 +191,18 @@ def decide_opening(readings: tuple[Reading, ...], rule: Hysteresis) -> Reason:
 def decide_open(episode: Episode, finding: Finding, rule: Hysteresis) -> Reason:
     """Say what a heeded window means for an alert that is firing or recovering."""
     if finding.verdict is Verdict.GONE:
-        return Reason.SEGMENT_GONE if finding.version is None else Reason.VERSION_RETIRED
+        return _decide_gone(finding)
     if finding.verdict is Verdict.BREACH:
         return _decide_breach(episode, finding.severity, rule)
     if finding.verdict is Verdict.CLEAR:
         return Reason.RECOVERED if episode.clears + 1 >= rule.clears else Reason.RECOVERING
     return Reason.ROW_BROKEN if episode.state is AlertState.RECOVERING else Reason.STILL_FIRING
+
+
+def _decide_gone(finding: Finding) -> Reason:
+    if finding.version is not None:
+        return Reason.VERSION_RETIRED
+    return Reason.ESTIMATE_REFUTED if finding.segment is None else Reason.SEGMENT_GONE
 
 
 def _decide_breach(episode: Episode, severity: Severity, rule: Hysteresis) -> Reason:

@@ -106,7 +106,7 @@ PHRASES: Final[Mapping[Kind, Phrases]] = {
         up="estimated {metric} rose",
         down="estimated {metric} fell",
         changed="estimated {metric} got worse",
-        impact="The model's own scores say that it is less sure than it was; the labels are still to come and will confirm or refute it.",
+        impact="The answers themselves tell that the model is less sure, or further off, than it was; labels are still to come and will confirm or refute it.",
         causes=("inputs moved to where the model is unsure", "an input broke", "a new kind of case"),
         first_step="Look at the data-drift and data-quality alerts of the same window and mend the worst input; "
         "label a sample of recent cases by hand.",

@@ -78,6 +78,11 @@ def percent(value: float, *, digits: int = _DIGITS) -> str:
     return f"{figure(value * 100, digits=digits)}%"
 
 
+def share_or_figure(metric: str, value: float) -> str:
+    """Return a metric's value in per cent where people read it so."""
+    return percent(value) if metric in _SHARES else figure(value)
+
+
 def metric_name(metric: str) -> str:
     """Return a metric's name in words."""
     return _NAMES.get(metric, metric)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from alerts.estimate_words import estimate_caution
 from alerts.integrity_words import INTEGRITY, size_of_trouble
 from alerts.joint_words import JOINT
 from alerts.label_words import LABELS
@@ -88,6 +89,8 @@ def words_for(case: Case) -> Words:
         return _recovered(case, phrases)
     if case.reason in (Reason.VERSION_RETIRED, Reason.SEGMENT_GONE):
         return _gone(case, phrases)
+    if case.reason is Reason.ESTIMATE_REFUTED:
+        return _refuted(case, phrases)
     fields = _fields(case, phrases)
     return Words(
         title=_title(case, _happened(case, phrases, fields), _size(case)),
@@ -214,8 +217,8 @@ def _impact(case: Case, text: str) -> str:
     part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
     version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
     concerns = f"{text} Concerns {part}{version}; the window held {case.events:,} events."
-    reference = _learned(case.evidence)
-    return concerns if reference is None else f"{concerns} {reference}"
+    cautions = (estimate_caution(case.evidence), _learned(case.evidence))
+    return " ".join((concerns, *(caution for caution in cautions if caution is not None)))
 
 
 def _learned(evidence: Mapping[str, JsonValue]) -> str | None:
@@ -274,4 +277,20 @@ def _gone(case: Case, phrases: Phrases) -> Words:
         impact=f"The {what} gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
         likely_causes=(),
         suggested_action=f"Before this {what} gets traffic again, find out what was wrong with it.",
+    )
+
+
+def _refuted(case: Case, phrases: Phrases) -> Words:
+    fields = _fields(case, phrases)
+    happened = _happened(case, phrases, fields)
+    return Words(
+        title=_title(case, f"closed, labels refute the estimate: {happened}", None),
+        impact="Labels that have come since do not bear out what the answers made expect, so the estimate is unreliable and "
+        "is not told until they do again. Alerts about performance on real labels go on.",
+        likely_causes=(
+            "the world changed: the same score does not mean the same any more",
+            "labels are made differently",
+        ),
+        suggested_action="Go by the metrics of real labels; calibrate the model anew, or make a new profile from labelled data of "
+        "the time since.",
     )

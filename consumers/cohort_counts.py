@@ -7,13 +7,15 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+from consumers.answers import answer_cells
 from consumers.cohorts import Cohort, CohortDelta, encode_cohorts
 from consumers.columns import ERROR, PredictionColumns
 from consumers.interning import Tables
 from consumers.losses import Losses
 from consumers.plan import ModelPlan
 from consumers.row_names import RowKey, RowNames
-from detectors.layout import ErrorLayout
+from detectors.estimation.cells import AnswerLayout
+from detectors.layout import ErrorLayout, LayoutT
 from detectors.summary import Summary, SummaryTable
 
 Joined = npt.NDArray[np.void]
@@ -35,6 +37,9 @@ class CohortCounts:
         self._plan = plan
         self._names = RowNames(plan, tables)
         self._figures, self._assumed, self._overtaken = (Table(plan.errors) for _ in range(3))
+        answers = plan.predictions.answers
+        self._answers = None if answers is None else SummaryTable[RowKey, AnswerLayout](answers)
+        self._tables = tables
         self._predictions: Counter[RowKey] = Counter()
         self._unobservable: Counter[RowKey] = Counter()
 
@@ -49,6 +54,27 @@ class CohortCounts:
             (self._unobservable, counted & columns.unobservable, 1),
         ):
             self._count(counter, columns.time_ms[kept], version[kept], columns.segment[kept], sign)
+
+        if self._answers is not None:
+            self._count_answers(self._answers, columns, counted, version)
+
+    def _count_answers(
+        self,
+        table: SummaryTable[RowKey, AnswerLayout],
+        columns: PredictionColumns,
+        counted: npt.NDArray[np.bool_],
+        version: npt.NDArray[np.int64],
+    ) -> None:
+        known, cells = answer_cells(table.layout, self._plan, self._tables, columns)
+        kept = counted[known]
+        known, cells = known[kept], cells[kept]
+        if len(known):
+            length_ms = self._plan.settings.cohort_window_ms
+            start = columns.time_ms[known] // length_ms
+            places = self._names.rows(
+                table, start, version[known], None, self._names.manner, length_ms=length_ms
+            )
+            table.add_counts(places, cells, np.ones(len(cells), dtype=np.int64))
 
     def add_joined(self, rows: Joined, losses: Losses) -> None:
         """Count answered rows of `JOINED`, whose losses these are: standing labels, and first ones of the unobservable."""
@@ -100,6 +126,7 @@ class CohortCounts:
         """Return everything since the last call, a difference per start of a cohort."""
         keys = {*self._predictions, *self._unobservable}
         keys.update(self._figures.keys(), self._assumed.keys(), self._overtaken.keys())
+        keys.update(() if self._answers is None else self._answers.keys())
         starts: dict[int, dict[tuple[str, str], Cohort]] = {}
         for key in keys:
             start, version, segment = key
@@ -109,13 +136,14 @@ class CohortCounts:
                 self._unobservable[key],
                 assumed=_taken(self._assumed, key),
                 overtaken=_taken(self._overtaken, key),
+                answers=None if self._answers is None else _taken(self._answers, key),
             )
         self._predictions.clear()
         self._unobservable.clear()
         return [CohortDelta(self._plan.name, at, encode_cohorts(starts[at])) for at in sorted(starts)]
 
 
-def _taken(table: Table, key: RowKey) -> Summary[ErrorLayout] | None:
+def _taken(table: SummaryTable[RowKey, LayoutT], key: RowKey) -> Summary[LayoutT] | None:
     if key not in table:
         return None
     found = table.get(key)

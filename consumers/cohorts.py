@@ -8,14 +8,15 @@ of a cohort are added up by whoever reads it, and from time to time by its owner
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from consumers.plan import ModelPlan
 from detectors.codec import decode_summary, encode_summary
-from detectors.layout import ErrorLayout
+from detectors.estimation.cells import AnswerLayout
+from detectors.layout import ErrorLayout, LayoutT
 from detectors.summary import Summary
 from schemas.errors import Stop
 
@@ -43,6 +44,7 @@ class CohortTotal:
 
 
 Figures = Summary[ErrorLayout]
+Answers = Summary[AnswerLayout]
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class Cohort:
         What the others come to once silence means that class; None where it means nothing.
     overtaken
         What those came to that got a label after that.
+    answers
+        The model's own answers of the whole, labelled or not, by what tells of their quality; None where nothing does.
     """
 
     predictions: int
@@ -71,6 +75,7 @@ class Cohort:
     implicit: int = 0
     assumed: Figures | None = None
     overtaken: Figures | None = None
+    answers: Answers | None = None
 
     @property
     def labelled(self) -> int:
@@ -101,21 +106,23 @@ class Cohort:
             self.implicit + other.implicit,
             _merged(self.assumed, other.assumed),
             _merged(self.overtaken, other.overtaken),
+            _merged(self.answers, other.answers),
         )
 
     def settled(self, *, silence_speaks: bool) -> Cohort:
         """Return the cohort with its implicit labels for good, or without, if their time has not come."""
         if self.assumed is None or not silence_speaks:
-            return Cohort(self.predictions, self.figures, self.unobservable, self.implicit)
+            return replace(self, assumed=None, overtaken=None)
         implicit = self.implicit + int(self.assumed.vector[0])
-        return Cohort(self.predictions, self.figures.merge(self.assumed), self.unobservable, implicit)
+        figures = self.figures.merge(self.assumed)
+        return replace(self, figures=figures, implicit=implicit, assumed=None, overtaken=None)
 
     def fallen_due(self) -> Figures | None:
         """Return the implicit labels as they were when silence came to mean them; None for none."""
         return _merged(self.assumed, self.overtaken)
 
 
-def _merged(one: Figures | None, other: Figures | None) -> Figures | None:
+def _merged(one: Summary[LayoutT] | None, other: Summary[LayoutT] | None) -> Summary[LayoutT] | None:
     if one is None or other is None:
         return one or other
     return one.merge(other)
@@ -130,6 +137,7 @@ class _Row(msgspec.Struct, array_like=True):
     implicit: int = 0
     assumed: bytes = b""
     overtaken: bytes = b""
+    answers: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -156,6 +164,7 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
             row.implicit,
             _figures(plan, row.assumed),
             _figures(plan, row.overtaken),
+            _answers(plan, row.answers),
         )
         key = (row.version, row.segment)
         found[key] = found[key].merge(cohort) if key in found else cohort
@@ -164,6 +173,11 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
 
 def _figures(plan: ModelPlan, data: bytes) -> Figures | None:
     return decode_summary(plan.errors, data) if data else None
+
+
+def _answers(plan: ModelPlan, data: bytes) -> Answers | None:
+    layout = plan.predictions.answers
+    return decode_summary(layout, data) if data and layout is not None else None
 
 
 def encode_cohorts(cohorts: Cohorts) -> bytes:
@@ -179,13 +193,14 @@ def encode_cohorts(cohorts: Cohorts) -> bytes:
                 cohort.implicit,
                 _bytes(cohort.assumed),
                 _bytes(cohort.overtaken),
+                _bytes(cohort.answers),
             )
             for (version, segment), cohort in sorted(cohorts.items())
         ]
     )
 
 
-def _bytes(figures: Figures | None) -> bytes:
+def _bytes(figures: Summary[LayoutT] | None) -> bytes:
     known = figures is not None and (figures.vector.any() or figures.pairs)
     return encode_summary(figures) if figures is not None and known else b""
 

@@ -37,6 +37,9 @@ _log = structlog.get_logger("watchkeeper.evaluate")
 
 BookT = TypeVar("BookT")
 
+_Ready = tuple[int, int, Stream, int, list[WindowBlob]]
+"""A window that can be closed: its end, the place of its stream in its group, that stream, its start, and what was counted."""
+
 
 class Policy(Protocol[BookT]):
     """Turns findings into alert events; pure."""
@@ -181,8 +184,8 @@ class ModelEvaluator(Generic[BookT]):
             if self._plan.learning:
                 self._learn_in_step(done, final=final)
             if not self._plan.learning:
-                self._evaluate_in_step((Stream.PREDICTIONS,), done, final=final)
-                self._evaluate_in_step((Stream.LABELS, Stream.ERRORS), done, final=final)
+                groups = ((Stream.LABELS, Stream.ERRORS), (Stream.PREDICTIONS,))
+                self._evaluate_in_step(groups, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
         rolled = self._roll_up() if done.waiting_for is None else None
@@ -236,22 +239,30 @@ class ModelEvaluator(Generic[BookT]):
         progress = self._progress(done)
         if progress is not None and self._reader.has_labels(progress):
             streams: tuple[Stream, ...] = (Stream.LABELS, Stream.ERRORS, Stream.PREDICTIONS)
-            self._evaluate_in_step(streams, done, final=final)
-            return
-        for stream in (Stream.LABELS, Stream.PREDICTIONS):
-            self._evaluate_in_step((stream,), done, final=final)
+            self._evaluate_in_step((streams,), done, final=final)
+        else:
+            self._evaluate_in_step(((Stream.LABELS,), (Stream.PREDICTIONS,)), done, final=final)
 
-    def _evaluate_in_step(self, streams: Sequence[Stream], done: Evaluation, *, final: bool) -> None:
-        """Close windows of some streams in the order of their ends, those of the first stream first.
+    def _evaluate_in_step(self, groups: Sequence[Sequence[Stream]], done: Evaluation, *, final: bool) -> None:
+        """Close windows in the order of their ends, those of the first stream first.
 
+        Streams of one group wait for each other. Those of different groups do not, but estimates heed what labels have
+        said of them, so what can be closed of both is closed in order.
         While a model learns, as long as it does: what is learned changes what windows are compared with.
         """
         progress = self._progress(done)
         if progress is None:
             return
         learning = self._plan.learning
+        ready = [one for streams in groups for one in self._ready(streams, progress, final=final)]
+        for _, _, stream, start, blobs in sorted(ready, key=itemgetter(0, 1)):
+            if self._plan.learning == learning:
+                self._close(stream, start, blobs, progress, done)
+
+    def _ready(self, streams: Sequence[Stream], progress: Sequence[Progress], *, final: bool) -> list[_Ready]:
+        """Return the windows of streams that can be closed, as far as all of these have passed them."""
         passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
-        closable: list[tuple[int, int, Stream, int, list[WindowBlob]]] = []
+        closable: list[_Ready] = []
         for place, stream in reversed(
             list(enumerate(streams))
         ):  # the shortest windows are read the least far
@@ -259,9 +270,7 @@ class ModelEvaluator(Generic[BookT]):
             windows, reached_ms = self._closable(stream, progress, passed_ms)
             passed_ms = min(passed_ms, reached_ms + length_ms + self._plan.lateness_ms)
             closable += [(start + length_ms, place, stream, start, windows[start]) for start in windows]
-        for end, _, stream, start, blobs in sorted(closable, key=itemgetter(0, 1)):
-            if end + self._plan.lateness_ms <= passed_ms and self._plan.learning == learning:
-                self._close(stream, start, blobs, progress, done)
+        return [one for one in closable if one[0] + self._plan.lateness_ms <= passed_ms]
 
     def _progress(self, done: Evaluation) -> list[Progress] | None:
         """Return how far the partitions are; None where one has gone back behind what we have seen."""

@@ -71,6 +71,7 @@ class Losses:
         self._has_ape = np.zeros(len(score), dtype=np.bool_)
 
     def _regression(self, predicted: Floats, truth: Floats) -> None:
+        self._value = predicted
         self._numbers = number_losses(truth, predicted, power=self._plan.errors.power)
         self._wrong = np.zeros(len(truth), dtype=np.bool_)
         self._scored = np.ones(len(truth), dtype=np.bool_)
@@ -106,6 +107,10 @@ class Losses:
         if layout.edges:
             cells = ErrorLayout.SCORES + np.searchsorted(layout.edges, self._numbers.error[pick])
             table.add_counts(rows, cells, sign)
+        if layout.sizes:
+            bins = np.searchsorted(layout.predictions, self._value[pick]) * (len(layout.sizes) + 1)
+            bins += np.searchsorted(layout.sizes, np.abs(self._numbers.error[pick]))
+            table.add_counts(rows, layout.outcomes + bins, sign)
         if layout.power is None:
             return
         known = self._numbers.has_deviance[pick]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from consumers.answers import answer_cells
 from consumers.cohort_counts import CohortCounts
 from consumers.columns import ERROR, OK, JointRows, PredictionColumns
 from consumers.implicit import assumed_of, overtaken_of, taken_back
@@ -80,6 +81,7 @@ class ModelWindows:
         features = columns.cells.shape[1] - self._outputs
         self._count_cells(rows, columns.cells[:, :features])
         self._count_cells(rows[answered], columns.cells[answered, features:])
+        self._count_answers(rows, columns)
         moments = columns.moments
         if self._outputs and not answered.all():
             moments = self._without_outputs(moments, answered)
@@ -137,6 +139,13 @@ class ModelWindows:
             flat = (cells + PredictionLayout.COLUMNS).ravel()
             wide = np.repeat(rows, cells.shape[1])
             self.predictions.add_counts(wide, flat, np.ones(len(flat), dtype=np.int64))
+
+    def _count_answers(self, rows: Rows, columns: PredictionColumns) -> None:
+        layout = self._plan.predictions
+        if layout.answers is not None:
+            known, cells = answer_cells(layout.answers, self._plan, self._tables, columns)
+            one = np.ones(len(known), dtype=np.int64)
+            self.predictions.add_counts(rows[known], layout.first_answer + cells, one)
 
     def _without_outputs(self, moments: Integers, answered: npt.NDArray[np.bool_]) -> Integers:
         """Return moments in which answers that are not the model's count for nothing."""

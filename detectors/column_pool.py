@@ -75,6 +75,7 @@ class ColumnPool:
     def add(self, window: PredictionWindow) -> None:
         """Add a window up."""
         self.vector += window.overall.vector
+        self.vector[self._layout.answer_cells] = 0  # those are no column's
         self.worst = merge_worst(self.worst, window.overall.worst)
         added = self._values(window.overall.vector)
         self._start_ms[(self.n <= 0) & (added > 0)] = window.span.start_ms
@@ -94,7 +95,7 @@ class ColumnPool:
 
     def clear(self, columns: Mask) -> None:
         """Start anew with the columns that have been judged, shape (columns,)."""
-        section = self.vector[PredictionLayout.COLUMNS : self._layout.counts]
+        section = self.vector[PredictionLayout.COLUMNS : self._layout.first_answer]
         section[columns[self._column_of]] = 0
         moments = self.vector[self._layout.counts : self._layout.pairs].reshape(2, -1)
         moments[:, columns[self._numeric]] = 0

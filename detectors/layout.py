@@ -16,6 +16,7 @@ import numpy as np
 
 from detectors import exact
 from detectors.deviance import deviance_power
+from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
 from detectors.label_layout import LabelLayout
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
@@ -91,8 +92,8 @@ class ColumnCells:
 class PredictionLayout:
     """Slices of a summary by prediction time.
 
-    Sections: events, one count per status, latency cells, then the cells of every profiled column, then
-    two fixed-point moments for every numeric column, then the sums of `detectors.joint_pairs`.
+    Sections: events, one count per status, latency cells, then the cells of every profiled column, then those of
+    answers, then two fixed-point moments for every numeric column, then the sums of `detectors.joint_pairs`.
 
     Parameters
     ----------
@@ -100,11 +101,14 @@ class PredictionLayout:
         The profile's columns in order; empty when there is no profile.
     joint
         The profile's numeric features together, where it has them.
+    answers
+        What the model's own answers are counted in, where their quality can be estimated without labels.
     """
 
     columns: tuple[ColumnCells, ...]
     binning: str
     joint: Joint | None = None
+    answers: AnswerLayout | None = None
 
     EVENTS = 0
     STATUS = 1
@@ -119,6 +123,11 @@ class PredictionLayout:
     @cached_property
     def counts(self) -> int:
         """Number of leading entries that are plain counts."""
+        return self.first_answer + (0 if self.answers is None else self.answers.counts)
+
+    @cached_property
+    def first_answer(self) -> int:
+        """First of the cells of answers."""
         return self.COLUMNS + sum(c.size for c in self.columns)
 
     @cached_property
@@ -134,12 +143,18 @@ class PredictionLayout:
     @cached_property
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
-        return _hash("predictions", self.binning, str(self.size))
+        answers = [] if self.answers is None else [self.answers.hash]
+        return _hash("predictions", self.binning, str(self.size), *answers)
 
     def cells(self, cells: ColumnCells) -> slice:
         """Return the slice of one column's cells in the vector."""
         start = self.COLUMNS + cells.offset
         return slice(start, start + cells.size)
+
+    @property
+    def answer_cells(self) -> slice:
+        """The slice of the cells of answers; empty where there are none."""
+        return slice(self.first_answer, self.counts)
 
 
 @dataclass(frozen=True)
@@ -148,8 +163,8 @@ class ErrorLayout:
 
     Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
     truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
-    profile's bins of errors and, where its loss is a deviance, the profile's bins of deviances and the rows that
-    the loss does not allow; then exact sums.
+    profile's bins of errors, where its loss is a deviance the profile's bins of deviances and the rows that
+    the loss does not allow, and predictions by the size of their errors; then exact sums.
 
     Parameters
     ----------
@@ -163,6 +178,9 @@ class ErrorLayout:
         Of a regression's deviance (see `detectors.deviance`); None where its loss is none.
     deviance_edges
         Inner edges of the bins of deviances; without any there are none.
+    predictions, sizes
+        Of a regression whose quality can be estimated without labels: inner edges of the bins of predictions, and of
+        the sizes of errors, which are counted together.
     """
 
     task: str
@@ -170,6 +188,8 @@ class ErrorLayout:
     edges: tuple[float, ...] = ()
     power: float | None = None
     deviance_edges: tuple[float, ...] = ()
+    predictions: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
 
     LAG = len(ERROR_COUNTS)
     SCORES = LAG + LABEL_LAG_S.size
@@ -186,6 +206,11 @@ class ErrorLayout:
         """Number of leading entries that are plain counts."""
         if self.task != "regression":
             return self.SCORES + 2 * self.score_bins
+        return self.outcomes + (len(self.predictions) + 1) * (len(self.sizes) + 1) * bool(self.sizes)
+
+    @cached_property
+    def outcomes(self) -> int:
+        """First of the cells of predictions and sizes of errors, those of one bin of predictions in a row."""
         return self.deviances if self.power is None else self.refused + 1
 
     @cached_property
@@ -213,7 +238,8 @@ class ErrorLayout:
         """Names the layout: vectors of different hashes must not be added."""
         edges = [_hash(*map(repr, self.edges))] if self.edges else []
         loss = [] if self.power is None else [_hash(*map(repr, (self.power, *self.deviance_edges)))]
-        return _hash("errors", self.task, str(self.score_bins), *edges, *loss)
+        outcomes = [_hash(*map(repr, (*self.predictions, "sizes", *self.sizes)))] if self.sizes else []
+        return _hash("errors", self.task, str(self.score_bins), *edges, *loss, *outcomes)
 
     def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
         """Return one exact sum of a vector, correctly rounded."""
@@ -221,7 +247,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout | LabelLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 
@@ -241,7 +267,19 @@ def prediction_layout(profile: ReferenceProfile | None) -> PredictionLayout:
         bins = len(column.counts)
         placed.append(ColumnCells(column, offset, bins))
         offset += placed[-1].size
-    return PredictionLayout(columns=tuple(placed), binning=profile.binning_hash, joint=profile.joint)
+    return PredictionLayout(
+        columns=tuple(placed),
+        binning=profile.binning_hash,
+        joint=profile.joint,
+        answers=calibrated_answers(profile),
+    )
+
+
+def calibrated_answers(profile: ReferenceProfile | None) -> AnswerLayout | None:
+    """Return what answers are counted in; None where nothing tells of their quality without labels."""
+    if profile is None or profile.calibration is None:
+        return None
+    return AnswerLayout(profile.task, profile.calibration.edges)
 
 
 def answer_layout(
@@ -277,8 +315,15 @@ def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> Err
     if profile.error is None:
         return ErrorLayout(task, power=power)
     deviance = profile.deviance if power is not None and profile.deviance_power == power else None
-    edges = () if deviance is None else deviance.edges
-    return ErrorLayout(task, edges=profile.error.edges, power=power, deviance_edges=edges)
+    known = profile.calibration
+    return ErrorLayout(
+        task,
+        edges=profile.error.edges,
+        power=power,
+        deviance_edges=() if deviance is None else deviance.edges,
+        predictions=() if known is None else known.edges,
+        sizes=() if known is None else known.sizes,
+    )
 
 
 def _hash(*parts: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from detectors.estimation.calibration import Calibration, calibration_from
 from detectors.joint import FIGURES, Joint, joint_from
 from detectors.rhythm import Rhythm, rhythms_from
 from detectors.segments import SegmentReference, segments_from
@@ -179,6 +180,8 @@ class ReferenceProfile:
         None for a profile that a user built.
     segments
         What the declared segments are compared with, by name, the most frequent first.
+    calibration
+        What tells of the quality of answers without labels; None with too few labels, and in a learned profile.
     """
 
     model: str
@@ -203,6 +206,7 @@ class ReferenceProfile:
     segments: Mapping[str, SegmentReference] = field(default_factory=dict)
     deviance: NumericColumn | None = None
     deviance_power: float | None = None
+    calibration: Calibration | None = None
 
     @property
     def binning_hash(self) -> str:
@@ -233,6 +237,7 @@ class ReferenceProfile:
             error=None,
             score_cells=(),
             learned=None,
+            calibration=None,
             segments={name: segment.unlabelled for name, segment in self.segments.items()},
         )
         return plain.content_hash
@@ -243,7 +248,7 @@ class ReferenceProfile:
 
     def _content(self) -> dict[str, Any]:
         content = {"format": FORMAT, **asdict(self)}
-        for optional in ("joint", "segments", "learned", "deviance", "deviance_power"):
+        for optional in ("joint", "segments", "learned", "deviance", "deviance_power", "calibration"):
             if not content[optional]:  # so that profiles without keep the hash that they have always had
                 del content[optional]
         return content
@@ -317,6 +322,7 @@ def _from_content(raw: Mapping[str, Any]) -> ReferenceProfile:
         segments=segments_from(raw.get("segments", {}), bins=0 if error is None else len(error.counts)),
         deviance=_number(raw["deviance"]) if raw.get("deviance") is not None else None,
         deviance_power=float(raw["deviance_power"]) if raw.get("deviance_power") is not None else None,
+        calibration=calibration_from(raw.get("calibration"), task=str(raw["task"])),
     )
 
 

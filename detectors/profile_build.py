@@ -241,6 +241,7 @@ class ProfileBuilder:
             segments=self._segments.references(),
             deviance=deviance,
             deviance_power=None if deviance is None else self._power,
+            calibration=self._outputs.calibration(),
         )
 
     def warnings(self) -> list[str]:

@@ -11,7 +11,9 @@ import numpy as np
 
 from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
+from detectors.estimation.calibration import Calibration
 from detectors.profile import OUTPUT_PREFIX, Column, NumericColumn
+from detectors.profile_calibration import AnswerCounts
 from detectors.profile_count import CategoryCount, NumericCount, sampled_column
 from detectors.profile_deviance import Deviances
 from detectors.profile_losses import LossRhythms, losses_of_errors
@@ -58,6 +60,7 @@ class OutputColumns:
             VALUE if task == "regression" else SCORE, declared="numeric", sample_max=sample_max
         )
         self._has_value = False
+        self._answers: AnswerCounts | None = None
         self._error_scan = ColumnScan(ERROR, declared="numeric", sample_max=sample_max)
         self._error_count: NumericCount | None = None
         self._error_rhythms: LossRhythms | None = None
@@ -86,7 +89,7 @@ class OutputColumns:
         """
         value = self._own_value(answers)
         if value is not None:
-            self._has_value = True
+            self._has_value = self._task != "multiclass"
             self._scan.add(value, keys if answers.measured is None else keys[answers.measured])
         errors = self._errors(answers)
         if errors is not None:
@@ -104,7 +107,7 @@ class OutputColumns:
             )
 
     def _own_value(self, answers: Answers) -> Numbers | None:
-        if answers.value is None or self._task == "multiclass":
+        if answers.value is None:
             return None
         value = answers.value if answers.measured is None else answers.value[answers.measured]
         return Numbers(value, np.isnan(value))
@@ -124,11 +127,11 @@ class OutputColumns:
         self.quality = Quality(self._task, self._names, grid=grid, classes=frequent, power=self._power)
         if self._deviances is not None:
             self._deviances.start(grid)
+        values, errors = self._scan.sample.ordered(), self._error_scan.sample.ordered()
+        if values.size:
+            self._answers = AnswerCounts(self._task, self._names, values, errors, grid)
         if self._has_value:
-            self._value_count = NumericCount(
-                self._scan.name, self._scan.sample.ordered(), self._scan.largest, grid
-            )
-        errors = self._error_scan.sample.ordered()
+            self._value_count = NumericCount(self._scan.name, values, self._scan.largest, grid)
         if errors.size:
             self._error_count = NumericCount(ERROR, errors, self._error_scan.largest, grid)
             if grid is not None:
@@ -169,6 +172,8 @@ class OutputColumns:
                 self._error_rhythms.add(errors.values[errors.finite], places[errors.finite])
         if self._deviances is not None:
             self._deviances.count(answers, places)
+        if self._answers is not None:
+            self._answers.add(answers, places)
         self.quality.add(answers, places)
 
     def columns(self) -> list[Column]:
@@ -185,6 +190,10 @@ class OutputColumns:
             return column
         losses = self._error_rhythms.rhythms(np.array(column.counts, dtype=np.float64))
         return replace(column, rhythms={**column.rhythms, **losses})
+
+    def calibration(self) -> Calibration | None:
+        """Return what tells of the quality of answers without labels; None where labels or scores are too few."""
+        return None if self._answers is None else self._answers.calibration()
 
     def deviance(self) -> NumericColumn | None:
         """Return how a regression's deviances lie, None where its loss is none."""

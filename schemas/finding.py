@@ -59,7 +59,8 @@ class Verdict(StrEnum):
     CLEAR = "clear"
     """Below the threshold that clears."""
     GONE = "gone"
-    """The segment or version gets no events any more: whatever was wrong with it cannot be seen to end."""
+    """Whatever was wrong cannot be seen to end: the segment or version gets no events any more, or, of the whole model,
+    labels have refuted the estimate."""
     UNKNOWN = "unknown"
     """Not enough data to say anything: the alert's state is held."""
 

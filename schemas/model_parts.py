@@ -62,7 +62,7 @@ class BudgetWeights(BaseModel):
     Attributes
     ----------
     performance
-        Errors, losses, and limits of metrics.
+        Errors and losses, estimated ones too, and limits of metrics.
     data_drift, prediction_drift
         How the values of features and of answers lie.
     label_drift

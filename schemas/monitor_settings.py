@@ -33,6 +33,7 @@ MONITORS: Final = (
     *(
         "drift",
         "performance",
+        "estimated_performance",
         "label_drift",
         "calibration",
         "latency",
@@ -44,7 +45,10 @@ MONITORS: Final = (
 )
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
-BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency", "volume", *LABEL_CHECKS)
+BUDGETED_ALONE: Final = (
+    *("drift", "estimated_performance", "label_drift", "calibration", "latency", "volume"),
+    *LABEL_CHECKS,
+)
 """Monitors that have nothing to tune."""
 
 _PER_CLASS: Final = ("precision", "recall", "f1")

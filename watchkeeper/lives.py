@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -104,19 +105,33 @@ def _unlabelled(data: bytes, tables: Tables, plans: Mapping[str, ModelPlan]) -> 
 
 
 def describe_lives(
-    lives: Mapping[str, Life], plans: Mapping[str, ModelPlan], waiting: Waiting
+    lives: Mapping[str, Life],
+    plans: Mapping[str, ModelPlan],
+    waiting: Waiting,
+    estimates: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the `models` part of a report, in the contract's form."""
+    """Return the `models` part of a report, in the contract's form.
+
+    Parameters
+    ----------
+    estimates
+        By model and version, of those that have any: see `watchkeeper.estimates`.
+    """
     return {
         model: {
             "versions": {
                 version: _version(plans[model], lives[model], version, waiting)
+                | _estimated(estimates.get(model, {}), version)
                 for version in sorted({*lives[model].counters, *lives[model].figures, *lives[model].assumed})
             },
             "orphan_labels": lives[model].orphans,
         }
         for model in sorted(lives)
     }
+
+
+def _estimated(estimates: Mapping[str, Any], version: str) -> dict[str, Any]:
+    return {"estimated": estimates[version]} if version in estimates else {}
 
 
 def _version(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> dict[str, Any]:

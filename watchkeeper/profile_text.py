@@ -36,6 +36,8 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
         lines.append(
             f"metrics   {', '.join(f'{name} {value:.6g}' for name, value in profile.metrics.items())}"
         )
+    if profile.calibration is not None:
+        lines.append(f"estimates from {profile.calibration.n:,} labelled answers, before labels come")
     if profile.segments:
         more = len(profile.segments) - _SEGMENTS_SHOWN
         shares = [(name, found.rows / profile.n) for name, found in profile.segments.items()]
@@ -68,6 +70,7 @@ def summary_json(profile: ReferenceProfile, warnings: Sequence[str], *, written:
         "columns": {column.name: column.type for column in profile.columns},
         "classes": list(profile.classes),
         "metrics": dict(profile.metrics),
+        "calibrated": 0 if profile.calibration is None else profile.calibration.n,
         "segments": {name: found.rows for name, found in profile.segments.items()},
         "warnings": list(warnings),
         "path": written,

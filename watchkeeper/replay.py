@@ -20,10 +20,12 @@ from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.partition import Partition
 from consumers.plan import ModelPlan
 from consumers.references import References
+from consumers.rollup import read_days
 from consumers.store import Position
 from consumers.totals import Life, read_totals
 from schemas.clock import TIME_MS_MIN, format_time
 from schemas.kafka_settings import MESSAGE_BYTES_MAX
+from watchkeeper.estimates import describe_estimates
 from watchkeeper.event_files import EventBatch
 from watchkeeper.lives import Waiting, count_waiting, describe_lives
 from watchkeeper.report.past import Past, read_past
@@ -107,8 +109,16 @@ class Replay:
                 self._add_up_cohorts(partition)
             progress(len(batch.predictions) + len(batch.labels))
         self._evaluate(on_event, final=True)
-        self.result.models = describe_lives(self._lives(), self._plans, self._waiting())
+        self.result.models = describe_lives(self._lives(), self._plans, self._waiting(), self._estimates())
         return self.result
+
+    def _estimates(self) -> dict[str, Any]:
+        count, now_ms = len(self._partitions), max(TIME_MS_MIN, self._latest_ms())
+        return {
+            name: describe_estimates(plan, read_days(plan, self._store, self._models, count, now_ms=now_ms))
+            for name, plan in self._plans.items()
+            if plan.predictions.answers is not None
+        }
 
     def pasts(self) -> dict[str, Past]:
         """Return the past of every model, as known at the latest time of any event."""

@@ -26,6 +26,7 @@ from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
+from consumers.rollup import read_days
 from consumers.store import Claimed, ModelStore, PartitionStore
 from consumers.totals import Life, read_totals
 from schemas.clock import TIME_MS_MAX, TIME_MS_MIN, format_time
@@ -33,6 +34,7 @@ from schemas.errors import Retry, Stop
 from schemas.finding import Stream
 from schemas.settings import KafkaSettings
 from schemas.settings_tree import shown
+from watchkeeper.estimates import describe_estimates
 from watchkeeper.lives import Waiting, count_waiting, describe_lives, unlabelled
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.progress import Progress
@@ -47,6 +49,12 @@ EMPTY_IN_A_ROW: Final = 64
 """Without Kafka: so many partitions without a commit, and there are no more."""
 
 ENTRIES_AT_A_TIME: Final = 10_000
+
+RELIABLE: Final = {
+    True: "borne out by labels",
+    False: "unreliable: labels refute it",
+    None: "not checked by labels",
+}
 
 Json = dict[str, Any]
 
@@ -123,7 +131,18 @@ def look(plans: Mapping[str, ModelPlan], stores: Stores, numbers: Sequence[int],
             lives[model].add(life)
     waiting = _waiting(plans, stores.partitions, seen, lives, stream)
     moving = any(stores.partitions.peek(number).position != was.position for number, was in seen.items())
-    described = describe_lives(lives, plans, waiting)
+    now_ms = max(
+        (_latest_ms(decode_clocks(one.clocks)) for one in seen.values() if one.clocks), default=NEVER
+    )
+    count = max(numbers, default=-1) + 1
+    estimates = {
+        name: describe_estimates(
+            plan, read_days(plan, stores.partitions, stores.models, count, now_ms=max(now_ms, TIME_MS_MIN))
+        )
+        for name, plan in plans.items()
+        if plan.predictions.answers is not None
+    }
+    described = describe_lives(lives, plans, waiting, estimates)
     return {
         "moving": moving,
         "models": {
@@ -274,6 +293,8 @@ def _model_lines(model: Json) -> Iterator[str]:
         if figures["metrics"]:
             values = "  ".join(f"{name} {value:.4g}" for name, value in figures["metrics"].items())
             yield f"metrics of {shown(version)}:  {values}"
+        if "estimated" in figures:
+            yield f"estimated of {shown(version)}, all answers:  {_estimated(figures['estimated'])}"
     yield f"orphan labels: {model['orphan_labels']:,}"
     yield f"firing alerts: {len(model['alerts'])}"
     yield from _indented(_table([_alert_cells(alert) for alert in model["alerts"]]))
@@ -282,6 +303,14 @@ def _model_lines(model: Json) -> Iterator[str]:
     yield from _indented(_table([_window_cells(window) for window in model["windows"]]))
     if model["events_waiting"]:
         yield f"alert events that wait for Kafka: {_at_least(model['events_waiting'])}"
+
+
+def _estimated(estimates: Json) -> str:
+    figures = {name: figure for name, figure in estimates.items() if name != "reliable"}
+    values = "  ".join(
+        f"{name} {f['value']:.4g} ({f['low']:.4g} to {f['high']:.4g})" for name, f in figures.items()
+    )
+    return f"{values}  {RELIABLE[estimates['reliable']]}"
 
 
 def _count_rows(versions: Json) -> list[list[str]]:

@@ -83,7 +83,7 @@ class ErrorCells:
 
     def deviances(self) -> Places:
         """Return the cells of a regression's deviances; the last one is of rows that the loss does not allow."""
-        return np.arange(self.layout.deviances, self.layout.counts, dtype=np.intp)
+        return np.arange(self.layout.deviances, self.layout.outcomes, dtype=np.intp)
 
 
 def error_cells(layout: ErrorLayout, profile: ReferenceProfile | None, names: ClassNames) -> ErrorCells:

@@ -159,7 +159,7 @@ def regression_signals(
     found = _loss_signals(cells, error, profile.deviance, squared=squared, least=least, z=z)
     values = centred(numeric_functionals(counts), counts)[:, :1]
     if np.any(values):
-        signal = _bounded(
+        signal = bounded_signal(
             "bias",
             cells.section(),
             values,
@@ -195,7 +195,7 @@ def _loss_signals(  # noqa: PLR0913 - the parts of a bet
     usual = float(counts @ loss) / counts.sum()
     if counts.sum() < VALUES_MIN or not loss.max() > 0:
         return []
-    signal = _bounded(
+    signal = bounded_signal(
         name,
         places,
         (loss - usual)[:, None],
@@ -216,7 +216,7 @@ def _of_loss(tails: Rhythm | None, loss: Floats, counts: Floats) -> Rhythm | Non
     return replace(tails, season=tuple(slope * offset for offset in tails.season))
 
 
-def _bounded(  # noqa: PLR0913 - the parts of a signal
+def bounded_signal(  # noqa: PLR0913 - the parts of a signal
     name: str,
     cells: npt.NDArray[np.intp],
     values: Floats,
@@ -293,10 +293,10 @@ def _score_signals(cells: ErrorCells, scored: Floats, least: MinEffect) -> list[
     usual = float(scored @ loss) / scored.sum()
     sides = (Wager(0, UP, _LOSS_SIZES), Wager(0, DOWN, _LOSS_SIZES))
     z = quantile_for(_TWO)
-    off = _bounded(
+    off = bounded_signal(
         CALIBRATION, cells.section(), centred(rest, scored), scored, smallest=least.share, z=z, wagers=sides
     )
-    worse = _bounded(
+    worse = bounded_signal(
         BRIER, cells.section(), (loss - usual)[:, None], scored, smallest=least.relative_error * usual, z=z
     )
     return [

@@ -9,6 +9,7 @@ from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
+from detectors.betting.estimate_setup import EstimateSetup
 from detectors.betting.label_setup import LabelSetup
 from detectors.betting.label_times import prompt_ms
 from detectors.betting.part_setup import PartSetup
@@ -57,8 +58,10 @@ def budgeted(
     parts = PartSetup(settings, profile, cells, names, promptness)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     labels = LabelSetup(settings)
+    estimates = EstimateSetup(settings, profile, layout, cells)
+    bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
     levels = bars(
-        [item.signal for item in (*columns, *errors, *prompt, *volume, *labels.watched)],
+        [item.signal for item in bets],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
@@ -69,6 +72,7 @@ def budgeted(
     first, last = len(columns), len(columns) + len(errors)
     end = last + len(prompt)
     traffic = end + len(volume)
+    expected = traffic + len(estimates.watched)
     watching_columns = watching_errors = None
     if columns:
         watching_columns = BudgetedColumns(
@@ -98,8 +102,9 @@ def budgeted(
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
     return [
         promptness,
-        *labels.detectors(levels[traffic:]),
+        *labels.detectors(levels[expected:]),
         *whole,
+        *estimates.detectors(levels[traffic:expected]),
         *parts.detectors(watching_columns, watching_errors),
     ]
 

@@ -167,7 +167,7 @@ def test_a_rule_that_cannot_be_met_is_bounded(given: Hysteresis, met: Hysteresis
     assert bounded(given) == met
 
 
-def test_people_hear_of_six_reasons_only() -> None:
+def test_people_hear_of_seven_reasons_only() -> None:
     assert dict(EVENT_TYPES) == {
         Reason.FIRST: AlertType.FIRING,
         Reason.SEVERITY_UP: AlertType.UPDATED,
@@ -175,4 +175,5 @@ def test_people_hear_of_six_reasons_only() -> None:
         Reason.RECOVERED: AlertType.RESOLVED,
         Reason.VERSION_RETIRED: AlertType.RESOLVED,
         Reason.SEGMENT_GONE: AlertType.RESOLVED,
+        Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
     }

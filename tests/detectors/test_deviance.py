@@ -150,7 +150,7 @@ def test_twelve_partitions_count_what_one_does(loss: str) -> None:
     plan = plan_model(settings(loss), profile_of_claims(loss, truth, said))
     one = counted(plan, truth, said)
     assert counted(plan, truth, said, parts=12) == one
-    cells = one.vector[plan.errors.deviances : plan.errors.counts]
+    cells = one.vector[plan.errors.deviances : plan.errors.outcomes]
     assert cells.sum() == 1_000
     assert cells[-1] == ((said <= 0) | (truth < 0)).sum()
 

@@ -18,6 +18,7 @@ from watchkeeper.report.comparisons import (
     version_lives,
 )
 from watchkeeper.report.content import FORMAT, People, Period, Point, Report, Statement
+from watchkeeper.report.estimates import estimate_check, estimate_statements, open_points
 from watchkeeper.report.incidents import incident_lines, incident_statements
 from watchkeeper.report.labels import label_gaps, label_statements, rule_statements
 from watchkeeper.report.ledger import Ledger
@@ -50,6 +51,8 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
     incidents = incident_lines(past.incidents, periods, first_ms=first_ms, now_ms=past.now_ms)
     compared = comparisons(ledger)
     segments = worst_segments(ledger, days, headlines[0])
+    points = _points(ledger, days, "day" if unit == "week" else "week")
+    due, check = open_points(points), estimate_check(ledger)
     final = [day for day in days if ledger.is_final(day)]
     statements = [
         *trend_statements(trends),
@@ -57,6 +60,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         *switch_statements(lives, headlines, trends),
         *label_statements(gaps, ledger.row(days), any_final=bool(final)),
         *rule_statements(ledger.row(days), plan),
+        *estimate_statements(due, check, headlines),
         *incident_statements(incidents),
         *segment_statements(segments, ledger, headlines[0]),
     ]
@@ -72,7 +76,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         headlines=headlines,
         statements=tuple(statements) if days else (Statement("unknown", "No prediction in this time."),),
         periods=tuple(periods),
-        points=tuple(_points(ledger, days, "day" if unit == "week" else "week")),
+        points=tuple(points),
         trends=tuple(trends),
         comparisons=tuple(compared),
         versions=tuple(lives),
@@ -80,6 +84,8 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         incidents=tuple(incidents),
         segments=tuple(segments),
         people=_people(plan.settings),
+        estimates=tuple(due),
+        estimate_check=check,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -43,6 +43,8 @@ class Row:
         Labels that are there because none came.
     unobservable
         Predictions that never get a label, by the settings.
+    estimated
+        Metrics that are expected of all answers, labelled or not, by what they tell; empty where they tell nothing.
     """
 
     version: str | None
@@ -54,6 +56,7 @@ class Row:
     metrics: Estimates
     implicit: int = 0
     unobservable: int = 0
+    estimated: Estimates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,25 @@ class SegmentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class EstimateCheck:
+    """What labels say of estimates.
+
+    Parameters
+    ----------
+    hold
+        Whether the newest labels that are all in bear them out; None where they are too few, or nothing can tell.
+    labelled
+        Those labels.
+    until
+        The last of their days.
+    """
+
+    hold: bool | None
+    labelled: int
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class People:
     """What the settings say of whom to ask; None where they say nothing."""
 
@@ -200,6 +222,10 @@ class Report:
         The metrics that sentences and curves are about, the main one first.
     final_until
         Last day whose labels are all in by the label horizon; None for no such day.
+    estimates
+        Of the weeks, or days, whose labels are not in: what is expected of them (`Row.estimated`), newest last.
+    estimate_check
+        None where nothing is estimated.
     """
 
     format: str
@@ -221,6 +247,8 @@ class Report:
     incidents: tuple[IncidentLine, ...]
     segments: tuple[SegmentLine, ...]
     people: People
+    estimates: tuple[Point, ...] = ()
+    estimate_check: EstimateCheck | None = None
 
 
 def report_json(report: Report) -> str:

@@ -10,8 +10,9 @@ from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
 from detectors.detector import is_own
-from detectors.intervals import Estimate, estimates_of, wilson
+from detectors.intervals import MAIN_METRICS, Estimate, estimates_of, wilson
 from detectors.summary import Summary
+from watchkeeper.estimates import estimates_in
 from watchkeeper.report.calendar import day_text
 from watchkeeper.report.content import Row, Standing, Stretch
 from watchkeeper.report.past import Past
@@ -136,6 +137,7 @@ class Ledger:
             metrics=metrics,
             implicit=cohort.implicit,
             unobservable=cohort.unobservable,
+            estimated=self.estimates(cohort),
         )
 
     @staticmethod
@@ -151,6 +153,11 @@ class Ledger:
     def metrics(self, cohort: Cohort) -> dict[str, Estimate]:
         """Return the main metrics of a cohort with their intervals."""
         return estimates_of(cohort.figures, positive=self.plan.classes.positive)
+
+    def estimates(self, cohort: Cohort) -> dict[str, Estimate]:
+        """Return the main metrics that are expected of all answers of a cohort."""
+        found = estimates_in(self.plan, cohort)
+        return {metric: found[metric] for metric in MAIN_METRICS[self.plan.settings.task] if metric in found}
 
     def stretch(self, name: str, days: Iterable[int], version: str | None = None) -> Stretch | None:
         """Return the figures of sound days; None with too few labels."""

@@ -25,6 +25,11 @@ from watchkeeper.report.wording import (
 INCIDENTS_MAX: Final = 40
 """The newest ones; the JSON form has all."""
 
+ESTIMATES_MAX: Final = 20
+"""The newest ones; the JSON form has all."""
+
+RELIABLE: Final = {True: "borne out by labels", False: "unreliable", None: "unchecked"}
+
 NOT_NAMED: Final = "not named in the settings"
 
 
@@ -41,7 +46,7 @@ class Table:
 def all_tables(report: Report) -> Iterator[Table]:
     """Yield the tables that have rows, in the order in which they are shown."""
     tables = (
-        _periods(report), *map(_compared, report.comparisons), _versions(report),
+        _periods(report), _estimates(report), *map(_compared, report.comparisons), _versions(report),
         _gaps(report), _incidents(report), _segments(report),
     )  # fmt: skip
     return (table for table in tables if table.rows)
@@ -66,6 +71,27 @@ def _periods(report: Report) -> Table:
     unit = "month" if report.unit == "month" else "week"
     head = (unit, "version", "predictions", "labelled", "figures", *map(_heading, metrics))
     return Table("Quality by period (95% intervals)", head, tuple(rows), fixed=2)
+
+
+def _estimates(report: Report) -> Table:
+    """Return what is expected of the newest days, or weeks, whose labels are not in."""
+    points, check = report.estimates[-ESTIMATES_MAX:], report.estimate_check
+    metrics = [m for m in MAIN_METRICS[report.task] if any(m in p.row.estimated for p in points)]
+    held = RELIABLE[None if check is None else check.hold]
+    rows = [
+        (
+            day_words(point.first)
+            if point.first == point.last
+            else f"{day_words(point.first)} to {day_words(point.last)}",
+            f"{point.row.predictions:,}",
+            f"{100 * point.row.coverage:.1f}%",
+            held,
+            *(interval(m, point.row.estimated[m]) if m in point.row.estimated else "-" for m in metrics),
+        )
+        for point in points
+    ]
+    head = ("days", "predictions", "labelled", "estimate", *map(_heading, metrics))
+    return Table("Estimated, as labels are not all in (95% intervals)", head, tuple(rows))
 
 
 def _counts(row: Row) -> tuple[str, str, str]:

@@ -1,0 +1,65 @@
+"""The detectors of estimates: the bet, and the check that stops it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from detectors.betting.budget import E_VALUE_MIN
+from detectors.betting.error_cells import ErrorCells
+from detectors.betting.estimate_signals import ESTIMATED, estimate_signals, refuting_signal
+from detectors.betting.estimates import BudgetedEstimate, EstimateCheck, Trust
+from detectors.betting.watched import Watched
+from detectors.betting.watching import is_budgeted
+from detectors.detector import Detector
+from detectors.layout import PredictionLayout
+from detectors.profile import ReferenceProfile
+from schemas.model_settings import ModelSettings
+
+HEEDED_AFTER_MIN_MS: Final = 5 * 60_000
+"""Estimates heed what labels said so long before, at the least: a topic that lags by less changes nothing."""
+
+
+class EstimateSetup:
+    """Makes what bets on estimates, and what stops it where labels refute them.
+
+    Attributes
+    ----------
+    watched
+        What is bet on; none without a calibration.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        profile: ReferenceProfile | None,
+        layout: PredictionLayout,
+        cells: ErrorCells,
+    ) -> None:
+        self._settings, self._profile, self._layout, self._cells = settings, profile, layout, cells
+        wanted = is_budgeted(settings, ESTIMATED)
+        self.watched: list[Watched] = (
+            estimate_signals(layout, profile, least=settings.min_effect) if wanted else []
+        )
+
+    def detectors(self, bars: Sequence[float]) -> list[Detector[Any]]:
+        """Return both detectors, given the log evidence at which each signal fires; none where nothing is watched.
+
+        Estimates are refuted without cause at most as often as the whole model may have false alarms.
+        """
+        if self._profile is None or not self.watched:
+            return []
+        window_ms, budget = self._settings.window_ms, self._settings.false_alarm_budget
+        trust = Trust(max(HEEDED_AFTER_MIN_MS, 2 * window_ms + self._settings.allowed_lateness_ms))
+        found: list[Detector[Any]] = [
+            BudgetedEstimate(self._layout, self._profile, self.watched, bars, trust, window_ms=window_ms)
+        ]
+        signal = refuting_signal(self._cells, self._profile, least=self._settings.min_effect)
+        if signal is not None:
+            bar = math.log(max(budget.per_ms / window_ms / budget.false_alarms, E_VALUE_MIN))
+            reference = self._profile.content_hash
+            found.append(
+                EstimateCheck(self._cells, signal, bar, trust, reference=reference, window_ms=window_ms)
+            )
+        return found

@@ -1,0 +1,246 @@
+"""The budgeted detector of estimates, before labels come, and the check of estimates once they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from detectors.betting.bank import Reading
+from detectors.betting.columns import middle_hour
+from detectors.betting.error_cells import ErrorCells
+from detectors.betting.label_times import is_prompt, lag_quantile_ms
+from detectors.betting.signal import Signal
+from detectors.betting.troubles import finding_of
+from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
+from detectors.codec import decode_summary, encode_summary
+from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
+from detectors.estimation.cells import AnswerLayout
+from detectors.estimation.figures import estimated
+from detectors.intervals import Estimate
+from detectors.layout import PredictionLayout
+from detectors.profile import ReferenceProfile
+from detectors.state_values import integers_in, value_in
+from detectors.summary import Summary
+from schemas.errors import Stop
+from schemas.finding import Finding, Kind, Severity, Stream, Verdict
+
+CHANGES_KEPT: Final = 32
+"""So many times an estimate was refuted, or held again, are remembered."""
+SETTLED_SHARE: Final = 0.99
+_UNSEEN: Final = -1
+
+
+class Trust:
+    """Since when labels have refuted the estimates, and since when they bear them out again.
+
+    Parameters
+    ----------
+    after_ms
+        A window by prediction time heeds only what labels said so long before it began. By then both streams have passed
+        that time, so it does not matter which of them was read first.
+    """
+
+    def __init__(self, after_ms: int) -> None:
+        self._after_ms = after_ms
+        self.changes: list[int] = []
+        """Ends of the windows that changed it: refuted, held again, refuted, ..."""
+
+    def refuted(self, start_ms: int) -> bool:
+        """Return whether estimates count as refuted in a window that starts then."""
+        return sum(at <= start_ms - self._after_ms for at in self.changes) % 2 == 1
+
+    def change(self, end_ms: int) -> None:
+        """Remember that labels have changed their mind."""
+        self.changes.append(end_ms)
+        if len(self.changes) > CHANGES_KEPT:
+            del self.changes[:2]
+
+
+class EstimateCheck:
+    """Compares labelled answers with what their scores made expect; says nothing itself, but to `Trust`.
+
+    A window whose labels did not come promptly counts once the stream is older than nearly all of its labels took:
+    until then the labels that come first are mostly of one class.
+
+    Parameters
+    ----------
+    signal
+        Of `estimate_signals.refuting_signal`.
+    bar
+        Log evidence at which estimates are refuted.
+    """
+
+    name: Final = "estimate_check"
+    stream: Final = Stream.ERRORS
+
+    def __init__(  # noqa: PLR0913 - the parts of a detector
+        self,
+        cells: ErrorCells,
+        signal: Signal,
+        bar: float,
+        trust: Trust,
+        *,
+        reference: str,
+        window_ms: int,
+    ) -> None:
+        self._cells, self._trust = cells, trust
+        item = Watched(signal, Kind.ESTIMATED_PERFORMANCE, signal.name)
+        self._banks = WatchedBanks([item], [bar], window_ms=window_ms, reference=reference)
+        self._first_ms = _UNSEEN
+
+    def update(self, window: ErrorWindow) -> list[Finding]:
+        """Take one window in; returns nothing."""
+        span = window.span
+        if span.n <= 0:
+            return []
+        if self._first_ms == _UNSEEN:
+            self._first_ms = span.start_ms
+        settled = span.start_ms - self._first_ms >= lag_quantile_ms(window, SETTLED_SHARE)
+        if is_prompt(window) or settled:
+            before = bool(self._banks.firing[0])
+            self._banks.update(self._cells.vector(window.overall), start_ms=span.start_ms, hour=None)
+            if bool(self._banks.firing[0]) != before:
+                self._trust.change(span.end_ms)
+        return []
+
+    def state(self) -> State:
+        """Return the evidence, and when it changed its mind."""
+        return {
+            "banks": self._banks.to_bytes(),
+            "first_ms": self._first_ms,
+            "changes": list(self._trust.changes),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up a remembered state; one of another profile starts over.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of this detector.
+        """
+        changes, first_ms = integers_in(state, "changes"), value_in(state, "first_ms", int)
+        self._first_ms = first_ms
+        if self._banks.restore(value_in(state, "banks", bytes)):
+            self._trust.changes = list(changes)
+
+
+class BudgetedEstimate:
+    """Sequential bets that answers are expected to be worse than the reference's, from the answers alone.
+
+    Parameters
+    ----------
+    profile
+        With a calibration.
+    watched, bars
+        What `estimate_signals` returns, and the log evidence at which it fires.
+    trust
+        While estimates are refuted nothing is told, and what was told is closed as refuted.
+
+    Notes
+    -----
+    Findings come as those of `columns.BudgetedColumns`; see there for the sources.
+    """
+
+    name: Final = "budget_estimate"
+    stream: Final = Stream.PREDICTIONS
+
+    def __init__(  # noqa: PLR0913 - the parts of a detector
+        self,
+        layout: PredictionLayout,
+        profile: ReferenceProfile,
+        watched: Sequence[Watched],
+        bars: Sequence[float],
+        trust: Trust,
+        *,
+        window_ms: int,
+    ) -> None:
+        if profile.calibration is None or layout.answers is None:
+            raise ValueError("expected a profile with a calibration")
+        self._cells: AnswerLayout = layout.answers
+        self._place, self._trust, self._zone = layout.answer_cells, trust, profile.timezone
+        self._calibration = profile.calibration
+        self._item = watched[0]
+        self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
+        self._pool = np.zeros(self._cells.size, dtype=np.int64)
+
+    def update(self, window: PredictionWindow) -> list[Finding]:
+        """Take one window in; a finding while the estimate is worse and holds, and when that is over."""
+        if self._trust.refuted(window.span.start_ms):
+            told = bool(self._banks.firing[0])
+            self._banks.restart([0])
+            self._pool[:] = 0
+            return [self._refuted(window)] if told else []
+        hour = middle_hour(window, self._zone)
+        readings = self._banks.update(window.overall.vector, start_ms=window.span.start_ms, hour=hour)
+        if self._banks.fresh[0]:
+            self._pool[:] = 0
+        self._pool += window.overall.vector[self._place]
+        return [self._finding(window, reading) for _, reading in readings]
+
+    def _finding(self, window: PredictionWindow, reading: Reading) -> Finding:
+        told = reading.fired or reading.resolved
+        evidence = self._told(reading) if told else {}
+        return finding_of(self._item, reading, window, severity=Severity.WARNING, evidence=evidence)
+
+    def _told(self, reading: Reading) -> Evidence:
+        before = estimated(self._calibration, self._cells, np.array(self._calibration.counts))
+        now = estimated(self._calibration, self._cells, self._pool)
+        metric = next(iter(before))
+        evidence: Evidence = {
+            "statistic": "log10_e_value",
+            "value": reading.log_e_value / LN_10,
+            "threshold": reading.bar / LN_10,
+            "budgeted": True,
+            "signal": self._item.signal.name,
+            "effect": reading.effect,
+            "direction": "up" if metric == "mae" else "down",
+            "metric": metric,
+            f"{metric}_before": before[metric].value,
+            "n": int(self._pool.sum()),
+            "rests_on_labels": self._calibration.n,
+            "estimates": {name: _interval_of(estimate) for name, estimate in now.items()},
+        }
+        if metric in now:
+            found = now[metric]
+            evidence |= {f"{metric}_now": found.value, "low": found.low, "high": found.high}
+        return evidence
+
+    def _refuted(self, window: PredictionWindow) -> Finding:
+        return Finding(
+            kind=self._item.kind,
+            check=self._item.check,
+            model=window.model,
+            window=window.span,
+            verdict=Verdict.GONE,
+            score=0.0,
+            fire=0.0,
+            clear=0.0,
+            hysteresis=AT_ONCE,
+        )
+
+    def state(self) -> State:
+        """Return the evidence, and the answers since the leading bet began."""
+        pool = encode_summary(Summary(self._cells, self._pool))
+        return {"banks": self._banks.to_bytes(), "pool": pool}
+
+    def restore(self, state: State) -> None:
+        """Take up a remembered state; one of another profile starts over.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of this detector.
+        """
+        pool = value_in(state, "pool", bytes)
+        if self._banks.restore(value_in(state, "banks", bytes)):
+            try:
+                self._pool = decode_summary(self._cells, pool).vector
+            except Stop as error:
+                raise ValueError(str(error)) from error
+
+
+def _interval_of(estimate: Estimate) -> dict[str, float | None]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -78,6 +78,8 @@ class PredictionColumns:
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
         None where the profile has nothing of the features together.
+    weight
+        None where every prediction weighs 1.
     raw
         The messages themselves, where the model learns its reference from them.
     """
@@ -96,9 +98,14 @@ class PredictionColumns:
     moments: Integers
     joint: JointRows | None = None
     raw: list[bytes] | None = None
+    weight: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def weights(self, rows: npt.NDArray[np.intp]) -> Floats:
+        """Return what rows weigh, shape as `rows`."""
+        return np.ones(len(rows)) if self.weight is None else self.weight[rows]
 
     def take(self, keep: npt.NDArray[np.bool_]) -> PredictionColumns:
         """Return the rows where `keep` is true."""
@@ -118,6 +125,7 @@ class PredictionColumns:
             self.moments[keep],
             None if self.joint is None else self.joint.take(keep),
             None if self.raw is None else list(compress(self.raw, kept)),
+            None if self.weight is None else self.weight[keep],
         )
 
 

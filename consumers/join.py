@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from consumers.columns import ERROR, Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.pending import (
     ONE_PREDICTION,
+    ONE_WEIGHTED,
     PREDICTION,
     SHADOW_FLAG,
     Entry,
@@ -36,6 +38,7 @@ from consumers.pending import (
     prediction_records,
     stored_records,
     times_of,
+    weighted_records,
 )
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
@@ -55,6 +58,7 @@ JOINED: Final = np.dtype(
         ("label_ms", "<i8"),
         ("first", "?"),
         ("standing", "?"),
+        ("weight", "<f8"),
     ]
 )
 """One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
@@ -164,11 +168,19 @@ class Join:
         rows, labels = rows[~repeated], labels[~repeated]
         keys = [key for key, again in zip(awaited, repeated.tolist(), strict=True) if not again]
         self._result.accepted[rows] = True
-        records = prediction_records(columns, rows)
         self._result.orphans -= len(rows)
-        self._book_first(records, labels["truth"].astype(np.float64), times_of(labels))
-        values = encode_joined(self._model, records, labels, rows, regression=self._regression)
-        self._result.entries.update(zip(keys, values, strict=True))
+        weights = columns.weights(rows)
+        for part, given in ((weights == 1.0, False), (weights != 1.0, True)):
+            if part.any():
+                own, own_labels = rows[part], labels[part]
+                records, weight = prediction_records(columns, own), weights[part] if given else None
+                self._book_first(
+                    records, own_labels["truth"].astype(np.float64), times_of(own_labels), weight
+                )
+                values = encode_joined(
+                    self._model, records, own_labels, own, regression=self._regression, weights=weight
+                )
+                self._result.entries.update(zip(compress(keys, part.tolist()), values, strict=True))
 
     def _known_prediction(self, columns: PredictionColumns, row: int) -> None:
         key = columns.ids[row]
@@ -181,6 +193,7 @@ class Join:
             bool(columns.shadow[row]),
             int(columns.predicted[row]),
             float(columns.value[row]),
+            1.0 if columns.weight is None else float(columns.weight[row]),
         )
         if any(p.version == prediction.version for p in before.predictions):
             self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
@@ -198,6 +211,8 @@ class Join:
         entries, found = self._result.entries, self._found
         rows: list[int] = []
         stored: list[bytes] = []
+        heavy: list[int] = []
+        weighted: list[bytes] = []
         early: list[int] = []
         others: list[int] = []
         seen: set[bytes] = set()
@@ -210,13 +225,19 @@ class Join:
             elif len(entry) == ONE_PREDICTION:
                 rows.append(row)
                 stored.append(entry)
+            elif len(entry) == ONE_WEIGHTED:
+                heavy.append(row)
+                weighted.append(entry)
             else:
                 others.append(row)
             seen.add(key)
         if early:
             self._early_labels(columns, np.array(early, dtype=np.intp))
         if rows:
-            self._first_labels(columns, np.array(rows, dtype=np.intp), stored)
+            records = stored_records(stored, PREDICTION)
+            self._first_labels(columns, np.array(rows, dtype=np.intp), records, None)
+        if heavy:
+            self._first_labels(columns, np.array(heavy, dtype=np.intp), *weighted_records(weighted))
         for row in others:
             self._other_label(columns, row)
 
@@ -226,14 +247,19 @@ class Join:
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
         self._result.orphans += len(rows)
 
-    def _first_labels(self, columns: LabelColumns, rows: Rows, stored: list[bytes]) -> None:
-        """Join labels whose id has one prediction and no label yet."""
-        records = stored_records(stored, PREDICTION)
-        self._book_first(records, columns.truth[rows], columns.time_ms[rows])
-        values = encode_joined(self._model, records, columns, rows, regression=self._regression)
+    def _first_labels(
+        self, columns: LabelColumns, rows: Rows, records: Records, weights: Floats | None
+    ) -> None:
+        """Join labels whose id has one prediction and no label yet; `weights` are None where all weigh 1."""
+        self._book_first(records, columns.truth[rows], columns.time_ms[rows], weights)
+        values = encode_joined(
+            self._model, records, columns, rows, regression=self._regression, weights=weights
+        )
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
 
-    def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers) -> None:
+    def _book_first(
+        self, predictions: Records, truth: Floats, label_ms: Integers, weights: Floats | None
+    ) -> None:
         """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
         joined = np.zeros(len(predictions), dtype=JOINED)
@@ -245,6 +271,7 @@ class Join:
         joined["truth"] = truth
         joined["time_ms"] = times_of(predictions)
         joined["label_ms"] = label_ms
+        joined["weight"] = 1.0 if weights is None else weights
         joined["first"] = joined["standing"] = True
         age = label_ms - joined["time_ms"]
         late = age > plan.horizon_ms
@@ -303,7 +330,7 @@ class Join:
     ) -> None:
         self._slow.append(
             (sign, p.version, p.segment, p.status, p.shadow, p.predicted, p.value, label.truth,
-             p.time_ms, label.time_ms, first, standing)
+             p.time_ms, label.time_ms, first, standing, p.weight)
         )  # fmt: skip
 
 

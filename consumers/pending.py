@@ -2,7 +2,7 @@
 
 Layout, little end first: a head of 3 bytes (low half of byte 0: number of predictions, high half: number
 of labels; then the model's code), then the predictions, latest event time first, then the labels in the
-order of their topic. Byte 3 to 8 are thus always an event time, by which the store lets entries go. Two
+order of their topic, then 8 bytes more for each prediction that weighs other than 1. Byte 3 to 8 are thus always an event time, by which the store lets entries go. Two
 versions and one label fit the 64 bytes up to which Redis keeps a small hash compact.
 """
 
@@ -22,6 +22,10 @@ from schemas.errors import Reject
 Records = npt.NDArray[np.void]
 Rows = npt.NDArray[np.intp]
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+Parts = Sequence[tuple[str, Records | Floats]]
+"""What lies behind the head of entries, by name, in order."""
 
 PER_ID_MAX: Final = 15
 """Versions, and differing labels, that are kept of one id."""
@@ -44,16 +48,22 @@ CLASS_LABEL: Final = np.dtype(
 NUMBER_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<f8")]
 )
+WEIGHT: Final = np.dtype("<f8")
 SHADOW_FLAG: Final = 4
+WEIGHT_FLAG: Final = 8
+"""The prediction has a weight at the end of the entry."""
 
 _HEAD: Final = Struct("<BH")
 _PREDICTION: Final = Struct("<IHHHBHd")
 _CLASS_LABEL: Final = Struct("<IHIBH")
 _NUMBER_LABEL: Final = Struct("<IHIBd")
-"""The same four layouts again, for one entry at a time."""
+_WEIGHT: Final = Struct("<d")
+"""The same five layouts again, for one entry at a time."""
 
 ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
 """Length of the commonest entry: one prediction that waits for its label."""
+ONE_WEIGHTED: Final = ONE_PREDICTION + WEIGHT.itemsize
+"""Length of the same where the prediction has a weight; no other entry is as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class PendingPrediction:
     shadow: bool
     predicted: int
     value: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +126,14 @@ def encode_entry(entry: Entry, *, regression: bool) -> bytes:
     """Return an entry's bytes."""
     pieces = [_HEAD.pack(len(entry.predictions) | len(entry.labels) << 4, entry.model)]
     for p in entry.predictions:
-        flags = p.status | (SHADOW_FLAG if p.shadow else 0)
+        flags = p.status | (SHADOW_FLAG if p.shadow else 0) | (WEIGHT_FLAG if p.weight != 1.0 else 0)
         low, high = p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32
         pieces.append(_PREDICTION.pack(low, high, p.version, p.segment, flags, p.predicted, p.value))
     pack = _NUMBER_LABEL.pack if regression else _CLASS_LABEL.pack
     for x in entry.labels:
         truth = x.truth if regression else int(x.truth)
         pieces.append(pack(x.time_ms & 0xFFFF_FFFF, x.time_ms >> 32, x.revision, x.repeats, truth))
+    pieces += [_WEIGHT.pack(p.weight) for p in entry.predictions if p.weight != 1.0]
     return b"".join(pieces)
 
 
@@ -130,15 +142,26 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
     counts, model = _HEAD.unpack_from(data)
     middle = _HEAD.size + (counts & 15) * _PREDICTION.size
     label = _NUMBER_LABEL if regression else _CLASS_LABEL
+    end = middle + (counts >> 4) * label.size
+    weights = _WEIGHT.iter_unpack(data[end:])
     return Entry(
         model,
         tuple(
-            PendingPrediction(low | high << 32, v, s, flags & 3, bool(flags & SHADOW_FLAG), c, x)
+            PendingPrediction(
+                low | high << 32,
+                v,
+                s,
+                flags & 3,
+                bool(flags & SHADOW_FLAG),
+                c,
+                x,
+                next(weights)[0] if flags & WEIGHT_FLAG else 1.0,
+            )
             for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
         ),
         tuple(
             PendingLabel(low | high << 32, revision, float(truth), repeats)
-            for low, high, revision, repeats, truth in label.iter_unpack(data[middle:])
+            for low, high, revision, repeats, truth in label.iter_unpack(data[middle:end])
         ),
     )
 
@@ -156,7 +179,14 @@ def one_label(*, regression: bool) -> int:
 
 def encode_predictions(model: int, columns: PredictionColumns, rows: Rows) -> list[bytes]:
     """Return the entries of new ids, one prediction each, by array arithmetic."""
-    return _slices(_table(model, 1, [("prediction", prediction_records(columns, rows))]))
+    records = prediction_records(columns, rows)
+    plain = _slices(_table(model, 1, [("prediction", records)]))
+    heavy = np.flatnonzero(records["flags"] & WEIGHT_FLAG)
+    if len(heavy):
+        parts: Parts = [("prediction", records[heavy]), ("weight", columns.weights(rows[heavy]))]
+        for place, data in zip(heavy.tolist(), _slices(_table(model, 1, parts)), strict=True):
+            plain[place] = data
+    return plain
 
 
 def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: bool) -> list[bytes]:
@@ -164,8 +194,14 @@ def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: 
     return _slices(_table(model, 1 << 4, [("label", _label_records(columns, rows, regression=regression))]))
 
 
-def encode_joined(
-    model: int, predictions: Records, labels: Records | LabelColumns, rows: Rows, *, regression: bool
+def encode_joined(  # noqa: PLR0913 - an entry has so many parts
+    model: int,
+    predictions: Records,
+    labels: Records | LabelColumns,
+    rows: Rows,
+    *,
+    regression: bool,
+    weights: Floats | None = None,
 ) -> list[bytes]:
     """Return the entries of ids with one prediction and one label.
 
@@ -175,10 +211,13 @@ def encode_joined(
         Records of type `PREDICTION`.
     labels
         Records of the label type, or columns of which `rows` are taken.
+    weights
+        Of the predictions, where all of them have one; None where none has.
     """
     if isinstance(labels, LabelColumns):
         labels = _label_records(labels, rows, regression=regression)
-    return _slices(_table(model, 1 | 1 << 4, [("prediction", predictions), ("label", labels)]))
+    parts: Parts = [("prediction", predictions), ("label", labels)]
+    return _slices(_table(model, 1 | 1 << 4, parts if weights is None else [*parts, ("weight", weights)]))
 
 
 def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
@@ -188,6 +227,8 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
     out["flags"] = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    if columns.weight is not None:
+        out["flags"] |= np.where(columns.weight[rows] != 1.0, WEIGHT_FLAG, 0).astype(np.uint8)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
     return out
@@ -196,6 +237,13 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
 def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records:
     """Return the records of entries that hold just one record, of that type."""
     return np.frombuffer(b"".join(entries), dtype=[("head", HEAD), ("record", kind)])["record"]
+
+
+def weighted_records(entries: Sequence[bytes]) -> tuple[Records, Floats]:
+    """Return the predictions, and their weights, of entries that hold just one with a weight."""
+    kind = [("head", HEAD), ("record", PREDICTION), ("weight", WEIGHT)]
+    found = np.frombuffer(b"".join(entries), dtype=kind)
+    return found["record"], found["weight"]
 
 
 def times_of(records: Records) -> Integers:
@@ -218,7 +266,7 @@ def _label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Re
     return out
 
 
-def _table(model: int, counts: int, parts: Sequence[tuple[str, Records]]) -> Records:
+def _table(model: int, counts: int, parts: Parts) -> Records:
     out = np.zeros(len(parts[0][1]), dtype=[("head", HEAD), *((name, part.dtype) for name, part in parts)])
     out["head"]["counts"] = counts
     out["head"]["model"] = model

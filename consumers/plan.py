@@ -7,8 +7,7 @@ from typing import Any
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
-from detectors.deviance import deviance_power
-from detectors.layout import TOTAL_SCORE_BINS, ErrorLayout, PredictionLayout, error_layout, prediction_layout
+from detectors.layout import ErrorLayout, PredictionLayout, error_layout, life_layout, prediction_layout
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.errors import Stop
@@ -121,5 +120,5 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         predictions=prediction_layout(profile),
         service=prediction_layout(None),
         errors=error_layout(settings.task, profile, settings.loss),
-        totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS, power=deviance_power(settings.loss)),
+        totals=life_layout(settings.task, profile, settings.loss),
     )

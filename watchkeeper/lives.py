@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from consumers.fold import COLUMN, outcome
 from consumers.interning import Tables
-from consumers.pending import ONE_PREDICTION, PREDICTION, decode_entry, model_of, stored_records, times_of
+from consumers.pending import (
+    ONE_PREDICTION,
+    ONE_WEIGHTED,
+    PREDICTION,
+    Records,
+    decode_entry,
+    model_of,
+    stored_records,
+    times_of,
+    weighted_records,
+)
 from consumers.plan import ModelPlan
 from consumers.totals import Life
 from detectors.metrics import metrics_of
@@ -30,14 +40,19 @@ def count_waiting(
     Entries of one prediction and nothing else, by far the most, are counted by array arithmetic.
     """
     single: list[bytes] = []
+    weighted: list[bytes] = []
     found: Counter[tuple[int, bool]] = Counter()
     for data in entries:
         if len(data) == ONE_PREDICTION:
             single.append(data)
+        elif len(data) == ONE_WEIGHTED:
+            weighted.append(data)
         else:
             _count_one(data, tables, plans, now_ms, found)
     if single:
-        _count_single(single, tables, plans, now_ms, found)
+        _count_single(stored_records(single, PREDICTION), tables, plans, now_ms, found)
+    if weighted:
+        _count_single(weighted_records(weighted)[0], tables, plans, now_ms, found)
     waiting: Waiting = {}
     for (code, expired), count in found.items():
         waiting.setdefault(tables.versions[code], [0, 0])[0 if expired else 1] += count
@@ -45,13 +60,12 @@ def count_waiting(
 
 
 def _count_single(
-    entries: list[bytes],
+    records: Records,
     tables: Tables,
     plans: Mapping[str, ModelPlan],
     now_ms: int,
     found: Counter[tuple[int, bool]],
 ) -> None:
-    records = stored_records(entries, PREDICTION)
     time_ms, version = times_of(records), records["version"]
     for code in np.unique(version[version < len(tables.versions)]).tolist():
         plan = plans.get(tables.versions[code][0])

@@ -24,8 +24,8 @@ from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.layout import error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
+from schemas.metric_settings import MetricRule
 from schemas.model_settings import ModelSettings
-from schemas.monitor_settings import MetricRule
 
 
 def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Detector[Any]]:

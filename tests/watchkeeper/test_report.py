@@ -18,7 +18,7 @@ from consumers.cohorts import Cohort
 from consumers.incidents import Incident
 from consumers.plan import plan_model
 from consumers.rollup import DAY_MS
-from detectors.intervals import difference, wilson
+from detectors.estimate import difference, wilson
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.model_settings import ModelSettings

@@ -7,7 +7,8 @@ from typing import Final
 
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
-from detectors.intervals import Z95, Estimate, difference, estimates_of
+from detectors.estimate import Z95, Estimate, difference
+from detectors.intervals import estimates_of
 from detectors.layout import ErrorLayout
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary

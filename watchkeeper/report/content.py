@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from detectors.intervals import Estimate
+from detectors.estimate import Estimate
 
 FORMAT: Final = "watchkeeper.report/1"
 

@@ -10,7 +10,8 @@ from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
 from detectors.detector import FALLBACK_SUFFIX
-from detectors.intervals import Estimate, estimates_of, wilson
+from detectors.estimate import Estimate, wilson
+from detectors.intervals import estimates_of
 from detectors.summary import Summary
 from watchkeeper.report.calendar import day_text
 from watchkeeper.report.content import Row, Standing, Stretch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from alerts.plain_text import short
-from detectors.intervals import Estimate
-from detectors.metrics import LOWER_IS_BETTER
+from detectors.estimate import Estimate
+from schemas.metric_settings import LOWER_IS_BETTER
 from watchkeeper.report.calendar import day_words
 from watchkeeper.report.content import Stretch
 

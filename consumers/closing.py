@@ -61,7 +61,7 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
     for version, columns in _columns_of_rows(plan, blobs).items():
         versions[version] = versions[version].merge(columns) if version in versions else columns
         overall = overall.merge(columns)
-    span = WindowSpan(start, start + plan.window_ms, int(overall.vector[0]))
+    span = WindowSpan(start, start + plan.length_ms(stream), int(overall.vector[0]))
     return ClosedWindow(
         plan.name, stream, span, overall, dict(sorted(versions.items())), dict(sorted(segments.items()))
     )
@@ -92,7 +92,8 @@ def record_of(plan: ModelPlan, window: ClosedWindow[Any], findings: int) -> Clos
     """Return what is kept of a window."""
     metrics: dict[str, dict[str, float]] = {}
     if window.stream is Stream.ERRORS:
-        metrics = {v: metrics_of(s, positive=plan.classes.positive) for v, s in window.versions.items()}
+        positive, costs = plan.classes.positive, plan.settings.costs
+        metrics = {v: metrics_of(s, positive=positive, costs=costs) for v, s in window.versions.items()}
     return ClosedRecord(
         model=window.model,
         stream=window.stream.value,

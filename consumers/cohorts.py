@@ -7,9 +7,8 @@ of a cohort are added up by whoever reads it, and from time to time by its owner
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -17,11 +16,8 @@ import msgspec
 from consumers.plan import ModelPlan
 from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
-from detectors.summary import Summary, SummaryTable
+from detectors.summary import Summary
 from schemas.errors import Stop
-
-Key = tuple[str, str, str]
-"""(start of the cohort in epoch milliseconds as text, version, segment or "")."""
 
 COMPACT_AFTER: Final = 32
 """Differences of one cohort and partition after which they are added up."""
@@ -46,6 +42,9 @@ class CohortTotal:
     total: bytes
 
 
+Figures = Summary[ErrorLayout]
+
+
 @dataclass(slots=True)
 class Cohort:
     """Predictions of one version and segment in one stretch of time.
@@ -53,27 +52,73 @@ class Cohort:
     Parameters
     ----------
     predictions
-        Those with an answer, shadow ones included.
+        Those with an answer.
     figures
         What is known of the labelled ones; the first of its counts is their number.
+    unobservable
+        Predictions without a label that never get one, by the settings.
+    implicit
+        Labelled ones whose label is that silence means one class.
+    assumed
+        What the others come to once silence means that class; None where it means nothing.
+    overtaken
+        What those came to that got a label after that.
     """
 
     predictions: int
-    figures: Summary[ErrorLayout]
+    figures: Figures
+    unobservable: int = 0
+    implicit: int = 0
+    assumed: Figures | None = None
+    overtaken: Figures | None = None
 
     @property
     def labelled(self) -> int:
-        """Predictions whose label has come."""
+        """Predictions whose label is known, implicit ones included."""
         return int(self.figures.vector[0])
 
     @property
+    def observable(self) -> int:
+        """Predictions that can have a label."""
+        return self.predictions - self.unobservable
+
+    @property
     def coverage(self) -> float:
-        """Share of the predictions whose label has come, 0 without any."""
-        return self.labelled / self.predictions if self.predictions else 0.0
+        """Share of the observable predictions whose label is known, 0 without any."""
+        return self.labelled / self.observable if self.observable else 0.0
+
+    @property
+    def received(self) -> float:
+        """Share of the observable predictions whose label somebody sent, 0 without any."""
+        return (self.labelled - self.implicit) / self.observable if self.observable else 0.0
 
     def merge(self, other: Cohort) -> Cohort:
         """Return both together; associative and commutative."""
-        return Cohort(self.predictions + other.predictions, self.figures.merge(other.figures))
+        return Cohort(
+            self.predictions + other.predictions,
+            self.figures.merge(other.figures),
+            self.unobservable + other.unobservable,
+            self.implicit + other.implicit,
+            _merged(self.assumed, other.assumed),
+            _merged(self.overtaken, other.overtaken),
+        )
+
+    def settled(self, *, silence_speaks: bool) -> Cohort:
+        """Return the cohort with its implicit labels for good, or without, if their time has not come."""
+        if self.assumed is None or not silence_speaks:
+            return Cohort(self.predictions, self.figures, self.unobservable, self.implicit)
+        implicit = self.implicit + int(self.assumed.vector[0])
+        return Cohort(self.predictions, self.figures.merge(self.assumed), self.unobservable, implicit)
+
+    def fallen_due(self) -> Figures | None:
+        """Return the implicit labels as they were when silence came to mean them; None for none."""
+        return _merged(self.assumed, self.overtaken)
+
+
+def _merged(one: Figures | None, other: Figures | None) -> Figures | None:
+    if one is None or other is None:
+        return one or other
+    return one.merge(other)
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -81,6 +126,10 @@ class _Row(msgspec.Struct, array_like=True):
     segment: str
     predictions: int
     figures: bytes
+    unobservable: int = 0
+    implicit: int = 0
+    assumed: bytes = b""
+    overtaken: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -88,37 +137,6 @@ _decoder = msgspec.msgpack.Decoder(list[_Row])
 
 Cohorts = dict[tuple[str, str], Cohort]
 """(version, segment or "") to its cohort, all of one start."""
-
-
-@dataclass(slots=True)
-class CohortChanges:
-    """The changes of one batch to one model's cohorts.
-
-    Parameters
-    ----------
-    plan
-        The model.
-    """
-
-    plan: ModelPlan
-    table: SummaryTable[Key, ErrorLayout] = field(init=False)
-    predictions: Counter[Key] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.table = SummaryTable(self.plan.errors)
-
-    def take(self) -> list[CohortDelta]:
-        """Return everything since the last call, a difference per start of a cohort."""
-        rows: dict[int, list[_Row]] = {}
-        for key in sorted({*self.table.keys(), *self.predictions}):
-            start, version, segment = key
-            figures = b""
-            if key in self.table:
-                figures = encode_summary(self.table.get(key))
-                self.table.drop(key)
-            rows.setdefault(int(start), []).append(_Row(version, segment, self.predictions[key], figures))
-        self.predictions.clear()
-        return [CohortDelta(self.plan.name, start, _encoder.encode(own)) for start, own in rows.items()]
 
 
 def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
@@ -131,20 +149,45 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
     """
     found: Cohorts = {}
     for row in _rows(deltas):
-        figures = decode_summary(plan.errors, row.figures) if row.figures else Summary.empty(plan.errors)
-        cohort, key = Cohort(row.predictions, figures), (row.version, row.segment)
+        cohort = Cohort(
+            row.predictions,
+            _figures(plan, row.figures) or Summary.empty(plan.errors),
+            row.unobservable,
+            row.implicit,
+            _figures(plan, row.assumed),
+            _figures(plan, row.overtaken),
+        )
+        key = (row.version, row.segment)
         found[key] = found[key].merge(cohort) if key in found else cohort
     return found
 
 
+def _figures(plan: ModelPlan, data: bytes) -> Figures | None:
+    return decode_summary(plan.errors, data) if data else None
+
+
 def encode_cohorts(cohorts: Cohorts) -> bytes:
     """Return the bytes of cohorts of one start, as one difference from nothing."""
-    rows: list[_Row] = []
-    for (version, segment), cohort in sorted(cohorts.items()):
-        known = cohort.figures.vector.any() or cohort.figures.pairs
-        figures = encode_summary(cohort.figures) if known else b""
-        rows.append(_Row(version, segment, cohort.predictions, figures))
-    return _encoder.encode(rows)
+    return _encoder.encode(
+        [
+            _Row(
+                version,
+                segment,
+                cohort.predictions,
+                _bytes(cohort.figures),
+                cohort.unobservable,
+                cohort.implicit,
+                _bytes(cohort.assumed),
+                _bytes(cohort.overtaken),
+            )
+            for (version, segment), cohort in sorted(cohorts.items())
+        ]
+    )
+
+
+def _bytes(figures: Figures | None) -> bytes:
+    known = figures is not None and (figures.vector.any() or figures.pairs)
+    return encode_summary(figures) if figures is not None and known else b""
 
 
 def merge_cohorts(some: Iterable[Cohorts]) -> Cohorts:

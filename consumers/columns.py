@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from consumers.rejects import Rejected
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+NO_MARKS: Final = np.zeros(0, dtype=np.int64)
+"""Before the clocks have seen a batch."""
 
 OK, FALLBACK, ERROR = range(3)
 """Codes of the three statuses, in the order of `detectors.layout.STATUSES`."""
@@ -70,10 +74,10 @@ class PredictionColumns:
         Place of the message in its batch.
     ids
         12-byte digests of model and prediction id.
-    time_ms, version, segment, status, shadow, predicted, value, latency_ms
+    time_ms, version, segment, status, shadow, unobservable, predicted, value, latency_ms
         `version`, `segment` and `predicted` are codes of the partition's tables (`NO_CLASS` for none);
         `value` is the score of the positive or of the predicted class, or the predicted number, NaN for
-        none.
+        none. `unobservable` ones never get a label, by the settings.
     cells, moments
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
@@ -82,6 +86,8 @@ class PredictionColumns:
         None where every prediction weighs 1.
     raw
         The messages themselves, where the model learns its reference from them.
+    mark_ms
+        Shape (n,): the topic's watermark before each, set when the partition's clocks have seen them.
     """
 
     index: Integers
@@ -91,6 +97,7 @@ class PredictionColumns:
     segment: Integers
     status: Integers
     shadow: npt.NDArray[np.bool_]
+    unobservable: npt.NDArray[np.bool_]
     predicted: Integers
     value: Floats
     latency_ms: Floats
@@ -99,13 +106,10 @@ class PredictionColumns:
     joint: JointRows | None = None
     raw: list[bytes] | None = None
     weight: Floats | None = None
+    mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def weights(self, rows: npt.NDArray[np.intp]) -> Floats:
-        """Return what rows weigh, shape as `rows`."""
-        return np.ones(len(rows)) if self.weight is None else self.weight[rows]
 
     def take(self, keep: npt.NDArray[np.bool_]) -> PredictionColumns:
         """Return the rows where `keep` is true."""
@@ -118,6 +122,7 @@ class PredictionColumns:
             self.segment[keep],
             self.status[keep],
             self.shadow[keep],
+            self.unobservable[keep],
             self.predicted[keep],
             self.value[keep],
             self.latency_ms[keep],
@@ -126,6 +131,7 @@ class PredictionColumns:
             None if self.joint is None else self.joint.take(keep),
             None if self.raw is None else list(compress(self.raw, kept)),
             None if self.weight is None else self.weight[keep],
+            self.mark_ms[keep] if len(self.mark_ms) else NO_MARKS,
         )
 
 
@@ -137,6 +143,8 @@ class LabelColumns:
     ----------
     truth
         Class code, or the true number for a regression.
+    mark_ms
+        As of `PredictionColumns`.
     """
 
     index: Integers
@@ -144,14 +152,10 @@ class LabelColumns:
     time_ms: Integers
     revision: Integers
     truth: Floats
+    mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def take(self, keep: npt.NDArray[np.bool_]) -> LabelColumns:
-        """Return the rows where `keep` is true."""
-        ids = list(compress(self.ids, keep.tolist()))
-        return LabelColumns(self.index[keep], ids, self.time_ms[keep], self.revision[keep], self.truth[keep])
 
 
 @dataclass(slots=True)

@@ -167,6 +167,7 @@ class BatchDecoder:
             segment=segment,
             status=np.array([_STATUS[e.status] for e in events], dtype=np.int64),
             shadow=np.array([e.shadow for e in events], dtype=np.bool_),
+            unobservable=_unobservable(plan, events),
             predicted=predicted,
             value=table[:, 3],
             latency_ms=np.array(
@@ -327,6 +328,15 @@ def _time_problems(
             )
             problems.setdefault(int(place), Reject(Reason.TIME_IN_FUTURE, message))
     return problems
+
+
+def _unobservable(plan: ModelPlan, events: Sequence[PredictionEnvelope]) -> npt.NDArray[np.bool_]:
+    """Return which predictions never get a label, by what the business decided."""
+    unlabelled = plan.unlabelled_decisions
+    if not unlabelled:
+        return np.zeros(len(events), dtype=np.bool_)
+    decided = [None if event.output is None else event.output.decision for event in events]
+    return np.array([(type(value), value) in unlabelled for value in decided], dtype=np.bool_)
 
 
 def _check_optional_times(values: Sequence[str | int | None], name: str, problems: dict[int, Reject]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -178,10 +179,10 @@ class ModelEvaluator(Generic[BookT]):
         done = Evaluation()
         try:
             if self._plan.learning:
-                self._evaluate_in_step(done, final=final)
+                self._learn_in_step(done, final=final)
             if not self._plan.learning:
-                for stream in Stream:
-                    self._evaluate_stream(stream, done, final=final)
+                self._evaluate_in_step((Stream.PREDICTIONS,), done, final=final)
+                self._evaluate_in_step((Stream.LABELS, Stream.ERRORS), done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
         rolled = self._roll_up() if done.waiting_for is None else None
@@ -191,7 +192,8 @@ class ModelEvaluator(Generic[BookT]):
 
     def _roll_up(self) -> RolledUp | None:
         """Return the cohorts that belong to the past now."""
-        until_ms = self._rollup.final_ms(self._passed_ms)
+        spoken_ms = self._reader.spoken_ms(self._state.closed_ms.get(Stream.ERRORS, -1))
+        until_ms = min(self._rollup.final_ms(self._passed_ms), spoken_ms)
         if until_ms <= max(self._state.rolled_ms, self._looked_ms):
             return None
         rolled = self._rollup.take(after_ms=self._state.rolled_ms, until_ms=until_ms)
@@ -225,33 +227,40 @@ class ModelEvaluator(Generic[BookT]):
             if rolled is not None:
                 self._rollup.trim(rolled.until_ms)
 
-    def _evaluate_in_step(self, done: Evaluation, *, final: bool) -> None:
-        """Close windows of both streams by their starts, until a reference has been learned.
+    def _learn_in_step(self, done: Evaluation, *, final: bool) -> None:
+        """Close windows of all streams in step, until a reference has been learned.
 
         What is learned must not depend on which topic is read faster, so predictions wait for the labels of their time,
         if there have ever been labels.
         """
         progress = self._progress(done)
+        if progress is not None and self._reader.has_labels(progress):
+            streams: tuple[Stream, ...] = (Stream.LABELS, Stream.ERRORS, Stream.PREDICTIONS)
+            self._evaluate_in_step(streams, done, final=final)
+            return
+        for stream in (Stream.LABELS, Stream.PREDICTIONS):
+            self._evaluate_in_step((stream,), done, final=final)
+
+    def _evaluate_in_step(self, streams: Sequence[Stream], done: Evaluation, *, final: bool) -> None:
+        """Close windows of some streams in the order of their ends, those of the first stream first.
+
+        While a model learns, as long as it does: what is learned changes what windows are compared with.
+        """
+        progress = self._progress(done)
         if progress is None:
             return
-        waits = self._reader.has_labels(progress)
-        streams = (Stream.ERRORS, Stream.PREDICTIONS) if waits else (Stream.PREDICTIONS,)
+        learning = self._plan.learning
         passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
-        closable, until_ms = {}, _FAR
-        for stream in streams:
-            closable[stream], reached_ms = self._closable(stream, progress, passed_ms)
-            until_ms = min(until_ms, reached_ms)
-        for start in sorted({start for windows in closable.values() for start in windows}):
-            for stream, windows in closable.items():
-                if start in windows and start <= until_ms and self._plan.learning:
-                    self._close(stream, start, windows[start], progress, done)
-
-    def _evaluate_stream(self, stream: Stream, done: Evaluation, *, final: bool) -> None:
-        progress = self._progress(done)
-        if progress is not None:
-            passed_ms = self._passed(stream, progress, final=final)
-            windows, _ = self._closable(stream, progress, passed_ms)
-            for start, blobs in windows.items():
+        closable: list[tuple[int, int, Stream, int, list[WindowBlob]]] = []
+        for place, stream in reversed(
+            list(enumerate(streams))
+        ):  # the shortest windows are read the least far
+            length_ms = self._plan.length_ms(stream)
+            windows, reached_ms = self._closable(stream, progress, passed_ms)
+            passed_ms = min(passed_ms, reached_ms + length_ms + self._plan.lateness_ms)
+            closable += [(start + length_ms, place, stream, start, windows[start]) for start in windows]
+        for end, _, stream, start, blobs in sorted(closable, key=itemgetter(0, 1)):
+            if end + self._plan.lateness_ms <= passed_ms and self._plan.learning == learning:
                 self._close(stream, start, blobs, progress, done)
 
     def _progress(self, done: Evaluation) -> list[Progress] | None:

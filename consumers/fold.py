@@ -24,8 +24,9 @@ COUNTERS: Final = (
     "fallback",
     "error",
     "late_events",
+    "unobservable",
 )
-"""Counters per model and version, in the order of their columns."""
+"""Counters per model and version, in the order of their columns; new ones come last, for what is stored."""
 
 COLUMN: Final = {name: place for place, name in enumerate(COUNTERS)}
 

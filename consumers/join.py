@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import ERROR, Floats, LabelColumns, PredictionColumns
+from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
+from consumers.label_events import LabelEvents
 from consumers.pending import (
     ONE_PREDICTION,
     ONE_WEIGHTED,
     PREDICTION,
     SHADOW_FLAG,
+    UNOBSERVABLE_FLAG,
+    WEIGHTED,
     Entry,
     Integers,
     PendingLabel,
@@ -38,10 +40,10 @@ from consumers.pending import (
     prediction_records,
     stored_records,
     times_of,
-    weighted_records,
 )
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
+from detectors.label_layout import LabelCell
 from schemas.errors import Reject
 
 JOINED: Final = np.dtype(
@@ -51,6 +53,7 @@ JOINED: Final = np.dtype(
         ("segment", "<i8"),
         ("status", "<i8"),
         ("shadow", "?"),
+        ("unobservable", "?"),
         ("predicted", "<i8"),
         ("value", "<f8"),
         ("truth", "<f8"),
@@ -81,6 +84,8 @@ class JoinResult:
         Change of the number of ids whose labels have no prediction.
     entries
         New bytes of each changed id.
+    events
+        How labels came.
     """
 
     accepted: npt.NDArray[np.bool_]
@@ -88,6 +93,7 @@ class JoinResult:
     counters: npt.NDArray[np.int64]
     orphans: int = 0
     entries: dict[bytes, bytes] = field(default_factory=dict)
+    events: LabelEvents = field(default_factory=LabelEvents)
     prediction_rejects: list[Rejected] = field(default_factory=list)
     label_rejects: list[Rejected] = field(default_factory=list)
 
@@ -153,9 +159,11 @@ class Join:
             self._awaited_predictions(columns, awaited)
         for row in known:
             self._known_prediction(columns, row)
+        result.events.add_predictions(columns, result.accepted)
         version = columns.version[result.accepted]
         add_counts(result.counters, version, "predictions")
         np.add.at(result.counters, (version, COLUMN["ok"] + columns.status[result.accepted]), 1)
+        add_counts(result.counters, columns.version[result.accepted & columns.unobservable], "unobservable")
 
     def _awaited_predictions(self, columns: PredictionColumns, awaited: Mapping[bytes, int]) -> None:
         """Join new predictions whose one label came first."""
@@ -168,19 +176,12 @@ class Join:
         rows, labels = rows[~repeated], labels[~repeated]
         keys = [key for key, again in zip(awaited, repeated.tolist(), strict=True) if not again]
         self._result.accepted[rows] = True
+        records = prediction_records(columns, rows)
         self._result.orphans -= len(rows)
-        weights = columns.weights(rows)
-        for part, given in ((weights == 1.0, False), (weights != 1.0, True)):
-            if part.any():
-                own, own_labels = rows[part], labels[part]
-                records, weight = prediction_records(columns, own), weights[part] if given else None
-                self._book_first(
-                    records, own_labels["truth"].astype(np.float64), times_of(own_labels), weight
-                )
-                values = encode_joined(
-                    self._model, records, own_labels, own, regression=self._regression, weights=weight
-                )
-                self._result.entries.update(zip(compress(keys, part.tolist()), values, strict=True))
+        self._result.events.add(times_of(labels), columns.mark_ms[rows], LabelCell.ORPHANS, -1)
+        self._book_first(records, labels["truth"].astype(np.float64), times_of(labels), columns.mark_ms[rows])
+        values = encode_joined(self._model, records, labels, rows, regression=self._regression)
+        self._result.entries.update(zip(keys, values, strict=True))
 
     def _known_prediction(self, columns: PredictionColumns, row: int) -> None:
         key = columns.ids[row]
@@ -193,6 +194,7 @@ class Join:
             bool(columns.shadow[row]),
             int(columns.predicted[row]),
             float(columns.value[row]),
+            bool(columns.unobservable[row]),
             1.0 if columns.weight is None else float(columns.weight[row]),
         )
         if any(p.version == prediction.version for p in before.predictions):
@@ -205,14 +207,13 @@ class Join:
             self._result.prediction_rejects.append(rejected)
             return
         self._result.accepted[row] = True
-        self._change(key, before, after)
+        label_ms = before.labels[0].time_ms if before.labels else prediction.time_ms
+        self._change(key, before, after, label_ms, mark_ms=int(columns.mark_ms[row]))
 
     def _labels(self, columns: LabelColumns) -> None:
         entries, found = self._result.entries, self._found
-        rows: list[int] = []
-        stored: list[bytes] = []
-        heavy: list[int] = []
-        weighted: list[bytes] = []
+        rows: dict[int, list[int]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
+        stored: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
         early: list[int] = []
         others: list[int] = []
         seen: set[bytes] = set()
@@ -222,22 +223,18 @@ class Join:
                 others.append(row)
             elif entry is None:
                 early.append(row)
-            elif len(entry) == ONE_PREDICTION:
-                rows.append(row)
-                stored.append(entry)
-            elif len(entry) == ONE_WEIGHTED:
-                heavy.append(row)
-                weighted.append(entry)
+            elif len(entry) in rows:
+                rows[len(entry)].append(row)
+                stored[len(entry)].append(entry)
             else:
                 others.append(row)
             seen.add(key)
         if early:
             self._early_labels(columns, np.array(early, dtype=np.intp))
-        if rows:
-            records = stored_records(stored, PREDICTION)
-            self._first_labels(columns, np.array(rows, dtype=np.intp), records, None)
-        if heavy:
-            self._first_labels(columns, np.array(heavy, dtype=np.intp), *weighted_records(weighted))
+        for size, kind in ((ONE_PREDICTION, PREDICTION), (ONE_WEIGHTED, WEIGHTED)):
+            if rows[size]:
+                records = stored_records(stored[size], kind)
+                self._first_labels(columns, np.array(rows[size], dtype=np.intp), records)
         for row in others:
             self._other_label(columns, row)
 
@@ -246,33 +243,18 @@ class Join:
         values = encode_labels(self._model, columns, rows, regression=self._regression)
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
         self._result.orphans += len(rows)
+        self._result.events.add(columns.time_ms[rows], columns.mark_ms[rows], LabelCell.ORPHANS)
 
-    def _first_labels(
-        self, columns: LabelColumns, rows: Rows, records: Records, weights: Floats | None
-    ) -> None:
-        """Join labels whose id has one prediction and no label yet; `weights` are None where all weigh 1."""
-        self._book_first(records, columns.truth[rows], columns.time_ms[rows], weights)
-        values = encode_joined(
-            self._model, records, columns, rows, regression=self._regression, weights=weights
-        )
+    def _first_labels(self, columns: LabelColumns, rows: Rows, records: Records) -> None:
+        """Join labels whose id has one prediction and no label yet."""
+        self._book_first(records, columns.truth[rows], columns.time_ms[rows], columns.mark_ms[rows])
+        values = encode_joined(self._model, records, columns, rows, regression=self._regression)
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
 
-    def _book_first(
-        self, predictions: Records, truth: Floats, label_ms: Integers, weights: Floats | None
-    ) -> None:
+    def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers, mark_ms: Integers) -> None:
         """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
-        joined = np.zeros(len(predictions), dtype=JOINED)
-        joined["sign"] = 1
-        for name in ("version", "segment", "predicted", "value"):
-            joined[name] = predictions[name]
-        joined["status"] = predictions["flags"] & 3
-        joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
-        joined["truth"] = truth
-        joined["time_ms"] = times_of(predictions)
-        joined["label_ms"] = label_ms
-        joined["weight"] = 1.0 if weights is None else weights
-        joined["first"] = joined["standing"] = True
+        joined = labelled_rows(predictions, truth, label_ms)
         age = label_ms - joined["time_ms"]
         late = age > plan.horizon_ms
         forgotten = age > plan.horizon_ms + plan.memory_ms
@@ -280,7 +262,9 @@ class Join:
         add_counts(counters, version[~forgotten], "labels")
         add_counts(counters, version[late & ~forgotten], "late")
         add_counts(counters, version[~late], "joined")
+        add_counts(counters, version[~late & joined["unobservable"]], "unobservable", -1)
         self._result.orphans += int(forgotten.sum())
+        self._result.events.add_first(joined, mark_ms, late=late, forgotten=forgotten)
         self._fast.append(joined[~late])
 
     def _other_label(self, columns: LabelColumns, row: int) -> None:
@@ -293,20 +277,33 @@ class Join:
             rejected = Rejected(int(columns.index[row]), Reason(error.reason), str(error), self._plan.name)
             self._result.label_rejects.append(rejected)
             return
-        self._change(key, before, after)
+        self._change(key, before, after, label.time_ms, mark_ms=int(columns.mark_ms[row]))
 
     def _entry(self, key: bytes) -> Entry:
         data = self._result.entries.get(key) or self._found.get(key)
         return Entry(self._model) if data is None else decode_entry(data, regression=self._regression)
 
-    def _change(self, key: bytes, before: Entry, after: Entry) -> None:
-        """Book the difference between what an id came to before and what it comes to now."""
+    def _change(self, key: bytes, before: Entry, after: Entry, label_ms: int, *, mark_ms: int) -> None:
+        """Book the difference between what an id came to before and what it comes to now.
+
+        Parameters
+        ----------
+        label_ms
+            Time of the label that makes it.
+        mark_ms
+            Watermark before the event that makes it.
+        """
         limits = {"horizon_ms": self._plan.horizon_ms, "memory_ms": self._plan.memory_ms}
+        events = self._result.events
         old = {p.version: outcome(p, before.labels, **limits) for p in before.predictions}
         for prediction in after.predictions:
-            new = outcome(prediction, after.labels, **limits)
-            self._book(prediction, old.get(prediction.version) or Outcome(), new)
-        self._result.orphans += is_orphan(after, **limits) - is_orphan(before, **limits)
+            new, was = outcome(prediction, after.labels, **limits), old.get(prediction.version) or Outcome()
+            self._book(prediction, was, new)
+            if not prediction.shadow:
+                events.add_change(prediction.time_ms, label_ms, was, new, mark_ms=mark_ms)
+        orphans = is_orphan(after, **limits) - is_orphan(before, **limits)
+        events.add_orphans(label_ms, orphans, mark_ms=mark_ms)
+        self._result.orphans += orphans
         self._result.entries[key] = encode_entry(after, regression=self._regression)
 
     def _book(self, prediction: PendingPrediction, old: Outcome, new: Outcome) -> None:
@@ -316,7 +313,9 @@ class Join:
         row[COLUMN["corrections"]] += new.corrections - old.corrections
         row[COLUMN["conflicts"]] += new.conflicts - old.conflicts
         row[COLUMN["late"]] += new.late - old.late
-        row[COLUMN["joined"]] += (new.standing is not None) - (old.standing is not None)
+        joined = (new.standing is not None) - (old.standing is not None)
+        row[COLUMN["joined"]] += joined
+        row[COLUMN["unobservable"]] -= joined * prediction.unobservable
         if new.first is not None and old.first is None:
             self._contribute(1, prediction, new.first, first=True, standing=False)
         if _content(new.standing) != _content(old.standing):
@@ -329,9 +328,26 @@ class Join:
         self, sign: int, p: PendingPrediction, label: PendingLabel, *, first: bool, standing: bool
     ) -> None:
         self._slow.append(
-            (sign, p.version, p.segment, p.status, p.shadow, p.predicted, p.value, label.truth,
-             p.time_ms, label.time_ms, first, standing, p.weight)
+            (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
+             label.truth, p.time_ms, label.time_ms, first, standing, p.weight)
         )  # fmt: skip
+
+
+def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers) -> npt.NDArray[np.void]:
+    """Return records of predictions, of type `PREDICTION` or `WEIGHTED`, with their first labels, as rows of `JOINED`."""
+    joined = np.zeros(len(predictions), dtype=JOINED)
+    joined["sign"] = 1
+    for name in ("version", "segment", "predicted", "value"):
+        joined[name] = predictions[name]
+    joined["status"] = predictions["flags"] & 3
+    joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
+    joined["unobservable"] = predictions["flags"] & UNOBSERVABLE_FLAG != 0
+    joined["truth"] = truth
+    joined["time_ms"] = times_of(predictions)
+    joined["label_ms"] = label_ms
+    joined["first"] = joined["standing"] = True
+    joined["weight"] = predictions["weight"] if predictions.dtype == WEIGHTED else 1.0
+    return joined
 
 
 def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:
@@ -339,12 +355,8 @@ def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:
     return None if label is None else (label.revision, label.truth, label.time_ms)
 
 
-def add_counts(counters: npt.NDArray[np.int64], versions: npt.NDArray[np.int64], name: str) -> None:
+def add_counts(
+    counters: npt.NDArray[np.int64], versions: npt.NDArray[np.int64], name: str, one: int = 1
+) -> None:
     """Count one for each of these version codes under a counter's name."""
-    np.add.at(counters[:, COLUMN[name]], versions, 1)
-
-
-def measurable(joined: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Return the rows that have an answer to measure: those whose prediction did not fail."""
-    answered: npt.NDArray[np.void] = joined[joined["status"] != ERROR]
-    return answered
+    np.add.at(counters[:, COLUMN[name]], versions, one)

@@ -211,7 +211,7 @@ class Ownership:
         state = Partition(plans, number, claimed, start=at, message_bytes_max=self._message_bytes_max)
         for model in plans:
             for stream in Stream:
-                since = state.time.open_from_ms(model, errors=stream is Stream.ERRORS)
+                since = state.time.open_from_ms(model, stream)
                 state.load(patience.insist(self._windows(number, model, stream, since), ours=wanted))
         owned = Owned(state, state.position, ids or claimed.topics, notices, changed)
         if ids and ids != claimed.topics:

@@ -93,6 +93,9 @@ class Partition:
         tables = msgspec.msgpack.decode(claimed.tables, type=Tables) if claimed.tables else Tables()
         self._interner = Interner(tables)
         self._codes = {name: self._interner.model(name) for name in plans}
+        for name, plan in plans.items():
+            if plan.implicit is not None:
+                self._interner.add_class(name, plan.implicit)
         self._decoder = self._new_decoder()
         self._windows = {name: ModelWindows(plan, tables) for name, plan in plans.items()}
         self._keepers = {name: RowKeeper(plan) for name, plan in plans.items() if plan.learning}
@@ -216,11 +219,14 @@ class Partition:
             if plan.name in self._keepers:
                 self._rows += self._keepers[plan.name].keep(counted, offset=self.position.predictions)
         if predictions is not None:
-            windows.add_to_cohorts(predictions, result.accepted)
+            windows.cohorts.add_predictions(predictions, result.accepted)
+            windows.assume(predictions, result.accepted)
         joined = result.joined
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
-        joined["first"] &= self.time.in_open_error_window(plan, arrival_ms)
-        windows.add_joined(joined)
+        windows.add_joined(joined, self.time.in_open_error_window(plan, arrival_ms))
+        events = result.events.rows()
+        is_open = self.time.in_open_label_window(plan, events[:, 0], events[:, 3])
+        windows.add_label_events(events[is_open])
         self._totals.add(plan.name, result.counters, result.orphans)
 
     def _commit(self, entries: Mapping[bytes, bytes], to: tuple[int, int]) -> Commit:

@@ -13,6 +13,7 @@ from consumers.clocks import NEVER, PartitionClocks
 from consumers.columns import DecodedBatch, LabelColumns, PredictionColumns
 from consumers.plan import ModelPlan
 from consumers.store import Sweep
+from schemas.finding import Stream
 
 SWEEP_WHOLE: Final = 65_536
 """A sweep's measure: this many parts are the whole of a partition's pending entries."""
@@ -79,12 +80,19 @@ class PartitionTime:
         return changed
 
     def observe(self, batch: DecodedBatch) -> dict[str, npt.NDArray[np.bool_]]:
-        """Advance the clocks over a batch; returns which predictions came after their window had closed."""
+        """Advance the clocks over a batch; returns which predictions came after their window had closed.
+
+        Every event gets its mark.
+        """
         clocks = self._state.clocks
         marks = clocks.predictions.observe(
             _times(batch.predictions), quiet_ms=self._quiet, guarded=self._guarded
         )
-        clocks.labels.observe(_times(batch.labels), quiet_ms=self._quiet, guarded=self._guarded)
+        label_marks = clocks.labels.observe(_times(batch.labels), quiet_ms=self._quiet, guarded=self._guarded)
+        for model, mark_ms in marks.items():
+            batch.predictions[model].mark_ms = mark_ms
+        for model, mark_ms in label_marks.items():
+            batch.labels[model].mark_ms = mark_ms
         return {
             model: self._window_end(self._plans[model], batch.predictions[model].time_ms) <= before
             for model, before in marks.items()
@@ -94,10 +102,18 @@ class PartitionTime:
         """Return which label arrivals fall into windows that are not frozen yet."""
         return self._window_end(plan, arrival_ms) > self._state.frozen_ms.get(plan.name, NEVER)
 
+    def in_open_label_window(
+        self, plan: ModelPlan, time_ms: Integers, mark_ms: Integers
+    ) -> npt.NDArray[np.bool_]:
+        """Return which times fall into windows of labels that are still open to an event with such a mark."""
+        end_ms = self._window_end(plan, time_ms, stream=Stream.LABELS)
+        return end_ms > np.maximum(mark_ms, self._state.frozen_ms.get(plan.name, NEVER))
+
     @staticmethod
-    def _window_end(plan: ModelPlan, time_ms: Integers) -> Integers:
+    def _window_end(plan: ModelPlan, time_ms: Integers, *, stream: Stream = Stream.ERRORS) -> Integers:
         """Return when the windows of these times stop to wait."""
-        return (time_ms // plan.window_ms + 1) * plan.window_ms + plan.lateness_ms
+        length_ms = plan.length_ms(stream)
+        return (time_ms // length_ms + 1) * length_ms + plan.lateness_ms
 
     def freeze(self) -> dict[str, tuple[int, int]]:
         """Freeze what the clocks have passed; returns per model the ends of frozen windows.
@@ -180,12 +196,13 @@ class PartitionTime:
         cutoffs = {codes[name]: self.cutoff_ms(plan) for name, plan in self._plans.items()}
         return Sweep(first, count, {code: ms for code, ms in cutoffs.items() if ms > NEVER})
 
-    def open_from_ms(self, model: str, *, errors: bool) -> int:
+    def open_from_ms(self, model: str, stream: Stream) -> int:
         """Return the start of the oldest window that may still change."""
         plan = self._plans[model]
-        passed = self._state.frozen_ms.get(model, NEVER)
-        mark = passed if errors else self._state.clocks.predictions.mark_ms(model, quiet_ms=plan.quiet_ms)
-        return 0 if mark <= NEVER else max(0, mark - plan.lateness_ms - plan.window_ms)
+        mark = self._state.frozen_ms.get(model, NEVER)
+        if stream is Stream.PREDICTIONS:
+            mark = self._state.clocks.predictions.mark_ms(model, quiet_ms=plan.quiet_ms)
+        return 0 if mark <= NEVER else max(0, mark - plan.lateness_ms - plan.length_ms(stream))
 
 
 def decode_clocks(stored: bytes) -> PartitionClocks:

@@ -2,8 +2,9 @@
 
 Layout, little end first: a head of 3 bytes (low half of byte 0: number of predictions, high half: number
 of labels; then the model's code), then the predictions, latest event time first, then the labels in the
-order of their topic, then 8 bytes more for each prediction that weighs other than 1. Byte 3 to 8 are thus always an event time, by which the store lets entries go. Two
-versions and one label fit the 64 bytes up to which Redis keeps a small hash compact.
+order of their topic, then 8 bytes more for each prediction that weighs other than 1. Byte 3 to 8 are thus always
+an event time, by which the store lets entries go. Two versions and one label fit the 64 bytes up to which Redis
+keeps a small hash compact.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ Records = npt.NDArray[np.void]
 Rows = npt.NDArray[np.intp]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
 Parts = Sequence[tuple[str, Records | Floats]]
 """What lies behind the head of entries, by name, in order."""
 
@@ -42,27 +42,29 @@ PREDICTION: Final = np.dtype(
         ("value", "<f8"),
     ]
 )
+WEIGHTED: Final = np.dtype([*PREDICTION.descr, ("weight", "<f8")])
+"""The same with its weight, as it lies in an entry that has nothing else."""
 CLASS_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<u2")]
 )
 NUMBER_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<f8")]
 )
-WEIGHT: Final = np.dtype("<f8")
 SHADOW_FLAG: Final = 4
 WEIGHT_FLAG: Final = 8
 """The prediction has a weight at the end of the entry."""
+UNOBSERVABLE_FLAG: Final = 16
 
 _HEAD: Final = Struct("<BH")
 _PREDICTION: Final = Struct("<IHHHBHd")
 _CLASS_LABEL: Final = Struct("<IHIBH")
 _NUMBER_LABEL: Final = Struct("<IHIBd")
 _WEIGHT: Final = Struct("<d")
-"""The same five layouts again, for one entry at a time."""
+"""The same layouts again, for one entry at a time."""
 
 ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
 """Length of the commonest entry: one prediction that waits for its label."""
-ONE_WEIGHTED: Final = ONE_PREDICTION + WEIGHT.itemsize
+ONE_WEIGHTED: Final = HEAD.itemsize + WEIGHTED.itemsize
 """Length of the same where the prediction has a weight; no other entry is as long."""
 
 
@@ -77,6 +79,7 @@ class PendingPrediction:
     shadow: bool
     predicted: int
     value: float
+    unobservable: bool = False
     weight: float = 1.0
 
 
@@ -125,10 +128,7 @@ def label_type(*, regression: bool) -> np.dtype[np.void]:
 def encode_entry(entry: Entry, *, regression: bool) -> bytes:
     """Return an entry's bytes."""
     pieces = [_HEAD.pack(len(entry.predictions) | len(entry.labels) << 4, entry.model)]
-    for p in entry.predictions:
-        flags = p.status | (SHADOW_FLAG if p.shadow else 0) | (WEIGHT_FLAG if p.weight != 1.0 else 0)
-        low, high = p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32
-        pieces.append(_PREDICTION.pack(low, high, p.version, p.segment, flags, p.predicted, p.value))
+    pieces += [_PREDICTION.pack(*_fields_of(p)) for p in entry.predictions]
     pack = _NUMBER_LABEL.pack if regression else _CLASS_LABEL.pack
     for x in entry.labels:
         truth = x.truth if regression else int(x.truth)
@@ -155,6 +155,7 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
                 bool(flags & SHADOW_FLAG),
                 c,
                 x,
+                bool(flags & UNOBSERVABLE_FLAG),
                 next(weights)[0] if flags & WEIGHT_FLAG else 1.0,
             )
             for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
@@ -179,14 +180,7 @@ def one_label(*, regression: bool) -> int:
 
 def encode_predictions(model: int, columns: PredictionColumns, rows: Rows) -> list[bytes]:
     """Return the entries of new ids, one prediction each, by array arithmetic."""
-    records = prediction_records(columns, rows)
-    plain = _slices(_table(model, 1, [("prediction", records)]))
-    heavy = np.flatnonzero(records["flags"] & WEIGHT_FLAG)
-    if len(heavy):
-        parts: Parts = [("prediction", records[heavy]), ("weight", columns.weights(rows[heavy]))]
-        for place, data in zip(heavy.tolist(), _slices(_table(model, 1, parts)), strict=True):
-            plain[place] = data
-    return plain
+    return _encode(model, 1, prediction_records(columns, rows), None)
 
 
 def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: bool) -> list[bytes]:
@@ -194,56 +188,71 @@ def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: 
     return _slices(_table(model, 1 << 4, [("label", _label_records(columns, rows, regression=regression))]))
 
 
-def encode_joined(  # noqa: PLR0913 - an entry has so many parts
-    model: int,
-    predictions: Records,
-    labels: Records | LabelColumns,
-    rows: Rows,
-    *,
-    regression: bool,
-    weights: Floats | None = None,
+def encode_joined(
+    model: int, predictions: Records, labels: Records | LabelColumns, rows: Rows, *, regression: bool
 ) -> list[bytes]:
     """Return the entries of ids with one prediction and one label.
 
     Parameters
     ----------
     predictions
-        Records of type `PREDICTION`.
+        Records of type `PREDICTION` or `WEIGHTED`.
     labels
         Records of the label type, or columns of which `rows` are taken.
-    weights
-        Of the predictions, where all of them have one; None where none has.
     """
     if isinstance(labels, LabelColumns):
         labels = _label_records(labels, rows, regression=regression)
-    parts: Parts = [("prediction", predictions), ("label", labels)]
-    return _slices(_table(model, 1 | 1 << 4, parts if weights is None else [*parts, ("weight", weights)]))
+    return _encode(model, 1 | 1 << 4, predictions, labels)
+
+
+def _encode(model: int, counts: int, predictions: Records, labels: Records | None) -> list[bytes]:
+    if predictions.dtype == PREDICTION:
+        return _slices(_table(model, counts, _parts(predictions, labels)))
+    plain = np.empty(len(predictions), dtype=PREDICTION)
+    plain[:] = predictions[list(PREDICTION.names or ())]
+    found = _slices(_table(model, counts, _parts(plain, labels)))
+    heavy = np.flatnonzero(plain["flags"] & WEIGHT_FLAG)
+    parts = [*_parts(plain[heavy], None if labels is None else labels[heavy])]
+    longer = _slices(_table(model, counts, [*parts, ("weight", predictions["weight"][heavy])]))
+    for place, data in zip(heavy.tolist(), longer, strict=True):
+        found[place] = data
+    return found
+
+
+def _parts(predictions: Records, labels: Records | None) -> Parts:
+    return [("prediction", predictions), *([] if labels is None else [("label", labels)])]
 
 
 def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
-    """Return rows of a batch as records of type `PREDICTION`."""
-    out = np.zeros(len(rows), dtype=PREDICTION)
+    """Return rows of a batch as records of type `PREDICTION`, or `WEIGHTED` where any of the batch has a weight."""
+    out = np.zeros(len(rows), dtype=PREDICTION if columns.weight is None else WEIGHTED)
     set_times(out, columns.time_ms[rows])
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
-    out["flags"] = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
-    if columns.weight is not None:
-        out["flags"] |= np.where(columns.weight[rows] != 1.0, WEIGHT_FLAG, 0).astype(np.uint8)
+    flags = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    out["flags"] = flags | np.where(columns.unobservable[rows], UNOBSERVABLE_FLAG, 0)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
+    if columns.weight is not None:
+        out["weight"] = columns.weight[rows]
+        out["flags"] |= np.where(out["weight"] != 1.0, WEIGHT_FLAG, 0).astype(np.uint8)
     return out
+
+
+def records_of(predictions: Sequence[PendingPrediction]) -> Records:
+    """Return predictions as records of type `WEIGHTED`."""
+    return np.array([(*_fields_of(p), p.weight) for p in predictions], dtype=WEIGHTED)
+
+
+def _fields_of(p: PendingPrediction) -> tuple[int | float, ...]:
+    flags = p.status | SHADOW_FLAG * p.shadow | UNOBSERVABLE_FLAG * p.unobservable
+    flags |= WEIGHT_FLAG * (p.weight != 1.0)
+    return (p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32, p.version, p.segment, flags, p.predicted, p.value)
 
 
 def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records:
     """Return the records of entries that hold just one record, of that type."""
     return np.frombuffer(b"".join(entries), dtype=[("head", HEAD), ("record", kind)])["record"]
-
-
-def weighted_records(entries: Sequence[bytes]) -> tuple[Records, Floats]:
-    """Return the predictions, and their weights, of entries that hold just one with a weight."""
-    kind = [("head", HEAD), ("record", PREDICTION), ("weight", WEIGHT)]
-    found = np.frombuffer(b"".join(entries), dtype=kind)
-    return found["record"], found["weight"]
 
 
 def times_of(records: Records) -> Integers:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
-from detectors.layout import ErrorLayout, PredictionLayout, error_layout, life_layout, prediction_layout
+from detectors.label_layout import LabelLayout
+from detectors.layout import (
+    ErrorLayout,
+    Layout,
+    PredictionLayout,
+    error_layout,
+    life_layout,
+    prediction_layout,
+)
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
+from schemas.setting_types import Label
 from schemas.settings import ModelSettings
+
+LABEL_LAYOUT: Final = LabelLayout()
+"""The same for every model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,8 @@ class ModelPlan:
     ----------
     profile
         None when the model has none: its inputs are then counted, not compared.
+    unlabelled_decisions
+        What the business may decide so that no label ever comes, with their types: `1`, `"1"` and `true` are three.
     """
 
     name: str
@@ -33,9 +47,12 @@ class ModelPlan:
     service: PredictionLayout
     errors: ErrorLayout
     totals: ErrorLayout
+    unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
 
-    def layout(self, stream: Stream, segment: str) -> PredictionLayout | ErrorLayout:
+    def layout(self, stream: Stream, segment: str) -> Layout:
         """Return what a window of a stream is counted on; segments have no columns of features."""
+        if stream is Stream.LABELS:
+            return LABEL_LAYOUT
         if stream is Stream.ERRORS:
             return self.errors
         return self.service if segment else self.predictions
@@ -70,6 +87,10 @@ class ModelPlan:
         """Length of a detection window, milliseconds."""
         return self.settings.window_ms
 
+    def length_ms(self, stream: Stream) -> int:
+        """Return the length of a stream's windows, milliseconds."""
+        return self.settings.cohort_window_ms if stream is Stream.LABELS else self.window_ms
+
     @property
     def lateness_ms(self) -> int:
         """How long a detection window waits, milliseconds."""
@@ -84,6 +105,18 @@ class ModelPlan:
     def memory_ms(self) -> int:
         """How long an expired prediction is remembered, milliseconds."""
         return self.settings.labels.late_memory_ms
+
+    @property
+    def implicit(self) -> str | None:
+        """Class that a prediction without a label counts as after `implicit_ms`; None for none."""
+        rule = self.settings.labels.implicit
+        return None if rule is None else self.classes(rule.class_label)
+
+    @property
+    def implicit_ms(self) -> int:
+        """How long after its prediction silence means `implicit`, milliseconds; the horizon where it means nothing."""
+        rule = self.settings.labels.implicit
+        return self.horizon_ms if rule is None else rule.after_ms
 
     @property
     def quiet_ms(self) -> int:
@@ -112,6 +145,7 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         )
     # What was learned from events names no class that they do not name, and must not rename any.
     known = profile.classes if profile is not None and profile.learned is None else ()
+    unlabelled = (settings.labels.unlabelled_when or {}).get("decision", ())
     return ModelPlan(
         name=name,
         settings=settings,
@@ -121,4 +155,5 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         service=prediction_layout(None),
         errors=error_layout(settings.task, profile, settings.loss),
         totals=life_layout(settings.task, profile, settings.loss),
+        unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
     )

@@ -80,7 +80,9 @@ class Rollup:
         for number in self._numbers:
             stored = self._windows.cohorts(number, self._plan.name, from_ms=after_ms + 1, until_ms=until_ms)
             for start, deltas in stored.items():
-                found.setdefault(start, []).append(read_cohorts(self._plan, deltas))
+                found.setdefault(start, []).append(
+                    _settled(read_cohorts(self._plan, deltas), silence_speaks=True)
+                )
         if not found:
             return None
         merged = {start: merge_cohorts(found[start]) for start in sorted(found)[:COHORTS_MAX]}
@@ -120,9 +122,15 @@ def _field(kind: str, start_ms: int) -> str:
 
 
 def read_days(
-    plan: ModelPlan, windows: PartitionStore, states: ModelStore, partitions: int
+    plan: ModelPlan, windows: PartitionStore, states: ModelStore, partitions: int, *, now_ms: int
 ) -> dict[int, Cohorts]:
-    """Return every day of a model's life that is known, open ones included: start of the day to its cohorts."""
+    """Return every day of a model's life that is known, open ones included: start of the day to its cohorts.
+
+    Parameters
+    ----------
+    now_ms
+        Silence has spoken, where it means a class, about the predictions that are old enough at this time.
+    """
     days: dict[int, list[Cohorts]] = {}
     stored = [windows.cohorts(number, plan.name) for number in range(partitions)]
     past = states.past(plan.name)  # after the rest: a roll-up in between is then seen, and not lost
@@ -133,5 +141,11 @@ def read_days(
     for cohorts in stored:
         for start, deltas in cohorts.items():
             if start > rolled_ms:
-                days.setdefault(start // DAY_MS * DAY_MS, []).append(read_cohorts(plan, deltas))
+                speaks = start + plan.settings.cohort_window_ms + plan.implicit_ms <= now_ms
+                cohorts_then = _settled(read_cohorts(plan, deltas), silence_speaks=speaks)
+                days.setdefault(start // DAY_MS * DAY_MS, []).append(cohorts_then)
     return {day: merge_cohorts(days[day]) for day in sorted(days)}
+
+
+def _settled(cohorts: Cohorts, *, silence_speaks: bool) -> Cohorts:
+    return {key: cohort.settled(silence_speaks=silence_speaks) for key, cohort in cohorts.items()}

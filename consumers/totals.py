@@ -13,13 +13,14 @@ from consumers.fold import COUNTERS
 from consumers.interning import Interner
 from consumers.plan import ModelPlan
 from consumers.windows import ModelWindows
-from detectors.codec import decode_summary
+from detectors.codec import decode_summary, take_encoded
 from detectors.layout import ErrorLayout
 from detectors.summary import Summary
 from schemas.keys import joined_fields, split_fields
 
 COUNTED = "counters"
 FIGURES = "figures"
+ASSUMED = "assumed"
 ORPHANS = "orphans"
 
 
@@ -56,6 +57,8 @@ class Totals:
                 self._counters[code] = counts
             for version, summary in life.figures.items():
                 windows[model].totals.put((version,), summary)
+            for version, summary in life.assumed.items():
+                windows[model].assumed.put((version,), summary)
             self._orphans[model] = life.orphans
 
     def add(self, model: str, counters: npt.NDArray[np.int64], orphans: int) -> None:
@@ -85,8 +88,9 @@ class Totals:
             for model in sorted(self._touched_models)
         ]
         for model, windows in self._windows.items():
-            figures = windows.take_changed_totals()
-            changed += [(joined_fields(FIGURES, model, version), data) for version, data in figures]
+            for what, table in ((FIGURES, windows.totals), (ASSUMED, windows.assumed)):
+                figures = take_encoded(table)
+                changed += [(joined_fields(what, model, key[0]), data) for key, data in figures]
         self._touched.clear()
         self._touched_models.clear()
         return changed
@@ -102,19 +106,22 @@ class Life:
         Version to counts, in the order of `consumers.fold.COUNTERS`.
     figures
         Version (fallback answers apart) to the summary of its joined predictions.
+    assumed
+        The same of its predictions without a label, as if silence had spoken already; where it means something.
     """
 
     counters: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     figures: dict[str, Summary[ErrorLayout]] = field(default_factory=dict)
+    assumed: dict[str, Summary[ErrorLayout]] = field(default_factory=dict)
     orphans: int = 0
 
     def add(self, other: Life) -> None:
         """Take another partition's totals in."""
         for version, counts in other.counters.items():
             self.counters[version] = counts + self.counters.get(version, 0)
-        for version, summary in other.figures.items():
-            mine = self.figures.get(version)
-            self.figures[version] = summary if mine is None else mine.merge(summary)
+        for mine, others in ((self.figures, other.figures), (self.assumed, other.assumed)):
+            for version, summary in others.items():
+                mine[version] = mine[version].merge(summary) if version in mine else summary
         self.orphans += other.orphans
 
 
@@ -126,9 +133,13 @@ def read_totals(stored: Mapping[str, bytes], plans: Mapping[str, ModelPlan]) -> 
         if model not in plans:
             continue
         if what == COUNTED:
-            lives[model].counters[versions[0]] = np.array(msgspec.msgpack.decode(data), dtype=np.int64)
+            counts = msgspec.msgpack.decode(data, type=list[int])
+            known = np.array(counts, dtype=np.int64)
+            lives[model].counters[versions[0]] = np.pad(known, (0, len(COUNTERS) - len(counts)))
         elif what == FIGURES:
             lives[model].figures[versions[0]] = decode_summary(plans[model].totals, data)
+        elif what == ASSUMED:
+            lives[model].assumed[versions[0]] = decode_summary(plans[model].totals, data)
         else:
             lives[model].orphans = msgspec.msgpack.decode(data, type=int)
     return lives

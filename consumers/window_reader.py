@@ -9,12 +9,15 @@ from consumers.clocks import NEVER
 from consumers.learning_rows import is_rows, rows_of
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
+from consumers.silence import Silence
 from consumers.store import PartitionStore, Progress
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 
 WINDOWS_MAX: Final = 200
 """Windows that are read at once at most, so that a backlog is worked off in steps."""
+
+_FAR: Final = 1 << 62
 
 Windows = dict[int, list[WindowBlob]]
 """Start of a window to its parts, in order of partition."""
@@ -37,6 +40,7 @@ class WindowReader:
         self._plan = plan
         self._store = store
         self._numbers = range(partitions)
+        self._silence = None if plan.implicit is None else Silence(plan, store, partitions)
 
     def progress(self) -> list[Progress]:
         """Return how far each partition has come."""
@@ -50,7 +54,7 @@ class WindowReader:
             if now.clocks is None:
                 return NEVER
             clocks = decode_clocks(now.clocks)
-            errors = stream is Stream.ERRORS
+            errors = stream is not Stream.PREDICTIONS
             mark = clocks.closed_ms(self._plan.name, errors=errors, quiet_ms=self._plan.quiet_ms)
             latest = max(latest, clocks.latest_ms(self._plan.name, quiet_ms=self._plan.quiet_ms))
             if mark is not None:
@@ -81,7 +85,7 @@ class WindowReader:
         WentBack
             If it is not.
         """
-        until_ms = passed_ms - self._plan.window_ms - self._plan.lateness_ms
+        until_ms = passed_ms - self._plan.length_ms(stream) - self._plan.lateness_ms
         found: Windows = {}
         if until_ms <= after_ms:
             return found, after_ms
@@ -100,7 +104,15 @@ class WindowReader:
             starts = {blob.start_ms for blob in blobs}
             if len(starts) == WINDOWS_MAX:  # this partition may have more, so nobody goes further than it
                 until_ms = min(until_ms, max(starts))
+        if self._silence is not None and stream is Stream.ERRORS:
+            silent, until_ms = self._silence.windows(after_ms=after_ms, until_ms=until_ms)
+            for start, blobs in silent.items():
+                found.setdefault(start, []).extend(blobs)
         return {start: found[start] for start in sorted(found) if start <= until_ms}, until_ms
+
+    def spoken_ms(self, closed_ms: int) -> int:
+        """Return the start of the last cohort that nobody will ask for any more, with error windows closed so far."""
+        return _FAR if self._silence is None else self._silence.cohorts_of(closed_ms)
 
     def kept_rows(self, *, from_ms: int, until_ms: int) -> list[bytes]:
         """Return the predictions that were kept of the windows with from_ms <= start <= until_ms."""

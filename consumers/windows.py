@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from consumers.cohorts import CohortChanges
-from consumers.columns import ERROR, FALLBACK, OK, JointRows, PredictionColumns
+from consumers.cohort_counts import CohortCounts
+from consumers.columns import ERROR, OK, JointRows, PredictionColumns
+from consumers.implicit import assumed_of, overtaken_of, taken_back
 from consumers.interning import Tables
-from consumers.join import measurable
 from consumers.losses import Losses
-from consumers.plan import ModelPlan
+from consumers.pending import Records, prediction_records
+from consumers.plan import LABEL_LAYOUT, ModelPlan
+from consumers.row_names import RowKey, RowNames, Segments
 from detectors.codec import take_encoded
-from detectors.detector import FALLBACK_SUFFIX
 from detectors.joint_pairs import pair_sums
+from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
 from detectors.profile import OUTPUT_PREFIX
 from detectors.sketch import LATENCY_MS
@@ -27,11 +29,7 @@ from schemas.finding import Stream
 
 Integers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
-WindowKey = tuple[str, str, str]
-"""(window start in epoch milliseconds as text, version, segment or "")."""
-
-_CODES = 1 << 17
-"""More than there are codes of versions (doubled) or segments."""
+WindowKey = RowKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +58,15 @@ class ModelWindows:
     def __init__(self, plan: ModelPlan, tables: Tables) -> None:
         self._plan = plan
         self._tables = tables
+        self._names = RowNames(plan, tables)
         self._outputs = _outputs_of(plan)
         self.predictions: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.predictions)
         self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
+        self.labels: SummaryTable[WindowKey, LabelLayout] = SummaryTable(LABEL_LAYOUT)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
-        self.cohorts = CohortChanges(plan)
+        self.assumed: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
+        self.cohorts = CohortCounts(plan, tables)
 
     def add_predictions(self, columns: PredictionColumns) -> None:
         """Count predictions that are neither duplicates, nor shadow, nor late for their window."""
@@ -73,7 +74,7 @@ class ModelWindows:
             return
         table, layout = self.predictions, self._plan.predictions
         start = columns.time_ms // self._plan.window_ms
-        rows = self._rows(table, start, columns.version, None)
+        rows = self._open(table, start, columns.version, None, self._names.version)
         _count_service(table, rows, columns)
         answered = columns.status == OK
         features = columns.cells.shape[1] - self._outputs
@@ -92,20 +93,31 @@ class ModelWindows:
             for row, values in zip(distinct.tolist(), followed, strict=True):
                 table.matrix[row, layout.pairs :] += pair_sums(values)
             self._keep_worst(rows, columns.ids, columns.joint)
-        for names in self._segment_names(columns.segment):
-            _count_service(self.segments, self._rows(self.segments, start, columns.version, names), columns)
+        for part in self._names.segments(columns.segment):
+            opened = self._open(self.segments, start, columns.version, part, self._names.version)
+            _count_service(self.segments, opened, columns)
 
-    def add_to_cohorts(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
-        """Count the accepted predictions that have an answer, late and shadow ones too, into their cohorts."""
-        counted = accepted & (columns.status != ERROR)
-        length_ms = self._plan.settings.cohort_window_ms
-        start = columns.time_ms[counted] // length_ms * length_ms
-        version = (columns.version * 2 + (columns.status == FALLBACK))[counted]
-        for names in (None, *self._segment_names(columns.segment[counted])):
-            codes, labels = names if names is not None else (np.zeros_like(version), [""])
-            keys, counts = np.unique(np.stack([start, version, codes]), axis=1, return_counts=True)
-            for (at, code, segment), n in zip(keys.T.tolist(), counts.tolist(), strict=True):
-                self.cohorts.predictions[str(at), self._version(code), labels[segment]] += n
+    def assume(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
+        """Count accepted predictions as if silence had spoken, where it means a class."""
+        if self._plan.implicit is not None:
+            self.assume_records(prediction_records(columns, np.flatnonzero(accepted)))
+
+    def assume_records(self, predictions: Records) -> None:
+        """Count stored predictions, of type `PREDICTION`, in that way."""
+        self._assume(assumed_of(self._plan, self._implicit_code(), predictions))
+
+    def _assume(self, rows: npt.NDArray[np.void]) -> None:
+        if not len(rows):
+            return
+        losses = self._losses(rows)
+        self.cohorts.add_assumed(rows, losses)
+        self._add_to_lives(self.assumed, rows, losses, np.arange(len(rows)))
+
+    def _implicit_code(self) -> int:
+        return self._tables.classes[self._plan.name].index(self._plan.implicit or "")
+
+    def _losses(self, rows: npt.NDArray[np.void]) -> Losses:
+        return Losses(self._plan, rows, self._tables.classes.get(self._plan.name, []))
 
     def _keep_worst(self, rows: Rows, ids: Sequence[bytes], joint: JointRows) -> None:
         """Keep the ids of the most unfamiliar events of each row."""
@@ -135,83 +147,69 @@ class ModelWindows:
             kept[~answered, place] = 0
         return kept
 
-    def add_joined(self, joined: npt.NDArray[np.void]) -> None:
-        """Count joined rows: first labels into error windows, standing ones into the totals."""
-        rows = measurable(joined)
+    def add_joined(self, joined: npt.NDArray[np.void], is_open: npt.NDArray[np.bool_]) -> None:
+        """Count joined rows: first labels into error windows, standing ones into lives and cohorts.
+
+        Parameters
+        ----------
+        joined
+            Shape (n,), of type `JOINED`.
+        is_open
+            Shape (n,): whether the error window of the label's arrival may still change.
+        """
+        answered = joined["status"] != ERROR
+        rows, is_open = joined[answered], is_open[answered]
         if not len(rows):
             return
-        losses = Losses(self._plan, rows, self._tables.classes.get(self._plan.name, []))
-        first = np.flatnonzero(rows["first"] & ~rows["shadow"])
+        losses = self._losses(rows)
+        first = np.flatnonzero(rows["first"] & ~rows["shadow"] & is_open)
         if len(first):
             picked = rows[first]
             start = np.maximum(picked["time_ms"], picked["label_ms"]) // self._plan.window_ms
-            version = picked["version"] * 2 + (picked["status"] == FALLBACK)
-            for names in (None, *self._segment_names(picked["segment"])):
-                losses.add_to(self.errors, self._error_rows(start, version, names), pick=first)
-        standing = np.flatnonzero(rows["standing"])
-        if len(standing):
-            picked = rows[standing]
-            version = picked["version"] * 2 + (picked["status"] == FALLBACK)
-            distinct, inverse = np.unique(version, return_inverse=True)
-            opened = [self.totals.row((self._version(code),)) for code in distinct.tolist()]
-            losses.add_to(self.totals, np.array(opened, dtype=np.intp)[inverse], pick=standing)
-            table, length_ms = self.cohorts.table, self._plan.settings.cohort_window_ms
-            start = picked["time_ms"] // length_ms
-            for names in (None, *self._segment_names(picked["segment"])):
-                opened_rows = self._open(table, start, version, names, self._version, length_ms=length_ms)
-                losses.add_to(table, opened_rows, pick=standing)
+            version = self._names.manner_codes(picked["version"], picked["status"])
+            for part in self._names.parts(picked["segment"]):
+                opened = self._open(self.errors, start, version, part, self._names.manner)
+                losses.add_to(self.errors, opened, pick=first)
+        self._add_to_lives(self.totals, rows, losses, np.flatnonzero(rows["standing"]))
+        self.cohorts.add_joined(rows, losses)
+        if self._plan.implicit is not None:
+            self._assume(taken_back(self._plan, self._implicit_code(), rows))
+            late = overtaken_of(self._plan, self._implicit_code(), rows)
+            if len(late):
+                self.cohorts.add_overtaken(late, self._losses(late))
 
-    def _version(self, doubled: int) -> str:
-        """Return the name of a version code, its fallback answers apart."""
-        name = self._tables.versions[doubled >> 1][1]
-        return name + FALLBACK_SUFFIX if doubled & 1 else name
+    def add_label_events(self, events: Integers) -> None:
+        """Count rows of `LabelEvents.rows` into the windows of labels that they fall into."""
+        if not len(events):
+            return
+        length_ms = self._plan.length_ms(Stream.LABELS)
+        starts, inverse = np.unique(events[:, 0] // length_ms * length_ms, return_inverse=True)
+        opened = np.array([self.labels.row((str(start), "", "")) for start in starts.tolist()], dtype=np.intp)
+        self.labels.add_counts(opened[inverse], events[:, 1], events[:, 2])
 
-    def _rows(
+    def _add_to_lives(
         self,
-        table: SummaryTable[WindowKey, PredictionLayout],
-        start: Integers,
-        version: Integers,
-        names: tuple[Integers, list[str]] | None,
-    ) -> Rows:
-        return self._open(table, start, version, names, lambda code: self._tables.versions[code][1])
+        table: SummaryTable[tuple[str], ErrorLayout],
+        rows: npt.NDArray[np.void],
+        losses: Losses,
+        pick: Rows,
+    ) -> None:
+        if not len(pick):
+            return
+        version = self._names.manner_codes(rows["version"][pick], rows["status"][pick])
+        distinct, inverse = np.unique(version, return_inverse=True)
+        opened = [table.row((self._names.manner(code),)) for code in distinct.tolist()]
+        losses.add_to(table, np.array(opened, dtype=np.intp)[inverse], pick=pick)
 
-    def _error_rows(
-        self, start: Integers, version: Integers, names: tuple[Integers, list[str]] | None
-    ) -> Rows:
-        return self._open(self.errors, start, version, names, self._version)
-
-    def _open(  # noqa: PLR0913 - a row has so many names
+    def _open(
         self,
         table: SummaryTable[WindowKey, LayoutT],
         start: Integers,
         version: Integers,
-        names: tuple[Integers, list[str]] | None,
+        part: Segments | None,
         name_of: Callable[[int], str],
-        *,
-        length_ms: int | None = None,
     ) -> Rows:
-        """Return the table row of every event, opening the rows that are not there yet."""
-        codes, labels = names if names is not None else (np.zeros_like(version), [""])
-        first = int(start.min())
-        key = ((start - first) * _CODES + version) * _CODES + codes
-        distinct, inverse = np.unique(key, return_inverse=True)
-        opened = np.empty(len(distinct), dtype=np.intp)
-        window_ms = self._plan.window_ms if length_ms is None else length_ms
-        for place, code in enumerate(distinct.tolist()):
-            rest, segment = divmod(code, _CODES)
-            window, version_code = divmod(rest, _CODES)
-            window_key = (str((first + window) * window_ms), name_of(version_code), labels[segment])
-            opened[place] = table.row(window_key)
-        return opened[inverse]
-
-    def _segment_names(self, segment: Integers) -> Iterator[tuple[Integers, list[str]]]:
-        """Yield, per declared dimension, each event's place in a list of segment names."""
-        rows = self._tables.segments.get(self._plan.name, [])
-        for dimension in range(len(self._plan.settings.segments)):
-            labels = sorted({row[dimension] for row in rows})
-            place = {label: i for i, label in enumerate(labels)}
-            codes = np.array([place[row[dimension]] for row in rows], dtype=np.int64)
-            yield codes[segment], labels
+        return self._names.rows(table, start, version, part, name_of, length_ms=self._plan.window_ms)
 
     def take_changed(self) -> list[WindowBlob]:
         """Return the bytes of every window changed since the last call."""
@@ -220,14 +218,11 @@ class ModelWindows:
             (Stream.PREDICTIONS, take_encoded(self.predictions)),
             (Stream.PREDICTIONS, take_encoded(self.segments)),
             (Stream.ERRORS, take_encoded(self.errors)),
+            (Stream.LABELS, take_encoded(self.labels)),
         ):
             for (start, version, segment), data in encoded:
                 blobs.append(WindowBlob(self._plan.name, stream, int(start), version, segment, data))
         return blobs
-
-    def take_changed_totals(self) -> list[tuple[str, bytes]]:
-        """Return (version, bytes) of every total changed since the last call."""
-        return [(key[0], data) for key, data in take_encoded(self.totals)]
 
     def adopt(self, plan: ModelPlan) -> None:
         """Count on the cells of another reference from now on; open windows keep their service figures."""
@@ -246,7 +241,9 @@ class ModelWindows:
         for blob in blobs:
             key = (str(blob.start_ms), blob.version, blob.segment)
             summary: Summary[Any] = self._plan.window(blob.stream, blob.segment, blob.data)
-            if blob.stream is Stream.ERRORS:
+            if blob.stream is Stream.LABELS:
+                self.labels.put(key, summary)
+            elif blob.stream is Stream.ERRORS:
                 self.errors.put(key, summary)
             elif blob.segment:
                 self.segments.put(key, summary)
@@ -255,14 +252,15 @@ class ModelWindows:
 
     def forget(self, *, predictions_ms: int, errors_ms: int) -> None:
         """Let windows go that ended at or before these times; they are in the store."""
-        tables: list[tuple[SummaryTable[WindowKey, Any], int]] = [
-            (self.predictions, predictions_ms),
-            (self.segments, predictions_ms),
-            (self.errors, errors_ms),
+        tables: list[tuple[SummaryTable[WindowKey, Any], Stream, int]] = [
+            (self.predictions, Stream.PREDICTIONS, predictions_ms),
+            (self.segments, Stream.PREDICTIONS, predictions_ms),
+            (self.errors, Stream.ERRORS, errors_ms),
+            (self.labels, Stream.LABELS, errors_ms),
         ]
-        for table, until in tables:
+        for table, stream, until in tables:
             for key in table.keys():  # noqa: SIM118 - not a mapping
-                if int(key[0]) + self._plan.window_ms <= until:
+                if int(key[0]) + self._plan.length_ms(stream) <= until:
                     table.drop(key)
 
 

@@ -16,6 +16,15 @@ LayoutT = TypeVar("LayoutT", bound=Layout)
 FALLBACK_SUFFIX: Final = "+fallback"
 """Behind the version, of answers that the fallback gave."""
 
+SHADOW_SUFFIX: Final = "+shadow"
+"""Behind the version, of answers that nobody acted on."""
+
+
+def is_own(version: str) -> bool:
+    """Return whether a version's name is that of the model's own answers: not of the fallback, not in the shadow."""
+    return not version.endswith((FALLBACK_SUFFIX, SHADOW_SUFFIX))
+
+
 State = dict[str, "int | float | str | bytes | list[float] | list[int] | None"]
 """What a detector remembers between windows: plain values, encoded by `detectors.codec`."""
 

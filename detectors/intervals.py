@@ -23,7 +23,7 @@ from schemas.metric_settings import WEIGHTED
 MAIN_METRICS: Final = {
     "binary": ("accuracy", "recall", "precision", "roc_auc", "brier"),
     "multiclass": ("accuracy", "macro_f1"),
-    "regression": ("mae", "rmse", "bias", "r2"),
+    "regression": ("mae", "rmse", "bias", "r2", "actual_to_expected", "gini"),
 }
 """By task: what a report shows, the first one first."""
 

@@ -17,6 +17,7 @@ import numpy as np
 from detectors import exact
 from detectors.deviance import deviance_power
 from detectors.joint import Joint
+from detectors.label_layout import LabelLayout
 from detectors.number_cells import LEARNED_EDGES, WINDOW_PREDICTION_BINS, NumberCells, number_cells
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
@@ -255,7 +256,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 

@@ -47,6 +47,10 @@ class Weights:
         """Return both together; associative and commutative."""
         return Weights(self.vector + other.vector, add_pairs(self.pairs, other.pairs))
 
+    def negated(self) -> Weights:
+        """Return what takes these weights back when it is merged."""
+        return Weights(-self.vector, {pair: -count for pair, count in self.pairs.items()})
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Weights)
@@ -110,6 +114,12 @@ class Summary(Generic[LayoutT]):
             merge_worst(self.worst, other.worst),
             _merged(self.weights, other.weights),
         )
+
+    def negated(self) -> Summary[LayoutT]:
+        """Return what takes these counts and sums back when it is merged; `worst` cannot be taken back."""
+        weights = None if self.weights is None else self.weights.negated()
+        pairs = {pair: -count for pair, count in self.pairs.items()}
+        return Summary(self.layout, -self.vector, pairs, weights=weights)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -65,22 +65,29 @@ class Verdict(StrEnum):
 
 
 class Stream(StrEnum):
-    """The two streams of detection windows of a model."""
+    """The streams of detection windows of a model."""
 
     PREDICTIONS = "predictions"
     """Windows by prediction time: features, outputs, service figures."""
     ERRORS = "errors"
     """Windows by label arrival (the later of label time and prediction time)."""
+    LABELS = "labels"
+    """How labels come, in windows as long as a cohort: predictions by their time, labels by their arrival."""
 
 
 ERROR_KINDS: Final = frozenset(
     {Kind.LABEL_DRIFT, Kind.PERFORMANCE, Kind.CALIBRATION, Kind.VERSION_REGRESSION}
 )
-"""Kinds that are judged on windows by label arrival; all others of a model on windows by prediction time."""
+"""Kinds that are judged on windows by label arrival."""
+
+LABEL_KINDS: Final = frozenset({Kind.LABEL_COVERAGE, Kind.LABEL_LAG, Kind.ORPHAN_LABELS})
+"""Kinds that are about how labels come; all others of a model are judged on windows by prediction time."""
 
 
 def stream_of(kind: Kind) -> Stream:
     """Return the stream of windows that a kind of trouble is judged on."""
+    if kind in LABEL_KINDS:
+        return Stream.LABELS
     return Stream.ERRORS if kind in ERROR_KINDS else Stream.PREDICTIONS
 
 

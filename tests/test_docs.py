@@ -36,7 +36,7 @@ from schemas.model_settings import ModelSettings
 from schemas.redis_settings import RedisSettings
 from schemas.settings import Settings
 from watchkeeper.cli import build_parser
-from watchkeeper.lives import describe_lives
+from watchkeeper.lives import Waiting, describe_lives
 from watchkeeper.metrics import METRICS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -318,7 +318,7 @@ class TestSettings:
         assert set(sink_settings.SINK_MODELS) == {"stdout", "slack"}
 
     def test_what_is_marked_as_unused_is_what_no_code_reads(self) -> None:
-        fields = {"profiles", "implicit", "unlabelled_when"}
+        fields = {"profiles"}
         assert not fields & attributes_outside_schemas()
         marked = {
             unused_field(row[0])
@@ -422,7 +422,7 @@ class TestTables:
     def test_every_count_is_defined(self) -> None:
         settings = ModelSettings.model_validate({"name": "m", "task": "binary", "positive_class": "yes"})
         life = Life(counters={"7": np.zeros(len(COUNTERS), dtype=np.int64)})
-        shown = describe_lives({"m": life}, {"m": plan_model(settings, None)}, {})["m"]
+        shown = describe_lives({"m": life}, {"m": plan_model(settings, None)}, Waiting())["m"]
         counts = {
             f"{name}.{part}" if part else name
             for name, value in shown["versions"]["7"].items()

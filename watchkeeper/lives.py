@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,73 +16,94 @@ from consumers.pending import (
     ONE_PREDICTION,
     ONE_WEIGHTED,
     PREDICTION,
+    UNOBSERVABLE_FLAG,
+    WEIGHTED,
+    PendingPrediction,
     Records,
     decode_entry,
     model_of,
+    records_of,
     stored_records,
     times_of,
-    weighted_records,
 )
 from consumers.plan import ModelPlan
 from consumers.totals import Life
+from consumers.windows import ModelWindows
+from detectors.intervals import estimates_of
+from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
+from detectors.quality_tables import tables_of
+from detectors.summary import Summary
 
 Counts = npt.NDArray[np.int64]
-Waiting = dict[tuple[str, str], list[int]]
-"""(model, version) to [expired, pending]."""
+Figures = Summary[ErrorLayout]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The predictions whose label may still come.
+
+    Parameters
+    ----------
+    pending
+        (model, version) to their number.
+    assumed
+        (model, version), fallback answers apart, to what they would come to if silence had spoken already.
+    """
+
+    pending: Counter[tuple[str, str]] = field(default_factory=Counter)
+    assumed: dict[tuple[str, str], Figures] = field(default_factory=dict)
+
+    def add(self, other: Waiting) -> None:
+        """Take in what was found elsewhere."""
+        self.pending.update(other.pending)
+        for key, summary in other.assumed.items():
+            self.assumed[key] = self.assumed[key].merge(summary) if key in self.assumed else summary
 
 
 def count_waiting(
     entries: Iterable[bytes], tables: Tables, plans: Mapping[str, ModelPlan], now_ms: int
 ) -> Waiting:
-    """Count the predictions without a label, by whether their horizon has passed at `now_ms`.
+    """Return the predictions without a label that may still get one at `now_ms`.
 
     Codes that the tables do not know are passed over: the store went back while it was read.
-    Entries of one prediction and nothing else, by far the most, are counted by array arithmetic.
+    Entries of one prediction and nothing else, by far the most, are judged by array arithmetic.
     """
-    single: list[bytes] = []
-    weighted: list[bytes] = []
-    found: Counter[tuple[int, bool]] = Counter()
+    single: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
+    others: list[PendingPrediction] = []
     for data in entries:
-        if len(data) == ONE_PREDICTION:
-            single.append(data)
-        elif len(data) == ONE_WEIGHTED:
-            weighted.append(data)
+        if len(data) in single:
+            single[len(data)].append(data)
         else:
-            _count_one(data, tables, plans, now_ms, found)
-    if single:
-        _count_single(stored_records(single, PREDICTION), tables, plans, now_ms, found)
-    if weighted:
-        _count_single(weighted_records(weighted)[0], tables, plans, now_ms, found)
-    waiting: Waiting = {}
-    for (code, expired), count in found.items():
-        waiting.setdefault(tables.versions[code], [0, 0])[0 if expired else 1] += count
+            others += _unlabelled(data, tables, plans)
+    weighted = np.concatenate([stored_records(single[ONE_WEIGHTED], WEIGHTED), records_of(others)])
+    waiting = Waiting()
+    for records in (stored_records(single[ONE_PREDICTION], PREDICTION), weighted):
+        waiting.add(_waiting(records, tables, plans, now_ms))
     return waiting
 
 
-def _count_single(
-    records: Records,
-    tables: Tables,
-    plans: Mapping[str, ModelPlan],
-    now_ms: int,
-    found: Counter[tuple[int, bool]],
-) -> None:
-    time_ms, version = times_of(records), records["version"]
-    for code in np.unique(version[version < len(tables.versions)]).tolist():
-        plan = plans.get(tables.versions[code][0])
-        if plan is not None:
-            expired = time_ms[version == code] + plan.horizon_ms < now_ms
-            found[code, True] += int(expired.sum())
-            found[code, False] += int((~expired).sum())
+def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], now_ms: int) -> Waiting:
+    """Return those of records without a label that may still get one."""
+    records = records[records["version"] < len(tables.versions)]
+    models = np.array([name for name, _ in tables.versions], dtype=object)[records["version"]]
+    waiting = Waiting()
+    for name, plan in plans.items():
+        own = records[models == name]
+        open_ms = plan.implicit_ms  # the horizon, where silence means nothing
+        own = own[(own["flags"] & UNOBSERVABLE_FLAG == 0) & (times_of(own) + open_ms >= now_ms)]
+        for code, count in zip(*np.unique(own["version"], return_counts=True), strict=True):
+            waiting.pending[tables.versions[code]] += int(count)
+        if plan.implicit is not None and len(own):
+            windows = ModelWindows(plan, tables)
+            windows.assume_records(own)
+            for key in windows.assumed.keys():  # noqa: SIM118 - not a mapping
+                waiting.assumed[name, key[0]] = windows.assumed.get(key)
+    return waiting
 
 
-def _count_one(
-    data: bytes,
-    tables: Tables,
-    plans: Mapping[str, ModelPlan],
-    now_ms: int,
-    found: Counter[tuple[int, bool]],
-) -> None:
+def _unlabelled(data: bytes, tables: Tables, plans: Mapping[str, ModelPlan]) -> Iterator[PendingPrediction]:
+    """Yield an entry's predictions that have no label."""
     code = model_of(data)
     plan = plans.get(tables.models[code]) if code < len(tables.models) else None
     if plan is None:
@@ -89,8 +111,8 @@ def _count_one(
     entry = decode_entry(data, regression=plan.is_regression)
     for prediction in entry.predictions:
         folded = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
-        if folded.standing is None and prediction.version < len(tables.versions):
-            found[prediction.version, prediction.time_ms + plan.horizon_ms < now_ms] += 1
+        if folded.standing is None:
+            yield prediction
 
 
 def describe_lives(
@@ -100,8 +122,8 @@ def describe_lives(
     return {
         model: {
             "versions": {
-                version: _version(plans[model], lives[model], version, waiting.get((model, version), [0, 0]))
-                for version in sorted(_versions(lives[model]))
+                version: _version(plans[model], lives[model], version, waiting)
+                for version in sorted({*lives[model].counters, *lives[model].figures, *lives[model].assumed})
             },
             "orphan_labels": lives[model].orphans,
         }
@@ -109,21 +131,20 @@ def describe_lives(
     }
 
 
-def _versions(life: Life) -> set[str]:
-    return {*life.counters, *life.figures}
-
-
-def _version(plan: ModelPlan, life: Life, version: str, waiting: list[int]) -> dict[str, Any]:
-    figures = life.figures.get(version)
-    metrics = {} if figures is None else metrics_of(figures, positive=plan.classes.positive)
+def _version(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> dict[str, Any]:
+    quality = describe_quality(plan, _figures(plan, life, version, waiting))
     counts = life.counters.get(version)
     if counts is None:  # a version's fallback answers have metrics of their own and no counts
-        return {"metrics": metrics}
-    expired = unlabelled(counts) - waiting[1]
+        return quality
+    pending = waiting.pending[plan.name, version]
+    silent = unlabelled(counts) - pending
+    is_implicit = plan.implicit is not None
     return {
         "predictions": _count(counts, "predictions"),
         "labels": _count(counts, "labels"),
         "joined": _count(counts, "joined"),
+        "implicit": silent if is_implicit else 0,
+        "unobservable": _count(counts, "unobservable"),
         "duplicates": {
             "predictions": _count(counts, "duplicate_predictions"),
             "labels": _count(counts, "duplicate_labels"),
@@ -131,17 +152,36 @@ def _version(plan: ModelPlan, life: Life, version: str, waiting: list[int]) -> d
         "corrections": _count(counts, "corrections"),
         "conflicts": _count(counts, "conflicts"),
         "late": _count(counts, "late"),
-        "expired": expired,
-        "pending": waiting[1],
+        "expired": 0 if is_implicit else silent,
+        "pending": pending,
         "late_events": _count(counts, "late_events"),
         "status": {name: _count(counts, name) for name in ("ok", "fallback", "error")},
-        "metrics": metrics,
+        **quality,
     }
 
 
+def describe_quality(plan: ModelPlan, figures: Figures) -> dict[str, Any]:
+    """Return the metrics of answers, the 95 % intervals of those that have one, and their tables."""
+    positive, costs = plan.classes.positive, plan.settings.costs
+    metrics = metrics_of(figures, positive=positive, costs=costs)
+    estimates = estimates_of(figures, positive=positive, names=metrics, costs=costs)
+    intervals = {name: [found.low, found.high] for name, found in estimates.items() if found.low is not None}
+    return {"metrics": metrics, "intervals": intervals, "tables": tables_of(figures)}
+
+
+def _figures(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> Figures:
+    """Return the figures of all labels of a version, the implicit ones included."""
+    empty = Summary.empty(plan.totals)
+    figures = life.figures.get(version, empty)
+    if plan.implicit is None:
+        return figures
+    assumed = life.assumed.get(version, empty)
+    return figures.merge(assumed).merge(waiting.assumed.get((plan.name, version), empty).negated())
+
+
 def unlabelled(counts: Counts) -> int:
-    """Return how many predictions have no label: expired (remembered or not) and pending together."""
-    return _count(counts, "predictions") - _count(counts, "joined")
+    """Return how many predictions that can have a label have none: expired (remembered or not) and pending together."""
+    return _count(counts, "predictions") - _count(counts, "joined") - _count(counts, "unobservable")
 
 
 def _count(counts: Counts, name: str) -> int:

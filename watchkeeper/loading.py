@@ -17,7 +17,6 @@ from schemas.settings import Settings
 from schemas.settings_text import parse_settings
 
 UNHEEDED: Final = ("profiles",)
-UNHEEDED_LABELS: Final = ("implicit", "unlabelled_when")
 """Settings that would change counts or alerts, and that have no effect in this release."""
 
 _log = structlog.get_logger("watchkeeper.settings")
@@ -64,8 +63,7 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
 
 def _without_effect(model: ModelSettings) -> list[str]:
     """Return what somebody has set for a model and nothing heeds yet, as docs/settings.md says."""
-    found = [name for name in UNHEEDED if name in model.model_fields_set]
-    return found + [f"labels.{name}" for name in UNHEEDED_LABELS if name in model.labels.model_fields_set]
+    return [name for name in UNHEEDED if name in model.model_fields_set]
 
 
 def load_profile(path: Path) -> ReferenceProfile:

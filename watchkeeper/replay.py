@@ -168,15 +168,11 @@ class Replay:
 
     def _waiting(self) -> Waiting:
         now_ms = self._latest_ms()
-        waiting: Waiting = {}
+        waiting = Waiting()
         for partition in self._partitions:
             stored = self._store.peek(partition.number)
             tables = msgspec.msgpack.decode(stored.tables, type=Tables) if stored.tables else Tables()
-            found = count_waiting(self._store.entries(partition.number), tables, self._plans, now_ms)
-            for key, (expired, pending) in found.items():
-                row = waiting.setdefault(key, [0, 0])
-                row[0] += expired
-                row[1] += pending
+            waiting.add(count_waiting(self._store.entries(partition.number), tables, self._plans, now_ms))
         return waiting
 
 

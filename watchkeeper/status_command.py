@@ -30,6 +30,7 @@ from consumers.store import Claimed, ModelStore, PartitionStore
 from consumers.totals import Life, read_totals
 from schemas.clock import TIME_MS_MAX, TIME_MS_MIN, format_time
 from schemas.errors import Retry, Stop
+from schemas.finding import Stream
 from schemas.settings import KafkaSettings
 from schemas.settings_tree import shown
 from watchkeeper.lives import Waiting, count_waiting, describe_lives, unlabelled
@@ -148,29 +149,27 @@ def _waiting(
         for model, life in lives.items()
         for version, counts in life.counters.items()
     }
-    waiting: Waiting = {}
+    waiting = Waiting()
     with Progress(
         "waiting for labels", sum(open_counts.values()), stream=stream, clock=time.monotonic
     ) as progress:
         for number in seen:
-            for key, (expired, pending) in _waiting_in(
-                number, plans, store, max(marks, default=NEVER), progress
-            ):
-                row = waiting.setdefault(key, [0, 0])
-                row[0] += expired
-                row[1] += pending
+            for found in _waiting_in(number, plans, store, max(marks, default=NEVER), progress):
+                waiting.add(found)
     # Events come in while we count: never more may be pending than have no label.
-    return {key: [row[0], min(row[1], open_counts.get(key, 0))] for key, row in waiting.items()}
+    for key, count in waiting.pending.items():
+        waiting.pending[key] = min(count, open_counts.get(key, 0))
+    return waiting
 
 
 def _waiting_in(
     number: int, plans: Mapping[str, ModelPlan], store: PartitionStore, now_ms: int, progress: Progress
-) -> Iterator[tuple[tuple[str, str], list[int]]]:
+) -> Iterator[Waiting]:
     entries = store.entries(number)
     while some := list(islice(entries, ENTRIES_AT_A_TIME)):
         stored = store.peek(number).tables  # read after the entries, so that it knows all their codes
         tables = msgspec.msgpack.decode(stored, type=Tables) if stored else Tables()
-        yield from count_waiting(some, tables, plans, now_ms).items()
+        yield count_waiting(some, tables, plans, now_ms)
         progress.advance(len(some))
 
 
@@ -189,7 +188,8 @@ def _evaluation(plan: ModelPlan, store: ModelStore) -> Json:
         "alerts": [_alert(fingerprint, episode) for fingerprint, episode in episodes],
         "windows": [_window(msgspec.json.decode(record, type=ClosedRecord)) for record in records],
         "closed_until": {
-            stream: _time(start_ms + plan.window_ms) for stream, start_ms in sorted(state.closed_ms.items())
+            stream: _time(start_ms + plan.length_ms(Stream(stream)))
+            for stream, start_ms in sorted(state.closed_ms.items())
         },
         "events_waiting": len(store.events(plan.name, LETTERS_COUNTED)),
     }
@@ -288,7 +288,9 @@ def _count_rows(versions: Json) -> list[list[str]]:
     counted = {version: figures for version, figures in versions.items() if "predictions" in figures}
     if not counted:
         return [["no prediction yet"]]
-    plain = ("predictions", "labels", "joined", "pending", "expired", "late", "corrections", "conflicts")
+    plain = ["predictions", "labels", "joined", "pending", "expired", "late", "corrections", "conflicts"]
+    special = ("implicit", "unobservable")
+    plain[3:3] = [name for name in special if any(figures[name] for figures in counted.values())]
     rows = [["version", *plain, "duplicates", "ok", "fallback", "error"]]
     for version, figures in counted.items():
         numbers = [figures[name] for name in plain]

@@ -42,7 +42,7 @@ class Pipeline:
         )
         for model in self.plans:
             for stream in Stream:
-                since = partition.time.open_from_ms(model, errors=stream is Stream.ERRORS)
+                since = partition.time.open_from_ms(model, stream)
                 partition.load(self.store.windows(number, model, stream, from_ms=since))
         return partition
 

@@ -201,7 +201,7 @@ class TestPast:
         pipeline.feed(events, [truth(f"p{i}", NOON + i * HOUR, "fraud") for i in range(40)])
         states = MemoryModels()
         rollup = Rollup(pipeline.plans["fraud"], pipeline.store, states, 2)
-        whole = read_days(pipeline.plans["fraud"], pipeline.store, states, 2)
+        whole = read_days(pipeline.plans["fraud"], pipeline.store, states, 2, now_ms=0)
         length = pipeline.plans["fraud"].horizon_ms + pipeline.plans["fraud"].memory_ms
         assert rollup.final_ms(NOON + length) < NOON
         token = states.claim("fraud").token
@@ -215,12 +215,12 @@ class TestPast:
             states.commit(
                 ModelCommit("fraud", token, sequence, b"", [], [], past=rolled.put, forgotten=rolled.gone)
             )
-            again = read_days(pipeline.plans["fraud"], pipeline.store, states, 2)
+            again = read_days(pipeline.plans["fraud"], pipeline.store, states, 2, now_ms=0)
             assert {d: comparable({d: c}) for d, c in again.items()} == {
                 d: comparable({d: c}) for d, c in whole.items()
             }
             rollup.trim(until)
-        left = read_days(pipeline.plans["fraud"], pipeline.store, states, 2)
+        left = read_days(pipeline.plans["fraud"], pipeline.store, states, 2, now_ms=0)
         assert {d: comparable({d: c}) for d, c in left.items()} == {
             d: comparable({d: c}) for d, c in whole.items()
         }

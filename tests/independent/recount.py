@@ -36,7 +36,10 @@ _RFC3339 = re.compile(
 _NOT_POSITIVE = "not positive"  # what a low score says; no JSON text, so it equals no class
 _PROBABILITY_MIN = 1e-15  # keeps log_loss finite for a score of exactly 0 or 1
 _REASONS = ("decode", "contract", "unknown_model")
-_PLAIN = ("predictions", "labels", "joined", "corrections", "conflicts", "late", "expired", "pending")
+_PLAIN = (
+    *("predictions", "labels", "joined", "corrections", "conflicts", "late"),
+    *("expired", "pending", "implicit", "unobservable"),
+)
 _DUPLICATES = (("duplicates", "predictions"), ("duplicates", "labels"))
 _STATUSES = (("status", "ok"), ("status", "fallback"), ("status", "error"))
 _VERSION_COUNTS: list[Path] = [*((name,) for name in _PLAIN), *_DUPLICATES, *_STATUSES]
@@ -58,6 +61,8 @@ class ModelRules:
     late_memory_s: float = 7 * 86_400.0
     window_s: float = 60.0
     features: Mapping[str, Literal["numeric", "categorical"]] = field(default_factory=dict)
+    implicit: tuple[str | int, float] | None = None  # the class that silence means, after so many seconds
+    unlabelled: Sequence[str | int] = ()  # decisions after which no label ever comes
 
     def class_of(self, raw: object) -> str:
         """Return the JSON text of the class that `raw` spells."""
@@ -83,6 +88,7 @@ class _Prediction:
     answer: Content | None  # None: status error
     score: float | None
     measured_as: str  # the version, fallback answers apart
+    decision: object = None
     standing: tuple[int, Content] | None = None  # revision and content of the standing label
 
 
@@ -183,18 +189,27 @@ class _Books:  # one flat tally by path, and what must be remembered to fill it
         joined: defaultdict[tuple[str, str], list[Outcome]] = defaultdict(list)
         for (model, _), versions in self.predictions.items():
             for version, prediction in versions.items():
-                if prediction.standing is None:
-                    age_us = self.watermark_us[model] - prediction.time_us
-                    fate = "expired" if age_us > _us(self.rules[model].label_horizon_s) else "pending"
+                truth = None if prediction.standing is None else prediction.standing[1]
+                if truth is None:
+                    fate, truth = self.fate_of_unlabelled(model, prediction)
                     self.tally["models", model, "versions", version, fate] += 1
-                elif prediction.answer is not None:
-                    outcome = (prediction.answer, prediction.standing[1], prediction.score)
+                if truth is not None and prediction.answer is not None:
+                    outcome = (prediction.answer, truth, prediction.score)
                     joined[model, prediction.measured_as].append(outcome)
         for (model, version), outcomes in joined.items():
             for name, figure in _metrics(outcomes, self.rules[model]).items():
                 self.tally["models", model, "versions", version, "metrics", *name] = figure
         for model in self.rules:
             self.tally["models", model, "orphan_labels"] = sum(of == model for of, _ in self.orphans)
+
+    def fate_of_unlabelled(self, model: str, prediction: _Prediction) -> tuple[str, Content | None]:
+        rules, age_us = self.rules[model], self.watermark_us[model] - prediction.time_us
+        if json.dumps(prediction.decision) in map(json.dumps, rules.unlabelled):
+            return "unobservable", None
+        if rules.implicit is not None and age_us > _us(rules.implicit[1]):
+            return "implicit", rules.class_of(rules.implicit[0])
+        is_over = rules.implicit is None and age_us > _us(rules.label_horizon_s)
+        return "expired" if is_over else "pending", None
 
 
 def _join(prediction: _Prediction, revision: int, content: Content) -> Path:
@@ -299,7 +314,17 @@ def _read_prediction(event: dict[str, object], rules: ModelRules) -> _Prediction
     output = _output(event.get("output", {}))
     answer, score = (None, None) if status == "error" else _answer(output, rules)
     measured_as = f"{version}+fallback" if status == "fallback" else str(version)
-    return _Prediction(_text(version), time_us, str(status), shadow, features, answer, score, measured_as)
+    return _Prediction(
+        _text(version),
+        time_us,
+        str(status),
+        shadow,
+        features,
+        answer,
+        score,
+        measured_as,
+        output.get("decision"),
+    )
 
 
 def _check_asides(event: dict[str, object]) -> None:

@@ -178,7 +178,7 @@ class TestByHand:
         plain = regressed([2.0, 4.0] * 50, [1.0, 5.0] * 50)
         figures = Summary.empty(model.errors)
         figures.vector[:4] = plain.vector[:4]
-        figures.vector[figures.layout.counts :] = plain.vector[plain.layout.counts :]
+        figures.vector[figures.layout.counts : figures.layout.known] = plain.vector[plain.layout.counts :]
         past = Past({day_ms(d): {("7", ""): Cohort(100, figures)} for d in range(70)}, (), day_ms(90))
         report = build_report(model, past, since_ms=HALF_YEAR_MS)
         row: Row = report.periods[0].rows[0]

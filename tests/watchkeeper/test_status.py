@@ -30,7 +30,7 @@ from schemas.errors import Stop
 from schemas.settings import KafkaSettings, ModelSettings, Settings
 from watchkeeper.embedded import EmbeddedKafka
 from watchkeeper.event_files import read_events
-from watchkeeper.lives import count_waiting
+from watchkeeper.lives import Waiting, count_waiting
 from watchkeeper.policy import policies
 from watchkeeper.replay import Replay
 from watchkeeper.status_command import Stores, look, partition_numbers, run_status, status_lines
@@ -141,6 +141,8 @@ class TestFigures:
             "predictions": 5,
             "labels": 4,
             "joined": 2,
+            "implicit": 0,
+            "unobservable": 0,
             "duplicates": {"predictions": 1, "labels": 1},
             "corrections": 1,
             "conflicts": 0,
@@ -329,4 +331,4 @@ def test_entries_that_are_ahead_of_their_tables_are_passed_over() -> None:
     double = encode_entry(
         Entry(2, tuple(PendingPrediction(0, v, 0, 0, False, 0, 0.5) for v in (3, 4))), regression=False
     )
-    assert count_waiting([single, double], Tables(), {}, 0) == {}
+    assert count_waiting([single, double], Tables(), {}, 0) == Waiting()

@@ -22,7 +22,7 @@ from schemas.errors import Stop
 from schemas.settings import Settings
 from watchkeeper.demo import story
 from watchkeeper.embedded import EmbeddedKafka, EmbeddedStore
-from watchkeeper.lives import describe_lives
+from watchkeeper.lives import Waiting, describe_lives
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.profile_command import build_profile
 from watchkeeper.service import Pace, Service
@@ -139,7 +139,7 @@ class Stage:
             store = RedisPartitions(gate, self._settings.app)
             for partition in range(PARTITIONS):
                 life.add(read_totals(store.totals(partition), plans)[story.MODEL])
-        lives = describe_lives({story.MODEL: life}, plans, waiting={})
+        lives = describe_lives({story.MODEL: life}, plans, Waiting())
         return dict(lives[story.MODEL]["versions"][story.VERSION])
 
     def close(self) -> None:

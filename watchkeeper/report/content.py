@@ -29,14 +29,20 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The figures of one version, or of all of them (version None, answers of the fallback left out).
+    """The figures of one version, or of all of them (version None; answers of the fallback and in the shadow left out).
 
     Parameters
     ----------
+    coverage
+        Share of labelled predictions among those that can have a label.
     usual
-        Share of labelled predictions that the version usually reaches, None where nothing tells.
+        The share of labels sent that the version usually reaches, None where nothing tells.
     metrics
         Empty where there are too few labels.
+    implicit
+        Labels that are there because none came.
+    unobservable
+        Predictions that never get a label, by the settings.
     """
 
     version: str | None
@@ -46,6 +52,8 @@ class Row:
     usual: float | None
     standing: Standing
     metrics: Estimates
+    implicit: int = 0
+    unobservable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,8 @@ class Report:
 
     Parameters
     ----------
+    metrics
+        Those that tables show, in order.
     headlines
         The metrics that sentences and curves are about, the main one first.
     final_until
@@ -202,6 +212,7 @@ class Report:
     final_until: str | None
     horizon: str
     unit: Literal["month", "week"]
+    metrics: tuple[str, ...]
     headlines: tuple[str, ...]
     statements: tuple[Statement, ...]
     periods: tuple[Period, ...]

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from consumers.plan import ModelPlan
+from schemas.duration import format_duration
 from watchkeeper.report.calendar import day_text, day_words
 from watchkeeper.report.content import LabelGap, Row, Statement
 from watchkeeper.report.ledger import Ledger
+from watchkeeper.report.wording import name
 
 DRY_SHARE: Final = 0.1
 """A day with less than this part of its usual labels is dry."""
@@ -24,16 +27,16 @@ def label_gaps(ledger: Ledger, days: Sequence[int]) -> list[LabelGap]:
     if usual is None:
         return []
     found = []
-    for dry, some in groupby(final, key=lambda day: ledger.cohort([day]).coverage < DRY_SHARE * usual):
+    for dry, some in groupby(final, key=lambda day: ledger.cohort([day]).received < DRY_SHARE * usual):
         own = list(some)
         total = ledger.cohort(own)
-        if dry and total.predictions * usual >= EXPECTED_MIN:
+        if dry and total.observable * usual >= EXPECTED_MIN:
             found.append(
                 LabelGap(
                     first=day_text(own[0]),
                     last=day_text(own[-1]),
                     predictions=total.predictions,
-                    labelled=total.labelled,
+                    labelled=total.labelled - total.implicit,
                     ongoing=own[-1] == final[-1],
                 )
             )
@@ -56,3 +59,20 @@ def label_statements(gaps: Sequence[LabelGap], total: Row, *, any_final: bool) -
     if total.usual is not None and not gaps:
         text = f"Labels came without a gap; usually {100 * total.usual:.1f}% of the predictions get one."
         yield Statement("good", text)
+
+
+def rule_statements(total: Row, plan: ModelPlan) -> Iterator[Statement]:
+    """Yield what the settings say of labels that nobody sends."""
+    if total.implicit:
+        after = format_duration(plan.implicit_ms)
+        yield Statement(
+            "plain",
+            f"{100 * total.implicit / total.labelled:.1f}% of the labels are implicit: no label within {after} "
+            f"counts as {name(plan.implicit or '')}.",
+        )
+    if total.unobservable:
+        yield Statement(
+            "plain",
+            f"{total.unobservable:,} of {total.predictions:,} predictions never get a label, by what was decided "
+            "on them: no figure of quality is about them.",
+        )

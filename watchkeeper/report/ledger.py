@@ -9,13 +9,13 @@ from typing import Final
 from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
-from detectors.detector import FALLBACK_SUFFIX
+from detectors.detector import is_own
 from detectors.estimate import Estimate, wilson
-from detectors.intervals import estimates_of
 from detectors.summary import Summary
 from watchkeeper.report.calendar import day_text
 from watchkeeper.report.content import Row, Standing, Stretch
 from watchkeeper.report.past import Past
+from watchkeeper.report.shown import shown_estimates
 
 LABELS_MIN: Final = 30
 """With fewer labels no metric is told."""
@@ -53,21 +53,27 @@ class Ledger:
         """Return the days with predictions in first_ms <= day < until_ms."""
         return [day for day in self.days if first_ms <= day < until_ms]
 
-    def versions(self, days: Iterable[int], *, fallback: bool = False) -> list[str]:
-        """Return the versions of these days, those with most predictions first."""
+    def versions(self, days: Iterable[int], *, others: bool = False) -> list[str]:
+        """Return the versions of these days, those with most predictions first.
+
+        Parameters
+        ----------
+        others
+            With answers of the fallback, and those in the shadow, as versions of their own.
+        """
         found: dict[str, int] = {}
         for day in days:
             for (version, segment), cohort in self._days[day].items():
-                if not segment and (fallback or not version.endswith(FALLBACK_SUFFIX)):
+                if not segment and (others or is_own(version)):
                     found[version] = found.get(version, 0) + cohort.predictions
         return sorted((v for v in found if found[v] > 0), key=lambda version: (-found[version], version))
 
     def cohort(self, days: Iterable[int], version: str | None = None) -> Cohort:
-        """Return the days together: of one version, or of all with the answers of the fallback left out."""
+        """Return the days together: of one version, or of all with answers of the fallback and in the shadow left out."""
         total = Cohort(0, Summary.empty(self.plan.errors))
         for day in days:
             for (name, segment), cohort in self._days.get(day, {}).items():
-                own = not name.endswith(FALLBACK_SUFFIX) if version is None else name == version
+                own = is_own(name) if version is None else name == version
                 if not segment and own:
                     total = total.merge(cohort)
         return total
@@ -77,7 +83,7 @@ class Ledger:
         found: dict[str, Cohort] = {}
         for day in days:
             for (name, segment), cohort in self._days[day].items():
-                if segment and not name.endswith(FALLBACK_SUFFIX):
+                if segment and is_own(name):
                     found[segment] = found[segment].merge(cohort) if segment in found else cohort
         return found
 
@@ -94,11 +100,14 @@ class Ledger:
         return day + DAY_MS + self.plan.horizon_ms <= self.now_ms
 
     def usual(self, version: str | None) -> float | None:
-        """Return the coverage that a version usually reaches: the median prediction's, over final days with labels."""
+        """Return the share of labels that a version usually gets: the median prediction's, over final days with any.
+
+        Implicit labels do not count: they come whatever happens to the others.
+        """
         if version not in self._usual:
             days = self.days if version is None else self.days_of(version)
             cohorts = [self.cohort([day], version) for day in days if self.is_final(day)]
-            labelled = [(c.coverage, c.predictions) for c in cohorts if c.labelled > 0]
+            labelled = [(c.received, c.observable) for c in cohorts if c.labelled > 0]
             self._usual[version] = _median(labelled)
         return self._usual[version]
 
@@ -107,7 +116,7 @@ class Ledger:
         usual = self.usual(None) or 0.0
         for day in days:
             cohort = self.cohort([day])
-            if self.is_final(day) and cohort.labelled > 0 and cohort.coverage >= SOUND_SHARE * usual:
+            if self.is_final(day) and cohort.labelled > 0 and cohort.received >= SOUND_SHARE * usual:
                 yield day
 
     def row(self, days: Iterable[int], version: str | None = None) -> Row:
@@ -118,7 +127,17 @@ class Ledger:
         usual = self.usual(version)
         standing = self._standing(cohort, final=all(map(self.is_final, own)), usual=usual)
         metrics = {} if standing == "too few labels" else self.metrics(cohort)
-        return Row(version, cohort.predictions, cohort.labelled, cohort.coverage, usual, standing, metrics)
+        return Row(
+            version=version,
+            predictions=cohort.predictions,
+            labelled=cohort.labelled,
+            coverage=cohort.coverage,
+            usual=usual,
+            standing=standing,
+            metrics=metrics,
+            implicit=cohort.implicit,
+            unobservable=cohort.unobservable,
+        )
 
     @staticmethod
     def _standing(cohort: Cohort, *, final: bool, usual: float | None) -> Standing:
@@ -126,13 +145,13 @@ class Ledger:
             return "too few labels"
         if not final:
             return "horizon open"
-        reached = wilson(cohort.labelled, cohort.predictions).high
+        reached = wilson(cohort.labelled - cohort.implicit, cohort.observable).high
         thin = usual is not None and reached is not None and reached < USUAL_SHARE * usual
         return "few labelled" if thin else "final"
 
     def metrics(self, cohort: Cohort) -> dict[str, Estimate]:
-        """Return the main metrics of a cohort with their intervals."""
-        return estimates_of(cohort.figures, positive=self.plan.classes.positive)
+        """Return the metrics of a cohort that are shown, with their intervals."""
+        return shown_estimates(self.plan, cohort.figures)
 
     def stretch(self, name: str, days: Iterable[int], version: str | None = None) -> Stretch | None:
         """Return the figures of sound days; None with too few labels."""

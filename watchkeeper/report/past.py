@@ -55,7 +55,7 @@ def read_past(
     plan: ModelPlan, windows: PartitionStore, states: ModelStore, partitions: int, *, now_ms: int
 ) -> Past:
     """Read a model's past from its stores."""
-    days = read_days(plan, windows, states, partitions)
+    days = read_days(plan, windows, states, partitions, now_ms=now_ms)
     return Past(days, read_incidents(states.past(plan.name)), now_ms)
 
 

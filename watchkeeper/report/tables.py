@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from detectors.intervals import MAIN_METRICS
 from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE
+from schemas.metric_settings import NO_DIRECTION, WEIGHTED
 from watchkeeper.report.calendar import day_words
 from watchkeeper.report.content import Comparison, IncidentLine, People, Report, Row
 from watchkeeper.report.wording import (
-    PERCENT,
     between,
     capital,
+    in_percent,
     interval,
     metric_words,
     name,
@@ -48,13 +48,11 @@ def all_tables(report: Report) -> Iterator[Table]:
 
 
 def _heading(metric: str) -> str:
-    return f"{metric_words(metric)} %" if metric in PERCENT else metric.replace("_", " ")
+    return f"{metric_words(metric)} %" if in_percent(metric) else metric.replace("_", " ")
 
 
 def _periods(report: Report) -> Table:
-    metrics = [
-        m for m in MAIN_METRICS[report.task] if any(m in r.metrics for p in report.periods for r in p.rows)
-    ]
+    metrics = [m for m in report.metrics if any(m in r.metrics for p in report.periods for r in p.rows)]
     rows = []
     for period in report.periods:
         versions = {row.version for row in period.rows} - {None}
@@ -70,6 +68,8 @@ def _periods(report: Report) -> Table:
 
 def _counts(row: Row) -> tuple[str, str, str]:
     labelled = f"{100 * row.coverage:.1f}%" if row.predictions else "-"
+    if row.implicit:
+        labelled += f" ({100 * row.implicit / row.labelled:.1f}% implicit)"
     provisional = row.standing in ("horizon open", "few labelled")
     standing = f"provisional: {row.standing}" if provisional else row.standing
     return f"{row.predictions:,}", labelled, standing
@@ -90,7 +90,7 @@ def _difference(comparison: Comparison, metric: str) -> tuple[str, ...]:
     judged = {True: "worse", False: "better", None: "no change shown"}[worse(metric, change)]
     if change.low is None:
         judged = "no interval"
-    elif metric == "bias":
+    elif metric.removeprefix(WEIGHTED) in NO_DIRECTION:
         judged = between(metric, change)
     sides = (interval(metric, side.metrics[metric]) for side in (comparison.before, comparison.now))
     return (_heading(metric), *sides, signed(metric, change.value), judged)

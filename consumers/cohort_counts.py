@@ -1,0 +1,123 @@
+"""What a batch changes in the cohorts and in the lives of one model's versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+from consumers.cohorts import Cohort, CohortDelta, encode_cohorts
+from consumers.columns import ERROR, PredictionColumns
+from consumers.interning import Tables
+from consumers.losses import Losses
+from consumers.plan import ModelPlan
+from consumers.row_names import RowKey, RowNames
+from detectors.layout import ErrorLayout
+from detectors.summary import Summary, SummaryTable
+
+Joined = npt.NDArray[np.void]
+Table = SummaryTable[RowKey, ErrorLayout]
+
+
+class CohortCounts:
+    """The changes of a batch to the cohorts of one model, until they are taken.
+
+    Parameters
+    ----------
+    plan
+        The model.
+    tables
+        The partition's names behind codes.
+    """
+
+    def __init__(self, plan: ModelPlan, tables: Tables) -> None:
+        self._plan = plan
+        self._names = RowNames(plan, tables)
+        self._figures, self._assumed, self._overtaken = (Table(plan.errors) for _ in range(3))
+        self._predictions: Counter[RowKey] = Counter()
+        self._unobservable: Counter[RowKey] = Counter()
+
+    def add_predictions(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
+        """Count the accepted predictions that have an answer, late and shadow ones too."""
+        counted = accepted & (columns.status != ERROR)
+        if not counted.any():
+            return
+        version = self._names.manner_codes(columns.version, columns.status, columns.shadow)
+        for counter, kept, sign in (
+            (self._predictions, counted, 1),
+            (self._unobservable, counted & columns.unobservable, 1),
+        ):
+            self._count(counter, columns.time_ms[kept], version[kept], columns.segment[kept], sign)
+
+    def add_joined(self, rows: Joined, losses: Losses) -> None:
+        """Count answered rows of `JOINED`, whose losses these are: standing labels, and first ones of the unobservable."""
+        self._add(self._figures, rows, losses, np.flatnonzero(rows["standing"]))
+        seen = rows[rows["first"] & rows["unobservable"]]
+        if len(seen):
+            version = self._manners(seen)
+            self._count(self._unobservable, seen["time_ms"], version, seen["segment"], -1)
+
+    def add_assumed(self, rows: Joined, losses: Losses) -> None:
+        """Count rows of `consumers.implicit` whose losses these are."""
+        self._add(self._assumed, rows, losses, np.arange(len(rows)))
+
+    def add_overtaken(self, rows: Joined, losses: Losses) -> None:
+        """Count implicit labels that real ones came after."""
+        self._add(self._overtaken, rows, losses, np.arange(len(rows)))
+
+    def _manners(self, rows: Joined) -> npt.NDArray[np.int64]:
+        return self._names.manner_codes(rows["version"], rows["status"], rows["shadow"])
+
+    def _count(
+        self,
+        counter: Counter[RowKey],
+        time_ms: npt.NDArray[np.int64],
+        version: npt.NDArray[np.int64],
+        segment: npt.NDArray[np.int64],
+        sign: int,
+    ) -> None:
+        if not len(time_ms):
+            return
+        length_ms = self._plan.settings.cohort_window_ms
+        for part in self._names.parts(segment):
+            keys, inverse = self._names.keys(
+                time_ms // length_ms, version, part, self._names.manner, length_ms=length_ms
+            )
+            for key, n in zip(keys, np.bincount(inverse, minlength=len(keys)).tolist(), strict=True):
+                counter[key] += sign * n
+
+    def _add(self, table: Table, rows: Joined, losses: Losses, pick: npt.NDArray[np.intp]) -> None:
+        if not len(pick):
+            return
+        picked, length_ms = rows[pick], self._plan.settings.cohort_window_ms
+        start, version = picked["time_ms"] // length_ms, self._manners(picked)
+        for part in self._names.parts(picked["segment"]):
+            places = self._names.rows(table, start, version, part, self._names.manner, length_ms=length_ms)
+            losses.add_to(table, places, pick=pick)
+
+    def take(self) -> list[CohortDelta]:
+        """Return everything since the last call, a difference per start of a cohort."""
+        keys = {*self._predictions, *self._unobservable}
+        keys.update(self._figures.keys(), self._assumed.keys(), self._overtaken.keys())
+        starts: dict[int, dict[tuple[str, str], Cohort]] = {}
+        for key in keys:
+            start, version, segment = key
+            starts.setdefault(int(start), {})[version, segment] = Cohort(
+                self._predictions[key],
+                _taken(self._figures, key) or Summary.empty(self._plan.errors),
+                self._unobservable[key],
+                assumed=_taken(self._assumed, key),
+                overtaken=_taken(self._overtaken, key),
+            )
+        self._predictions.clear()
+        self._unobservable.clear()
+        return [CohortDelta(self._plan.name, at, encode_cohorts(starts[at])) for at in sorted(starts)]
+
+
+def _taken(table: Table, key: RowKey) -> Summary[ErrorLayout] | None:
+    if key not in table:
+        return None
+    found = table.get(key)
+    table.drop(key)
+    return found

@@ -1,0 +1,45 @@
+"""Implicit labels: where silence means a class, what predictions without a label come to.
+
+Nobody has to find them when their time has come. Every prediction counts at once as if it had the implicit label, in
+figures of its own, and the first real label takes that back; so what is left there is what silence has said so far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from consumers.columns import ERROR
+from consumers.join import labelled_rows
+from consumers.pending import Records, times_of
+from consumers.plan import ModelPlan
+
+Joined = npt.NDArray[np.void]
+
+
+def assumed_of(plan: ModelPlan, class_code: int, predictions: Records) -> Joined:
+    """Return predictions, records of `PREDICTION`, as if their labels were the implicit one: rows of `JOINED`.
+
+    Those without an answer, and those that never get a label, are left out.
+    """
+    rows = labelled_rows(predictions, class_code, times_of(predictions) + plan.implicit_ms)
+    answered: Joined = rows[~rows["unobservable"] & (rows["status"] != ERROR)]
+    return answered
+
+
+def taken_back(plan: ModelPlan, class_code: int, joined: Joined) -> Joined:
+    """Return what the first labels of predictions take back of what was assumed of them, rows of `JOINED`."""
+    kept = joined["first"] & ~joined["unobservable"] & (joined["status"] != ERROR)
+    rows: Joined = joined[kept].copy()
+    rows["sign"] = -1
+    rows["truth"] = class_code
+    rows["label_ms"] = rows["time_ms"] + plan.implicit_ms
+    return rows
+
+
+def overtaken_of(plan: ModelPlan, class_code: int, joined: Joined) -> Joined:
+    """Return the predictions whose first label came after silence had spoken, as it spoke, rows of `JOINED`."""
+    late = joined["label_ms"] - joined["time_ms"] > plan.implicit_ms
+    rows = taken_back(plan, class_code, joined[late])
+    rows["sign"] = 1
+    return rows

@@ -62,7 +62,9 @@ class AlertBook:
 
         Of one stream, because how the windows of the two interleave is nobody's promise.
         """
-        return sum(stream_of(episode.subject.kind) is stream for _, episode in self.episodes)
+        return sum(
+            stream_of(episode.subject.kind, episode.subject.check) is stream for _, episode in self.episodes
+        )
 
 
 def step(

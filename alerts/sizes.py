@@ -136,7 +136,11 @@ def size_of(evidence: Evidence) -> str | None:
             return f"{_named(default, evidence)} {_from_to(default, before, now, evidence)}"
     usual, seen = number_in(evidence, "usual_per_hour"), number_in(evidence, "seen_per_hour")
     if usual is not None and seen is not None:
-        return f"{figure(seen)} events an hour instead of {figure(usual)}"
+        counted = text_in(evidence, "counted") or "events"
+        return f"{figure(seen)} {counted} an hour instead of {figure(usual)}"
+    pause, longest = number_in(evidence, "pause_hours"), number_in(evidence, "longest_pause_hours")
+    if pause is not None and longest is not None:
+        return f"none for {figure(pause)} hours, the longest pause before {figure(longest)}"
     ratio = number_in(evidence, "ratio")
     return f"{figure(ratio)} times as before" if ratio is not None else None
 

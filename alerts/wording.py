@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.integrity_words import INTEGRITY, size_of_trouble
 from alerts.joint_words import JOINT
+from alerts.label_words import LABELS
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
@@ -97,7 +98,10 @@ def words_for(case: Case) -> Words:
 
 
 def _phrases(subject: Subject) -> Phrases:
-    own = INTEGRITY.get(subject.check) if _about_ourselves(subject) else JOINT.get(subject.feature or "")
+    if _about_ourselves(subject):
+        own = INTEGRITY.get(subject.check)
+    else:
+        own = JOINT.get(subject.feature or "") or LABELS.get(subject.check)
     return PHRASES[subject.kind] if own is None else own
 
 
@@ -166,7 +170,7 @@ def _moved(case: Case, phrases: Phrases) -> str:
 
 
 def _bad_values(subject: Subject) -> str | None:
-    if subject.kind is not Kind.DATA_QUALITY:
+    if subject.kind is not Kind.DATA_QUALITY or subject.check in LABELS:
         return None
     check = subject.check.lower()
     return next((words for marks, words in _QUALITY if any(mark in check for mark in marks)), None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
+from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, Layout, PredictionLayout
 from detectors.summary import Summary
 from schemas.finding import Finding, JsonValue, Stream, WindowSpan
@@ -52,6 +53,7 @@ class ClosedWindow(Generic[LayoutT]):
 
 PredictionWindow = ClosedWindow[PredictionLayout]
 ErrorWindow = ClosedWindow[ErrorLayout]
+LabelWindow = ClosedWindow[LabelLayout]
 
 
 class Detector(Protocol[LayoutT]):

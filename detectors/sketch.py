@@ -45,6 +45,11 @@ class LogCells:
         cell = np.ceil(np.log(safe / self.lowest) / self._log_gamma).astype(np.intp)
         return np.minimum(cell, self.size - 1)
 
+    def values(self) -> npt.NDArray[np.float64]:
+        """Return a value of each cell, shape (size,), off by at most `relative_error` between the two ends."""
+        upper = self.lowest * np.exp(np.arange(self.size) * self._log_gamma)
+        return np.where(np.arange(self.size) == 0, self.lowest, upper * (1 - self.relative_error))
+
     def quantile(self, counts: npt.NDArray[np.int64], share: float) -> float | None:
         """Return the value below which `share` of the counted values lie, or None if there are none.
 

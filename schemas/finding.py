@@ -80,13 +80,16 @@ ERROR_KINDS: Final = frozenset(
 )
 """Kinds that are judged on windows by label arrival."""
 
-LABEL_KINDS: Final = frozenset({Kind.LABEL_COVERAGE, Kind.LABEL_LAG, Kind.ORPHAN_LABELS})
-"""Kinds that are about how labels come; all others of a model are judged on windows by prediction time."""
+LABEL_CHECKS: Final = (
+    *("label_coverage", "label_lag", "late_labels", "orphan_labels"),
+    *("label_duplicates", "label_conflicts", "label_corrections"),
+)
+"""Checks of how labels come; all others of a model are judged on windows by prediction time."""
 
 
-def stream_of(kind: Kind) -> Stream:
-    """Return the stream of windows that a kind of trouble is judged on."""
-    if kind in LABEL_KINDS:
+def stream_of(kind: Kind, check: str) -> Stream:
+    """Return the stream of windows that a check is judged on."""
+    if check in LABEL_CHECKS:
         return Stream.LABELS
     return Stream.ERRORS if kind in ERROR_KINDS else Stream.PREDICTIONS
 

@@ -73,6 +73,8 @@ class BudgetWeights(BaseModel):
         Missing, invalid and unknown values.
     service
         Errors, answers by the fallback, how long answers take, and how many there are.
+    labels
+        How labels come: whether, when, and how often they contradict one another.
     """
 
     model_config = FROZEN
@@ -83,6 +85,7 @@ class BudgetWeights(BaseModel):
     label_drift: NotNegative = 0.5
     data_quality: NotNegative = 0.5
     service: NotNegative = 0.5
+    labels: NotNegative = 0.5
 
     def by_group(self) -> dict[str, float]:
         """Return the shares by name."""

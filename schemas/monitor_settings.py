@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from schemas.finding import Hysteresis
+from schemas.finding import LABEL_CHECKS, Hysteresis
 from schemas.metric_settings import METRICS, MetricRule, Task
 from schemas.river_parameters import RIVER
 from schemas.river_settings import RIVER_KEYS, RiverSettings
@@ -32,13 +32,14 @@ MONITORS: Final = (
         "calibration",
         "latency",
         "volume",
+        *LABEL_CHECKS,
         "adwin_features",
         "adwin_errors",
     ),
 )
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
-BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency", "volume")
+BUDGETED_ALONE: Final = ("drift", "label_drift", "calibration", "latency", "volume", *LABEL_CHECKS)
 """Monitors that have nothing to tune."""
 
 

@@ -9,6 +9,7 @@ from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import error_cells
 from detectors.betting.error_signals import METRICS, PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
+from detectors.betting.label_setup import LabelSetup
 from detectors.betting.part_setup import PartSetup
 from detectors.betting.volume import BudgetedVolume
 from detectors.betting.volume_signals import VOLUME, volume_signals
@@ -40,8 +41,9 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     prompt = watched_prompt(settings, profile, cells)
     parts = PartSetup(settings, profile, cells, names)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
+    labels = LabelSetup(settings)
     levels = bars(
-        [item.signal for item in (*columns, *errors, *prompt, *volume)],
+        [item.signal for item in (*columns, *errors, *prompt, *volume, *labels.watched)],
         false_alarms=settings.false_alarm_budget.false_alarms,
         per_ms=settings.false_alarm_budget.per_ms,
         window_ms=settings.window_ms,
@@ -51,6 +53,7 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     )
     first, last = len(columns), len(columns) + len(errors)
     end = last + len(prompt)
+    traffic = end + len(volume)
     watching_columns = watching_errors = None
     if columns:
         watching_columns = BudgetedColumns(
@@ -70,14 +73,18 @@ def budgeted(settings: ModelSettings, profile: ReferenceProfile | None) -> list[
     watching_volume = None
     if volume:
         watching_volume = BudgetedVolume(
-            levels[end:],
+            levels[end:traffic],
             window_ms=settings.window_ms,
             zone=settings.timezone,
             least=settings.min_effect.volume,
         )
     every = (watching_columns, watching_errors, watching_volume)
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
-    return [*whole, *parts.detectors(watching_columns, watching_errors)]
+    return [
+        *labels.detectors(levels[traffic:]),
+        *whole,
+        *parts.detectors(watching_columns, watching_errors),
+    ]
 
 
 def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNames:

@@ -46,6 +46,8 @@ class UsualVolume:
         Logarithm of the growth since the beginning.
     hours
         Hours that were learned from.
+    exposure
+        What the windows of the hour that has begun are in proportion to: their number, where nobody says more.
 
     Notes
     -----
@@ -69,6 +71,7 @@ class UsualVolume:
         self.level = 0.0
         self.hours = 0.0
         self._cell, self._count, self._windows = -1, 0, 0
+        self.exposure = 0.0
         self._found: dict[int, float | None] = {}
 
     def expected(self, hour: float) -> float | None:
@@ -107,20 +110,27 @@ class UsualVolume:
             return median(others)
         return median(own if len(own) % 2 else [*own, median(others)])
 
-    def add(self, hour: float, count: int) -> None:
-        """Take in the events of a window, whose middle lies at an hour of the week."""
+    def add(self, hour: float, count: int, *, exposure: float = 1.0) -> None:
+        """Take in the events of a window, whose middle lies at an hour of the week.
+
+        Parameters
+        ----------
+        exposure
+            What the number of events is in proportion to, above 0; `expected` is for an exposure of 1.
+        """
         cell = int(hour / self._cell_hours)
         if cell != self._cell:
             self._visited()
-            self._cell, self._count, self._windows = cell, 0, 0
+            self._cell, self._count, self._windows, self.exposure = cell, 0, 0, 0.0
         self._count += count
         self._windows += 1
+        self.exposure += exposure
 
     def _visited(self) -> None:
         hours = self._windows * self._window_hours
         if hours < FILLED_MIN * self._cell_hours:
             return
-        rate = math.log(max(self._count, _HALF) / self._windows) - self.level
+        rate = math.log(max(self._count, _HALF) / self.exposure) - self.level
         self.visits[self._cell] = [*self.visits[self._cell], rate][-WEEKS:]
         self.hours += hours
         self._found.clear()
@@ -155,4 +165,5 @@ class UsualVolume:
             raise ValueError(f"expected the usual volume of {len(self.visits)} hours of the week")
         self.visits, self.level, self.hours = visits, level, hours
         self._cell, self._count, self._windows = now
+        self.exposure = float(self._windows)
         self._found.clear()

@@ -39,18 +39,36 @@ def paces_of(window_ms: int) -> int:
     return 2 if window_ms < HOUR_MS else 1
 
 
-def volume_signals(window_ms: int) -> list[Watched]:
-    """Return the signals of every pace, fewer events and more events, in the order of their cells."""
+def volume_signals(
+    window_ms: int,
+    *,
+    kind: Kind = Kind.VOLUME,
+    check: str = VOLUME,
+    group: str = "service",
+    directions: Sequence[str] = DIRECTIONS,
+) -> list[Watched]:
+    """Return the signals of every pace, fewer events and more events, in the order of their cells.
+
+    Parameters
+    ----------
+    kind, check
+        What they are about.
+    group
+        Whose share of the budget they have.
+    directions
+        Those of `DIRECTIONS` that matter.
+    """
     paces = paces_of(window_ms)
     values = np.array(GAINS) - _chances() @ np.array(GAINS)
     sd = math.sqrt(_chances() @ np.square(values))
     found: list[Watched] = []
     for place in range(paces):
-        for side, direction in enumerate(DIRECTIONS):
+        for direction in directions:
+            side = DIRECTIONS.index(direction)
             first = (2 * place + side) * CELLS
             signal = Signal(
-                name=f"{VOLUME}:{place}:{direction}",
-                group="service",
+                name=f"{check}:{place}:{direction}",
+                group=group,
                 cells=np.arange(first, first + CELLS, dtype=np.intp),
                 values=values[:, None],
                 sds=np.array([sd]),
@@ -58,9 +76,9 @@ def volume_signals(window_ms: int) -> list[Watched]:
                 minimum=np.array([0.5]),
                 wagers=(Wager(0, UP, SIZES),),
                 rhythms=(None,),
-                weight=1 / (2 * paces),
+                weight=1 / (len(directions) * paces),
             )
-            found.append(Watched(signal, Kind.VOLUME, VOLUME))
+            found.append(Watched(signal, kind, check))
     return found
 
 

@@ -231,7 +231,7 @@ def test_the_detectors_of_a_model_share_one_budget() -> None:
     for part in parts:
         known = [n for n in names[part._kind] if n in reference.segments or part._kind == "version"]
         part._seats.seat(names[part._kind] if part.stream is Stream.PREDICTIONS else known)
-    whole = rate_of(columns._banks, errors._banks, errors._prompt, volume._banks)
+    whole = rate_of(columns._banks, errors._banks, errors._prompt, volume._bets.banks)
     versions = rate_of(*(part._seats.banks for part in parts[:2]))
     segments = rate_of(*(part._seats.banks for part in parts[2:]))
     assert (whole, versions, segments) == pytest.approx((0.7, 0.1, 0.2))

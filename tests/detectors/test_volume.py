@@ -105,7 +105,7 @@ def test_what_hides_in_the_unrest_of_minutes_is_found_by_hours() -> None:
     assert traffic.fired == []
     traffic.feed(rng.poisson(expected[until:] * 0.3))
     assert len(traffic.fired) == 1
-    bets = traffic.detector._banks  # type: ignore[attr-defined]
+    bets = traffic.detector._bets.banks  # type: ignore[attr-defined]
     assert [bets.watched[i].signal.name for i in np.flatnonzero(bets.firing)] == ["volume:1:down"]
 
 

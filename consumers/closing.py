@@ -92,7 +92,8 @@ def record_of(plan: ModelPlan, window: ClosedWindow[Any], findings: int) -> Clos
     """Return what is kept of a window."""
     metrics: dict[str, dict[str, float]] = {}
     if window.stream is Stream.ERRORS:
-        metrics = {v: metrics_of(s, positive=plan.classes.positive) for v, s in window.versions.items()}
+        positive, costs = plan.classes.positive, plan.settings.costs
+        metrics = {v: metrics_of(s, positive=positive, costs=costs) for v, s in window.versions.items()}
     return ClosedRecord(
         model=window.model,
         stream=window.stream.value,

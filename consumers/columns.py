@@ -82,6 +82,8 @@ class PredictionColumns:
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
         None where the profile has nothing of the features together.
+    weight
+        None where every prediction weighs 1.
     raw
         The messages themselves, where the model learns its reference from them.
     mark_ms
@@ -103,6 +105,7 @@ class PredictionColumns:
     moments: Integers
     joint: JointRows | None = None
     raw: list[bytes] | None = None
+    weight: Floats | None = None
     mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
@@ -127,6 +130,7 @@ class PredictionColumns:
             self.moments[keep],
             None if self.joint is None else self.joint.take(keep),
             None if self.raw is None else list(compress(self.raw, kept)),
+            None if self.weight is None else self.weight[keep],
             self.mark_ms[keep] if len(self.mark_ms) else NO_MARKS,
         )
 

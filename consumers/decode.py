@@ -176,6 +176,7 @@ class BatchDecoder:
             cells=self._cells[name].cells(raw),
             moments=self._cells[name].moments(raw),
             joint=joint,
+            weight=_weights(events),
         )
 
     def _answer_codes(self, plan: ModelPlan) -> Callable[[PredictionEnvelope], tuple[int, int, int, float]]:
@@ -248,6 +249,11 @@ class BatchDecoder:
         if event.label is None:
             raise Reject(Reason.CONTRACT, f"model {plan.name} classifies: expected a class in label")
         return self._interner.add_class(plan.name, plan.classes(event.label))
+
+
+def _weights(events: list[PredictionEnvelope]) -> npt.NDArray[np.float64] | None:
+    weights = [event.weight for event in events]
+    return None if weights.count(1.0) == len(weights) else np.array(weights, dtype=np.float64)
 
 
 def _oversize(size_bytes: int, bytes_max: int) -> Reject:

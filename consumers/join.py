@@ -19,9 +19,11 @@ from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.label_events import LabelEvents
 from consumers.pending import (
     ONE_PREDICTION,
+    ONE_WEIGHTED,
     PREDICTION,
     SHADOW_FLAG,
     UNOBSERVABLE_FLAG,
+    WEIGHTED,
     Entry,
     Integers,
     PendingLabel,
@@ -59,6 +61,7 @@ JOINED: Final = np.dtype(
         ("label_ms", "<i8"),
         ("first", "?"),
         ("standing", "?"),
+        ("weight", "<f8"),
     ]
 )
 """One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
@@ -192,6 +195,7 @@ class Join:
             int(columns.predicted[row]),
             float(columns.value[row]),
             bool(columns.unobservable[row]),
+            1.0 if columns.weight is None else float(columns.weight[row]),
         )
         if any(p.version == prediction.version for p in before.predictions):
             self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
@@ -208,8 +212,8 @@ class Join:
 
     def _labels(self, columns: LabelColumns) -> None:
         entries, found = self._result.entries, self._found
-        rows: list[int] = []
-        stored: list[bytes] = []
+        rows: dict[int, list[int]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
+        stored: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
         early: list[int] = []
         others: list[int] = []
         seen: set[bytes] = set()
@@ -219,16 +223,18 @@ class Join:
                 others.append(row)
             elif entry is None:
                 early.append(row)
-            elif len(entry) == ONE_PREDICTION:
-                rows.append(row)
-                stored.append(entry)
+            elif len(entry) in rows:
+                rows[len(entry)].append(row)
+                stored[len(entry)].append(entry)
             else:
                 others.append(row)
             seen.add(key)
         if early:
             self._early_labels(columns, np.array(early, dtype=np.intp))
-        if rows:
-            self._first_labels(columns, np.array(rows, dtype=np.intp), stored)
+        for size, kind in ((ONE_PREDICTION, PREDICTION), (ONE_WEIGHTED, WEIGHTED)):
+            if rows[size]:
+                records = stored_records(stored[size], kind)
+                self._first_labels(columns, np.array(rows[size], dtype=np.intp), records)
         for row in others:
             self._other_label(columns, row)
 
@@ -239,9 +245,8 @@ class Join:
         self._result.orphans += len(rows)
         self._result.events.add(columns.time_ms[rows], columns.mark_ms[rows], LabelCell.ORPHANS)
 
-    def _first_labels(self, columns: LabelColumns, rows: Rows, stored: list[bytes]) -> None:
+    def _first_labels(self, columns: LabelColumns, rows: Rows, records: Records) -> None:
         """Join labels whose id has one prediction and no label yet."""
-        records = stored_records(stored, PREDICTION)
         self._book_first(records, columns.truth[rows], columns.time_ms[rows], columns.mark_ms[rows])
         values = encode_joined(self._model, records, columns, rows, regression=self._regression)
         self._result.entries.update(zip([columns.ids[row] for row in rows], values, strict=True))
@@ -324,12 +329,12 @@ class Join:
     ) -> None:
         self._slow.append(
             (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
-             label.truth, p.time_ms, label.time_ms, first, standing)
+             label.truth, p.time_ms, label.time_ms, first, standing, p.weight)
         )  # fmt: skip
 
 
 def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers) -> npt.NDArray[np.void]:
-    """Return records of predictions, of type `PREDICTION`, with their first labels, as rows of `JOINED`."""
+    """Return records of predictions, of type `PREDICTION` or `WEIGHTED`, with their first labels, as rows of `JOINED`."""
     joined = np.zeros(len(predictions), dtype=JOINED)
     joined["sign"] = 1
     for name in ("version", "segment", "predicted", "value"):
@@ -341,6 +346,7 @@ def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers)
     joined["time_ms"] = times_of(predictions)
     joined["label_ms"] = label_ms
     joined["first"] = joined["standing"] = True
+    joined["weight"] = predictions["weight"] if predictions.dtype == WEIGHTED else 1.0
     return joined
 
 

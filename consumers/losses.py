@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from consumers.interning import NO_CLASS
 from consumers.plan import ModelPlan
+from consumers.weighted_losses import WeightedLosses
 from detectors.classes import NEGATIVE
-from detectors.exact import LIMBS, limbs
+from detectors.exact import limbs
+from detectors.fixed import fixed, planes
 from detectors.layout import ERROR_COUNTS, ErrorLayout
+from detectors.number_cells import NumberCells
 from detectors.number_losses import number_losses
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import KeyT, SummaryTable
@@ -51,6 +54,23 @@ class Losses:
         else:
             self._truth = joined["truth"].astype(np.int64)
             self._classification(joined["value"])
+        weight: Floats = joined["weight"]
+        self._heavy = weight != 1.0
+        self._weighted = self._with_weights(weight) if self._heavy.any() else None
+
+    def _with_weights(self, weight: Floats) -> WeightedLosses:
+        values: dict[str, npt.NDArray[np.generic]] = {
+            "n": np.ones(len(weight)),
+            "wrong": self._wrong,
+            "scored": self._scored,
+            "ape_n": self._has_ape,
+            **dict(zip(self._plan.errors.sums, self._sums.T, strict=False)),
+        }
+        if self._plan.is_regression:
+            values["refused"] = ~self._numbers.has_deviance
+            return WeightedLosses(weight, self._sign, values, self._number_cells, None, self._names)
+        pairs = (self._predicted, self._truth)
+        return WeightedLosses(weight, self._sign, values, self._weighted_score_cells, pairs, self._names)
 
     def _classification(self, score: Floats) -> None:
         codes = {name: code for code, name in enumerate(self._names)}
@@ -73,9 +93,14 @@ class Losses:
     def _regression(self, predicted: Floats, truth: Floats) -> None:
         self._value = predicted
         self._numbers = number_losses(truth, predicted, power=self._plan.errors.power)
+        self._both = np.stack([predicted, truth])
         self._wrong = np.zeros(len(truth), dtype=np.bool_)
         self._scored = np.ones(len(truth), dtype=np.bool_)
-        self._has_ape, self._sums = self._numbers.has_ape, self._numbers.terms
+        self._has_ape, terms = self._numbers.has_ape, self._numbers.terms
+        if self._plan.errors.numbers is not None:
+            with np.errstate(over="ignore"):
+                terms = np.column_stack([terms, np.nan_to_num(predicted * predicted)])
+        self._sums = terms
 
     def add_to(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, *, pick: Rows) -> None:
         """Add the losses of the picked rows to rows of a table.
@@ -101,6 +126,9 @@ class Losses:
         else:
             self._add_numbers(table, rows, pick)
         self._add_sums(table, rows, pick)
+        if self._weighted is not None:
+            heavy = self._heavy[pick]
+            self._weighted.add_to(table, rows[heavy], pick=pick[heavy])
 
     def _add_numbers(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
         layout, sign = table.layout, self._sign[pick]
@@ -111,6 +139,8 @@ class Losses:
             bins = np.searchsorted(layout.predictions, self._value[pick]) * (len(layout.sizes) + 1)
             bins += np.searchsorted(layout.sizes, np.abs(self._numbers.error[pick]))
             table.add_counts(rows, layout.outcomes + bins, sign)
+        if layout.numbers is not None:
+            self._add_further(table, layout.numbers, rows, pick)
         if layout.power is None:
             return
         known = self._numbers.has_deviance[pick]
@@ -120,6 +150,36 @@ class Losses:
             cells = layout.deviances + np.searchsorted(layout.deviance_edges, deviance)
             table.add_counts(rows[known], cells, sign[known])
 
+    def _add_further(
+        self, table: SummaryTable[KeyT, ErrorLayout], numbers: NumberCells, rows: Rows, pick: Rows
+    ) -> None:
+        sign, first = self._sign[pick], table.layout.known
+        table.add_counts(rows, np.full(len(rows), first + numbers.N), sign)
+        if numbers.error_edges:
+            error_cells = np.searchsorted(numbers.error_edges, self._numbers.error[pick])
+            table.add_counts(rows, first + numbers.ERRORS + error_cells, sign)
+        if not numbers.bins:
+            return
+        cells = first + numbers.predictions + np.searchsorted(numbers.prediction_edges, self._both[0, pick])
+        with np.errstate(over="ignore"):
+            parts = [planes(fixed(side / numbers.unit)) for side in self._both[:, pick]]
+        for place, added in enumerate([sign, *(part * sign for both in parts for part in both)]):
+            table.add_counts(rows, cells + place * numbers.bins, added)
+
+    def _number_cells(self, layout: ErrorLayout, pick: Rows) -> tuple[Rows, Floats]:
+        numbers = layout.numbers
+        if numbers is None:
+            return np.zeros((len(pick), 0), dtype=np.intp), np.zeros((len(pick), 0))
+        cells = np.searchsorted(numbers.prediction_edges, self._both[0, pick])
+        with np.errstate(over="ignore"):
+            values = [np.ones(len(pick)), *np.nan_to_num(self._both[:, pick] / numbers.unit)]
+        return np.column_stack([cells + i * numbers.bins for i in range(3)]), np.column_stack(values)
+
+    def _weighted_score_cells(self, layout: ErrorLayout, pick: Rows) -> tuple[Rows, Floats]:
+        cells = self._score_cells(layout.score_bins, pick) - ErrorLayout.SCORES
+        places = np.where(self._scored[pick], cells, -1).astype(np.intp)
+        return places[:, None], np.ones((len(pick), 1))
+
     def _score_cells(self, bins: int, pick: Rows) -> npt.NDArray[np.int64]:
         cell = np.minimum((self._score[pick] * bins).astype(np.int64), bins - 1)
         return ErrorLayout.SCORES + np.where(self._true[pick], bins, 0) + cell
@@ -127,9 +187,11 @@ class Losses:
     def _add_sums(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
         distinct, groups = np.unique(rows, return_inverse=True)
         added = limbs(self._sums[pick] * self._sign[pick][:, None], groups, len(distinct))
-        start = table.layout.counts
-        width = len(table.layout.sums) * LIMBS
-        table.matrix[distinct, start : start + width] += added.reshape(len(distinct), width)
+        layout = table.layout
+        known = len(layout.sums)
+        table.matrix[distinct, layout.counts : layout.known] += added[:, :known].reshape(len(distinct), -1)
+        if layout.numbers is not None:
+            table.matrix[distinct, layout.further :] += added[:, known:].reshape(len(distinct), -1)
 
     def _add_pairs(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:
         classes = NO_CLASS + 1

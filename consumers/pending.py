@@ -2,8 +2,9 @@
 
 Layout, little end first: a head of 3 bytes (low half of byte 0: number of predictions, high half: number
 of labels; then the model's code), then the predictions, latest event time first, then the labels in the
-order of their topic. Byte 3 to 8 are thus always an event time, by which the store lets entries go. Two
-versions and one label fit the 64 bytes up to which Redis keeps a small hash compact.
+order of their topic, then 8 bytes more for each prediction that weighs other than 1. Byte 3 to 8 are thus always
+an event time, by which the store lets entries go. Two versions and one label fit the 64 bytes up to which Redis
+keeps a small hash compact.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from schemas.errors import Reject
 Records = npt.NDArray[np.void]
 Rows = npt.NDArray[np.intp]
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Parts = Sequence[tuple[str, Records | Floats]]
+"""What lies behind the head of entries, by name, in order."""
 
 PER_ID_MAX: Final = 15
 """Versions, and differing labels, that are kept of one id."""
@@ -38,6 +42,8 @@ PREDICTION: Final = np.dtype(
         ("value", "<f8"),
     ]
 )
+WEIGHTED: Final = np.dtype([*PREDICTION.descr, ("weight", "<f8")])
+"""The same with its weight, as it lies in an entry that has nothing else."""
 CLASS_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<u2")]
 )
@@ -45,16 +51,21 @@ NUMBER_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<f8")]
 )
 SHADOW_FLAG: Final = 4
+WEIGHT_FLAG: Final = 8
+"""The prediction has a weight at the end of the entry."""
 UNOBSERVABLE_FLAG: Final = 16
 
 _HEAD: Final = Struct("<BH")
 _PREDICTION: Final = Struct("<IHHHBHd")
 _CLASS_LABEL: Final = Struct("<IHIBH")
 _NUMBER_LABEL: Final = Struct("<IHIBd")
-"""The same four layouts again, for one entry at a time."""
+_WEIGHT: Final = Struct("<d")
+"""The same layouts again, for one entry at a time."""
 
 ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
 """Length of the commonest entry: one prediction that waits for its label."""
+ONE_WEIGHTED: Final = HEAD.itemsize + WEIGHTED.itemsize
+"""Length of the same where the prediction has a weight; no other entry is as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ class PendingPrediction:
     predicted: int
     value: float
     unobservable: bool = False
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,7 @@ def encode_entry(entry: Entry, *, regression: bool) -> bytes:
     for x in entry.labels:
         truth = x.truth if regression else int(x.truth)
         pieces.append(pack(x.time_ms & 0xFFFF_FFFF, x.time_ms >> 32, x.revision, x.repeats, truth))
+    pieces += [_WEIGHT.pack(p.weight) for p in entry.predictions if p.weight != 1.0]
     return b"".join(pieces)
 
 
@@ -129,6 +142,8 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
     counts, model = _HEAD.unpack_from(data)
     middle = _HEAD.size + (counts & 15) * _PREDICTION.size
     label = _NUMBER_LABEL if regression else _CLASS_LABEL
+    end = middle + (counts >> 4) * label.size
+    weights = _WEIGHT.iter_unpack(data[end:])
     return Entry(
         model,
         tuple(
@@ -141,12 +156,13 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
                 c,
                 x,
                 bool(flags & UNOBSERVABLE_FLAG),
+                next(weights)[0] if flags & WEIGHT_FLAG else 1.0,
             )
             for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
         ),
         tuple(
             PendingLabel(low | high << 32, revision, float(truth), repeats)
-            for low, high, revision, repeats, truth in label.iter_unpack(data[middle:])
+            for low, high, revision, repeats, truth in label.iter_unpack(data[middle:end])
         ),
     )
 
@@ -164,7 +180,7 @@ def one_label(*, regression: bool) -> int:
 
 def encode_predictions(model: int, columns: PredictionColumns, rows: Rows) -> list[bytes]:
     """Return the entries of new ids, one prediction each, by array arithmetic."""
-    return _slices(_table(model, 1, [("prediction", prediction_records(columns, rows))]))
+    return _encode(model, 1, prediction_records(columns, rows), None)
 
 
 def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: bool) -> list[bytes]:
@@ -180,18 +196,36 @@ def encode_joined(
     Parameters
     ----------
     predictions
-        Records of type `PREDICTION`.
+        Records of type `PREDICTION` or `WEIGHTED`.
     labels
         Records of the label type, or columns of which `rows` are taken.
     """
     if isinstance(labels, LabelColumns):
         labels = _label_records(labels, rows, regression=regression)
-    return _slices(_table(model, 1 | 1 << 4, [("prediction", predictions), ("label", labels)]))
+    return _encode(model, 1 | 1 << 4, predictions, labels)
+
+
+def _encode(model: int, counts: int, predictions: Records, labels: Records | None) -> list[bytes]:
+    if predictions.dtype == PREDICTION:
+        return _slices(_table(model, counts, _parts(predictions, labels)))
+    plain = np.empty(len(predictions), dtype=PREDICTION)
+    plain[:] = predictions[list(PREDICTION.names or ())]
+    found = _slices(_table(model, counts, _parts(plain, labels)))
+    heavy = np.flatnonzero(plain["flags"] & WEIGHT_FLAG)
+    parts = [*_parts(plain[heavy], None if labels is None else labels[heavy])]
+    longer = _slices(_table(model, counts, [*parts, ("weight", predictions["weight"][heavy])]))
+    for place, data in zip(heavy.tolist(), longer, strict=True):
+        found[place] = data
+    return found
+
+
+def _parts(predictions: Records, labels: Records | None) -> Parts:
+    return [("prediction", predictions), *([] if labels is None else [("label", labels)])]
 
 
 def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
-    """Return rows of a batch as records of type `PREDICTION`."""
-    out = np.zeros(len(rows), dtype=PREDICTION)
+    """Return rows of a batch as records of type `PREDICTION`, or `WEIGHTED` where any of the batch has a weight."""
+    out = np.zeros(len(rows), dtype=PREDICTION if columns.weight is None else WEIGHTED)
     set_times(out, columns.time_ms[rows])
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
@@ -199,16 +233,20 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
     out["flags"] = flags | np.where(columns.unobservable[rows], UNOBSERVABLE_FLAG, 0)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
+    if columns.weight is not None:
+        out["weight"] = columns.weight[rows]
+        out["flags"] |= np.where(out["weight"] != 1.0, WEIGHT_FLAG, 0).astype(np.uint8)
     return out
 
 
 def records_of(predictions: Sequence[PendingPrediction]) -> Records:
-    """Return predictions as records of type `PREDICTION`."""
-    return np.array([_fields_of(p) for p in predictions], dtype=PREDICTION)
+    """Return predictions as records of type `WEIGHTED`."""
+    return np.array([(*_fields_of(p), p.weight) for p in predictions], dtype=WEIGHTED)
 
 
 def _fields_of(p: PendingPrediction) -> tuple[int | float, ...]:
     flags = p.status | SHADOW_FLAG * p.shadow | UNOBSERVABLE_FLAG * p.unobservable
+    flags |= WEIGHT_FLAG * (p.weight != 1.0)
     return (p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32, p.version, p.segment, flags, p.predicted, p.value)
 
 
@@ -237,7 +275,7 @@ def _label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Re
     return out
 
 
-def _table(model: int, counts: int, parts: Sequence[tuple[str, Records]]) -> Records:
+def _table(model: int, counts: int, parts: Parts) -> Records:
     out = np.zeros(len(parts[0][1]), dtype=[("head", HEAD), *((name, part.dtype) for name, part in parts)])
     out["head"]["counts"] = counts
     out["head"]["model"] = model

@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
-from detectors.deviance import deviance_power
 from detectors.label_layout import LabelLayout
 from detectors.layout import (
-    TOTAL_SCORE_BINS,
     ErrorLayout,
     Layout,
     PredictionLayout,
     error_layout,
+    life_layout,
     prediction_layout,
 )
 from detectors.profile import ReferenceProfile
@@ -155,6 +154,6 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         predictions=prediction_layout(profile),
         service=prediction_layout(None),
         errors=error_layout(settings.task, profile, settings.loss),
-        totals=ErrorLayout(settings.task, TOTAL_SCORE_BINS, power=deviance_power(settings.loss)),
+        totals=life_layout(settings.task, profile, settings.loss),
         unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
     )

@@ -9,8 +9,8 @@ from detectors.adaptive_window import AdaptiveWindow, Cut
 from detectors.adwin import adwin_finding
 from detectors.detector import ErrorWindow, Evidence, State
 from detectors.layout import ErrorLayout
-from detectors.metrics import error_counts
 from detectors.state_values import value_in
+from detectors.tally import error_counts
 from schemas.finding import Finding, Kind, Stream, WindowSpan
 
 LABELS_MIN: Final = 30

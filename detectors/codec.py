@@ -13,14 +13,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.layout import Layout, PredictionLayout
-from detectors.summary import KeyT, Pairs, Summary, SummaryTable
-from detectors.worst import WORST_MAX, Worst, merge_worst
+from detectors.layout import ErrorLayout, Layout, PredictionLayout
+from detectors.summary import Beside, KeyT, Summary, SummaryTable, Weights
+from detectors.weight_cells import WeightCells
+from detectors.worst import WORST_MAX, merge_worst
 from schemas.errors import Stop
 
-SUMMARY_VERSION: Final = 2
-_VERSIONS: Final = (1, SUMMARY_VERSION)
-"""The first one knows of no unfamiliar events."""
+SUMMARY_VERSION: Final = 3
+_PLAIN: Final = 2
+_VERSIONS: Final = (1, _PLAIN, SUMMARY_VERSION)
+"""The first one knows of no unfamiliar events, the second one of no cells of numbers and no weights; what has none of
+these is still written as the second one."""
+_LOW_BITS: Final = 32
 _WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
 _GAPS: Final = ("<u1", "<u2", "<u4")
 
@@ -46,7 +50,29 @@ class _SummaryRecord(msgspec.Struct, array_like=True):
     worst: Annotated[list[_Event], msgspec.Meta(max_length=WORST_MAX)] = []
 
 
-_decoder = msgspec.msgpack.Decoder(_SummaryRecord)
+class _Further(msgspec.Struct, array_like=True):
+    """The cells behind those that every release has had."""
+
+    layout: str
+    counts: _Sparse
+    sums: _Sparse
+
+
+class _WeightsRecord(msgspec.Struct, array_like=True):
+    """Weights; a pair's is cut in two, as it may not fit 64 bits."""
+
+    size: int
+    sums: _Sparse
+    cells: _Sparse
+    pairs: list[tuple[str, str, int, int]]
+
+
+class _LongRecord(_SummaryRecord, array_like=True):
+    further: _Further | None = None
+    weights: _WeightsRecord | None = None
+
+
+_decoder = msgspec.msgpack.Decoder(_LongRecord)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -55,12 +81,16 @@ def encode_summaries(summaries: Sequence[Summary[LayoutT]]) -> list[bytes]:
     if not summaries:
         return []
     rows = np.stack([summary.vector for summary in summaries])
-    return _encode_rows(summaries[0].layout, rows, [(summary.pairs, summary.worst) for summary in summaries])
+    return _encode_rows(summaries[0].layout, rows, [_beside(summary) for summary in summaries])
 
 
 def encode_summary(summary: Summary[LayoutT]) -> bytes:
     """Return a summary's bytes; equal summaries give equal bytes."""
-    return _encode_rows(summary.layout, summary.vector[None, :], [(summary.pairs, summary.worst)])[0]
+    return _encode_rows(summary.layout, summary.vector[None, :], [_beside(summary)])[0]
+
+
+def _beside(summary: Summary[LayoutT]) -> Beside:
+    return summary.pairs, summary.worst, summary.weights
 
 
 def take_encoded(table: SummaryTable[KeyT, LayoutT]) -> list[tuple[KeyT, bytes]]:
@@ -68,26 +98,46 @@ def take_encoded(table: SummaryTable[KeyT, LayoutT]) -> list[tuple[KeyT, bytes]]
     changed = table.take_dirty()
     if not changed:
         return []
-    rows = table.matrix[[row for _, row, _, _ in changed]]
-    encoded = _encode_rows(table.layout, rows, [(pairs, worst) for _, _, pairs, worst in changed])
+    rows = table.matrix[[row for _, row, _ in changed]]
+    encoded = _encode_rows(table.layout, rows, [beside for _, _, beside in changed])
     return [(key, data) for (key, *_), data in zip(changed, encoded, strict=True)]
 
 
-def _encode_rows(
-    layout: Layout, rows: npt.NDArray[np.int64], others: list[tuple[Pairs, Worst]]
-) -> list[bytes]:
+def _encode_rows(layout: Layout, rows: npt.NDArray[np.int64], others: list[Beside]) -> list[bytes]:
     """Return the bytes of many vectors of one layout, shape (n, layout.size), at a few calls for all."""
     counts = _sparse_rows(rows[:, : layout.counts])
-    sums = _sparse_rows(rows[:, layout.counts :])
+    sums = _sparse_rows(rows[:, layout.counts : layout.known])
+    further = _further_rows(layout, rows)
     encode, name = _encoder.encode, layout.hash
-    return [
-        encode(
-            _SummaryRecord(
-                SUMMARY_VERSION, name, c, s, sorted((p, t, n) for (p, t), n in pairs.items()), list(worst)
-            )
-        )
-        for c, s, (pairs, worst) in zip(counts, sums, others, strict=True)
-    ]
+    found: list[bytes] = []
+    for c, s, more, (pairs, worst, weights) in zip(counts, sums, further, others, strict=True):
+        named = sorted((p, t, n) for (p, t), n in pairs.items())
+        weighed = None
+        if weights is not None and isinstance(layout, ErrorLayout):
+            weighed = _weights_record(layout.weights, weights)
+        if more is None and weighed is None:
+            found.append(encode(_SummaryRecord(_PLAIN, name, c, s, named, list(worst))))
+        else:
+            found.append(encode(_LongRecord(SUMMARY_VERSION, name, c, s, named, list(worst), more, weighed)))
+    return found
+
+
+def _further_rows(layout: Layout, rows: npt.NDArray[np.int64]) -> list[_Further | None]:
+    behind = rows[:, layout.known :]
+    if not behind.any():
+        return [None] * len(rows)
+    middle = layout.further - layout.known
+    counts, sums = _sparse_rows(behind[:, :middle]), _sparse_rows(behind[:, middle:])
+    some: list[bool] = np.any(behind, axis=1).tolist()
+    name = layout.further_hash
+    return [_Further(name, c, s) if has else None for c, s, has in zip(counts, sums, some, strict=True)]
+
+
+def _weights_record(cells: WeightCells, weights: Weights) -> _WeightsRecord:
+    row = weights.vector[None, :]
+    [sums], [parts] = _sparse_rows(row[:, : cells.counts]), _sparse_rows(row[:, cells.counts :])
+    pairs = sorted((p, t, n >> _LOW_BITS, n & ((1 << _LOW_BITS) - 1)) for (p, t), n in weights.pairs.items())
+    return _WeightsRecord(cells.size, sums, parts, pairs)
 
 
 def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
@@ -104,24 +154,39 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
         raise _damaged(error) from error
     if record.version not in _VERSIONS:
         raise Stop(
-            f"stored summary: codec version {record.version} is neither 1 nor {SUMMARY_VERSION}; run the release "
+            f"stored summary: codec version {record.version} is none of 1 to {SUMMARY_VERSION}; run the release "
             "that wrote it, or start with another app name",
             exit_code=1,
         )
-    if record.layout != layout.hash:
+    found = (record.layout, layout.further_hash if record.further is None else record.further.layout)
+    if found != (layout.hash, layout.further_hash):
         raise Stop(
-            f"stored summary: counted on cells {record.layout}, settings say {layout.hash}; "
+            f"stored summary: counted on cells {'/'.join(filter(None, found))}, settings say "
+            f"{'/'.join(filter(None, (layout.hash, layout.further_hash)))}; "
             "give the changed profile to a new app name, or put the old profile back",
             exit_code=1,
         )
     vector = np.zeros(layout.size, dtype=np.int64)
     try:
         _fill(vector[: layout.counts], record.counts)
-        _fill(vector[layout.counts :], record.sums)
+        _fill(vector[layout.counts : layout.known], record.sums)
+        if record.further is not None:
+            _fill(vector[layout.known : layout.further], record.further.counts)
+            _fill(vector[layout.further :], record.further.sums)
+        weights = None if record.weights is None else _weights(layout, record.weights)
     except (IndexError, ValueError) as error:
         raise _damaged(error) from error
     pairs = {(p, t): n for p, t, n in record.pairs}
-    return Summary(layout, vector, pairs, merge_worst(record.worst, ()))
+    return Summary(layout, vector, pairs, merge_worst(record.worst, ()), weights)
+
+
+def _weights(layout: Layout, record: _WeightsRecord) -> Weights:
+    if not isinstance(layout, ErrorLayout) or record.size != layout.weights.size:
+        raise ValueError("weights of other cells")
+    vector = np.zeros(record.size, dtype=np.int64)
+    _fill(vector[: layout.weights.counts], record.sums)
+    _fill(vector[layout.weights.counts :], record.cells)
+    return Weights(vector, {(p, t): (high << _LOW_BITS) + low for p, t, high, low in record.pairs})
 
 
 def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionLayout]:
@@ -145,7 +210,7 @@ def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionL
 
 def _damaged(error: Exception) -> Stop:
     return Stop(
-        f"stored summary: expected codec version 1 or {SUMMARY_VERSION}, found bytes that are not one "
+        f"stored summary: expected codec version 1 to {SUMMARY_VERSION}, found bytes that are not one "
         f"({error}); start with an empty app name or restore the store",
         exit_code=1,
     )

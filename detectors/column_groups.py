@@ -6,45 +6,21 @@ noise of a distance small and its threshold the same for every column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from detectors.equal_groups import Places, equal_groups
 from detectors.layout import ColumnCells, PredictionLayout
 from detectors.profile import CategoricalColumn
 
 Counts = npt.NDArray[np.int64]
-Places = npt.NDArray[np.intp]
 
 NUMERIC_GROUPS: Final = 10
 CATEGORY_GROUPS: Final = 16
 """Groups of known categories; those that the profile does not know are one more."""
-
-
-def equal_groups(counts: Sequence[int], *, groups: int) -> Places:
-    """Return the group of each cell: neighbours together, about equal weight, numbered from 0.
-
-    Parameters
-    ----------
-    counts
-        Reference events per cell, in order.
-    groups
-        At most so many; a cell that outweighs a group is a group of its own.
-
-    Examples
-    --------
-    >>> equal_groups([25, 25, 25, 25], groups=2).tolist(), equal_groups([90, 2, 2, 6], groups=4).tolist()
-    ([0, 0, 1, 1], [0, 1, 1, 1])
-    """
-    weights = np.asarray(counts, dtype=np.float64)
-    total = weights.sum()
-    if total <= 0:
-        return np.zeros(len(weights), dtype=np.intp)
-    middles = (np.cumsum(weights) - weights / 2) / total
-    coarse = np.minimum((middles * groups).astype(np.intp), groups - 1)
-    return np.unique(coarse, return_inverse=True)[1].astype(np.intp)
 
 
 class ColumnGroups:

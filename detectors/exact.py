@@ -73,6 +73,20 @@ def limbs(
     return total.reshape(group_count, s, LIMBS)
 
 
+def of_count(count: int) -> npt.NDArray[np.int64]:
+    """Return a count below 2**44, or minus one, as a sum of as many ones, shape (LIMBS,).
+
+    Examples
+    --------
+    >>> to_float(of_count(3))
+    3.0
+    """
+    limb, shift = divmod(-_LOWEST_EXPONENT, LIMB_BITS)
+    out = np.zeros(LIMBS, dtype=np.int64)
+    out[limb] = count << shift
+    return out
+
+
 def to_float(sum_limbs: npt.NDArray[np.int64]) -> float:
     """Return the sum that the limbs hold, correctly rounded.
 

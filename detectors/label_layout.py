@@ -53,6 +53,14 @@ class LabelLayout:
         return self.LAG + LABEL_LAG_S.size
 
     @property
+    def known(self) -> int:
+        """Number of leading entries that every release has had: all of them."""
+        return self.size
+
+    further = known
+    further_hash = ""
+
+    @property
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
         return f"labels-{self.size}"

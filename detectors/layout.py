@@ -19,8 +19,10 @@ from detectors.deviance import deviance_power
 from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
 from detectors.label_layout import LabelLayout
+from detectors.number_cells import LEARNED_EDGES, WINDOW_PREDICTION_BINS, NumberCells, number_cells
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
+from detectors.weight_cells import WeightCells, weight_cells
 from schemas.model_parts import Loss
 
 WINDOW_SCORE_BINS = 128
@@ -39,10 +41,6 @@ SQUARE_SCALE = 1 << 12
 
 MOMENT_CLIP = 4096.0
 """Values further than this many standard deviations out count as this far."""
-
-_SIZES = tuple(2.0 ** (k / 4) for k in range(-80, 121))
-LEARNED_EDGES = (*(-size for size in reversed(_SIZES)), *_SIZES)
-"""Inner edges of the bins of a regression's errors where no profile says more: a fifth apart, from 1e-6 to 1e9."""
 
 CLASSIFICATION_SUMS = ("log_loss", "brier", "score")
 REGRESSION_SUMS = ("error", "absolute", "squared", "truth", "truth_squared", "prediction", "ape", "smape")
@@ -146,6 +144,14 @@ class PredictionLayout:
         answers = [] if self.answers is None else [self.answers.hash]
         return _hash("predictions", self.binning, str(self.size), *answers)
 
+    @property
+    def known(self) -> int:
+        """Number of leading entries that every release has had; the rest is named by `further_hash`."""
+        return self.size
+
+    further = known
+    further_hash = ""
+
     def cells(self, cells: ColumnCells) -> slice:
         """Return the slice of one column's cells in the vector."""
         start = self.COLUMNS + cells.offset
@@ -164,7 +170,8 @@ class ErrorLayout:
     Sections: the counts of `ERROR_COUNTS`, label-lag cells, two rows of score cells (truth negative,
     truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
     profile's bins of errors, where its loss is a deviance the profile's bins of deviances and the rows that
-    the loss does not allow, and predictions by the size of their errors; then exact sums.
+    the loss does not allow, and predictions by the size of their errors; then exact sums; then, of a regression, the
+    cells of `detectors.number_cells`.
 
     Parameters
     ----------
@@ -181,6 +188,8 @@ class ErrorLayout:
     predictions, sizes
         Of a regression whose quality can be estimated without labels: inner edges of the bins of predictions, and of
         the sizes of errors, which are counted together.
+    numbers
+        Further cells of a regression.
     """
 
     task: str
@@ -190,6 +199,7 @@ class ErrorLayout:
     deviance_edges: tuple[float, ...] = ()
     predictions: tuple[float, ...] = ()
     sizes: tuple[float, ...] = ()
+    numbers: NumberCells | None = None
 
     LAG = len(ERROR_COUNTS)
     SCORES = LAG + LABEL_LAG_S.size
@@ -229,13 +239,39 @@ class ErrorLayout:
         return self.deviances + (len(self.deviance_edges) + 1 if self.deviance_edges else 0)
 
     @cached_property
-    def size(self) -> int:
-        """Length of the vector."""
+    def known(self) -> int:
+        """Number of leading entries that every release has had; behind them are those of `numbers`."""
         return self.counts + len(self.sums) * exact.LIMBS
 
     @cached_property
+    def further(self) -> int:
+        """First entry after the counts of `numbers`."""
+        return self.known + (0 if self.numbers is None else self.numbers.counts)
+
+    @cached_property
+    def size(self) -> int:
+        """Length of the vector."""
+        return self.known + (0 if self.numbers is None else self.numbers.size)
+
+    @cached_property
+    def weights(self) -> WeightCells:
+        """Cells of the weights of rows, beside the vector."""
+        regression = self.task == "regression"
+        return weight_cells(
+            self.sums,
+            score_bins=0 if regression else self.score_bins,
+            prediction_bins=0 if self.numbers is None else self.numbers.bins,
+            refused=self.power is not None,
+        )
+
+    @cached_property
+    def further_hash(self) -> str:
+        """Names the cells of `numbers`."""
+        return "" if self.numbers is None else _hash("numbers", *self.numbers.key)
+
+    @cached_property
     def hash(self) -> str:
-        """Names the layout: vectors of different hashes must not be added."""
+        """Names the layout without `numbers`: vectors of different hashes must not be added."""
         edges = [_hash(*map(repr, self.edges))] if self.edges else []
         loss = [] if self.power is None else [_hash(*map(repr, (self.power, *self.deviance_edges)))]
         outcomes = [_hash(*map(repr, (*self.predictions, "sizes", *self.sizes)))] if self.sizes else []
@@ -309,11 +345,11 @@ def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> Err
     """
     if task != "regression":
         return ErrorLayout(task)
-    power = deviance_power(loss)
+    power, numbers = deviance_power(loss), number_cells(profile, bins_max=WINDOW_PREDICTION_BINS)
     if profile is None or profile.learned is not None:
-        return ErrorLayout(task, edges=LEARNED_EDGES, power=power)
+        return ErrorLayout(task, edges=LEARNED_EDGES, power=power, numbers=numbers)
     if profile.error is None:
-        return ErrorLayout(task, power=power)
+        return ErrorLayout(task, power=power, numbers=numbers)
     deviance = profile.deviance if power is not None and profile.deviance_power == power else None
     known = profile.calibration
     return ErrorLayout(
@@ -323,7 +359,16 @@ def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> Err
         deviance_edges=() if deviance is None else deviance.edges,
         predictions=() if known is None else known.edges,
         sizes=() if known is None else known.sizes,
+        numbers=numbers,
     )
+
+
+def life_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> ErrorLayout:
+    """Return the layout of the figures of a version's whole life."""
+    if task != "regression":
+        return ErrorLayout(task, TOTAL_SCORE_BINS)
+    numbers = number_cells(profile, error_edges=LEARNED_EDGES)
+    return ErrorLayout(task, TOTAL_SCORE_BINS, power=deviance_power(loss), numbers=numbers)
 
 
 def _hash(*parts: str) -> str:

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from detectors.bounds import FAMILY_ALPHA, PROFILE_ALPHA, critical_rate, normal_quantile, upper_rate
 from detectors.layout import ErrorLayout
-from detectors.metrics import error_counts
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
+from detectors.tally import error_counts
 
 ErrorSummary = Summary[ErrorLayout]
 

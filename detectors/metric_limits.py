@@ -12,11 +12,12 @@ from detectors.detector import ErrorWindow, Evidence, State
 from detectors.label_pool import LabelPool, Pooled
 from detectors.layout import ErrorLayout
 from detectors.metric_margin import standard_error
-from detectors.metrics import LOWER_IS_BETTER, metrics_of
+from detectors.metrics import metrics_of
+from detectors.metrics_classes import Costs
 from detectors.performance import LABELS_MIN
 from detectors.state_values import value_in
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, verdict_of
-from schemas.monitor_settings import MetricRule
+from schemas.metric_settings import LOWER_IS_BETTER, WEIGHTED, MetricRule
 
 ALPHA: Final = 1e-3
 """Chance that a metric at its limit breaches in one window."""
@@ -68,7 +69,7 @@ def limits_of(rules: Mapping[str, MetricRule], reference: Mapping[str, float]) -
         if rule.max is not None:
             limits.append(Limit(metric, "max", rule.max, upward=True))
         if rule.drop is not None:
-            upward = metric.removeprefix("weighted.") in LOWER_IS_BETTER
+            upward = metric.removeprefix(WEIGHTED) in LOWER_IS_BETTER
             before = reference.get(metric)
             value = None if before is None else before + (rule.drop if upward else -rule.drop)
             limits.append(Limit(metric, "drop", value, upward=upward))
@@ -92,6 +93,8 @@ class MetricLimits:
         The profile's metrics.
     positive
         The positive class of a binary model.
+    costs
+        What the metric `cost` is made of.
     labels_min
         Labels that a judgement needs.
     hysteresis
@@ -122,12 +125,14 @@ class MetricLimits:
         *,
         reference: Mapping[str, float] | None = None,
         positive: str | None = None,
+        costs: Costs | None = None,
         labels_min: int = LABELS_MIN,
         hysteresis: Hysteresis | None = None,
     ) -> None:
         self._reference = reference or {}
         self._limits = limits_of(rules, self._reference)
         self._positive = positive
+        self._costs = costs
         self._labels_min = labels_min
         self._hysteresis = hysteresis or Hysteresis()
         self._pool = LabelPool(layout, labels=labels_min)
@@ -137,7 +142,7 @@ class MetricLimits:
         if window.span.n > 0:
             self._pool.add(window)
         pool = self._pool.newest(self._labels_min) if window.span.n > 0 else None
-        found = {} if pool is None else metrics_of(pool.summary, positive=self._positive)
+        found = {} if pool is None else metrics_of(pool.summary, positive=self._positive, costs=self._costs)
         return [self._finding(window, limit, pool, found.get(limit.metric)) for limit in self._limits]
 
     def _finding(
@@ -145,7 +150,9 @@ class MetricLimits:
     ) -> Finding:
         fire = _SMALLEST
         if pool is not None and limit.value is not None:
-            error = standard_error(limit.metric, limit.value, pool.summary, positive=self._positive)
+            error = standard_error(
+                limit.metric, limit.value, pool.summary, positive=self._positive, costs=self._costs
+            )
             fire = max(normal_quantile(ALPHA) * error, _SMALLEST)
         score = 0.0 if found is None else limit.shortfall(found)
         enough = pool is not None and found is not None and limit.value is not None and math.isfinite(fire)

@@ -6,16 +6,24 @@ import math
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from detectors.confidence import Z95
+from detectors.error_quantiles import QUANTILES, error_bins
+from detectors.intervals_classes import of_cost
 from detectors.layout import ErrorLayout
-from detectors.metrics import error_counts
+from detectors.metrics_classes import Costs
 from detectors.summary import Summary
+from detectors.tally import error_counts, tally_of, weighted_sum, weighted_tally_of
+from detectors.weight_cells import ROWS
+from schemas.metric_settings import WEIGHTED
 
 ErrorSummary = Summary[ErrorLayout]
 
 _Error: TypeAlias = Callable[[float, ErrorSummary, "str | None"], float]
 
 
-def standard_error(name: str, limit: float, summary: ErrorSummary, *, positive: str | None) -> float:
+def standard_error(
+    name: str, limit: float, summary: ErrorSummary, *, positive: str | None, costs: Costs | None = None
+) -> float:
     """Return about one standard deviation of a metric whose true value is `limit`; 0 for an unknown metric.
 
     Parameters
@@ -29,8 +37,17 @@ def standard_error(name: str, limit: float, summary: ErrorSummary, *, positive: 
     -----
     Exact for shares of events (accuracy, precision, recall) and for means of errors (mae, bias). The others
     are bounds or approximations on the safe side: a ranking metric has at most the spread of a share of its
-    rarer class (Birnbaum 1956), and a mean of losses about the spread of an exponential variable.
+    rarer class (Birnbaum 1956), a mean of losses about the spread of an exponential variable, and a Gini coefficient
+    at most that of a mean of the truth. A weighted metric has that of its plain one over as many rows as the weights
+    are worth (Kish 1965).
     """
+    if name.startswith(WEIGHTED):
+        plain = standard_error(name.removeprefix(WEIGHTED), limit, summary, positive=positive, costs=costs)
+        return plain * _design_effect(summary)
+    if name in QUANTILES:
+        return _of_quantile(name, summary)
+    if name == "cost":
+        return 0.0 if costs is None else _of_cost(limit, summary, costs)
     found = _ERRORS.get(name)
     if found is None and name.startswith("macro_"):
         found = _of_rarer_class
@@ -107,6 +124,41 @@ def _of_quotient(_limit: float, summary: ErrorSummary, _positive: str | None) ->
     return _spread("error", summary) / expected if expected > 0 else 0.0
 
 
+def _of_gini(_limit: float, summary: ErrorSummary, _positive: str | None) -> float:
+    tally = tally_of(summary)
+    mean, square = (tally.mean(name) or 0.0 for name in ("truth", "truth_squared"))
+    return math.sqrt(square / max(tally.rows, 1)) / mean if mean > 0 else 0.0
+
+
+def _of_quantile(name: str, summary: ErrorSummary) -> float:
+    """Return the error of a quantile from the distance of its neighbours in rank."""
+    bins, (share, absolute) = error_bins(summary), QUANTILES[name]
+    if bins is None or not bins.n:
+        return 0.0
+    step = math.sqrt(share * (1 - share) / bins.n)
+    ends = (
+        bins.quantile(share + side * step, absolute=absolute)
+        for side in (-1, 1)
+        if 0 < share + side * step < 1
+    )
+    known = [end for end in ends if end is not None]
+    return (known[-1] - known[0]) / 2 if len(known) == 2 else math.inf
+
+
+def _of_cost(limit: float, summary: ErrorSummary, costs: Costs) -> float:
+    found = of_cost(limit, summary.pairs, costs)
+    return 0.0 if found.high is None else (found.high - limit) / Z95
+
+
+def _design_effect(summary: ErrorSummary) -> float:
+    """Return how many times a standard error grows as rows weigh unequally."""
+    weights, tally = summary.weights, weighted_tally_of(summary)
+    if weights is None or tally is None:
+        return 1.0
+    whole = tally.sum(ROWS)
+    return math.sqrt(tally.rows * weighted_sum(summary, weights, (ROWS, 2))) / whole if whole > 0 else 1.0
+
+
 _ERRORS: Final[dict[str, _Error]] = {
     "accuracy": _of_all,
     "balanced_accuracy": _of_rarer_class,
@@ -127,4 +179,5 @@ _ERRORS: Final[dict[str, _Error]] = {
     "deviance": _of_loss,
     "r2": _of_explained,
     "actual_to_expected": _of_quotient,
+    "gini": _of_gini,
 }

@@ -8,23 +8,23 @@ class, nothing counted) is left out: it is never NaN and never a made-up 0.
 from __future__ import annotations
 
 import math
-from typing import Final
 
-from detectors.layout import DEVIANCE, ERROR_COUNTS, ErrorLayout
-from detectors.metrics_classes import binary_confusion, multiclass_confusion
-from detectors.metrics_scores import calibration_error, rank_metrics, score_counts
+from detectors.error_quantiles import error_quantiles
+from detectors.layout import ErrorLayout
+from detectors.metrics_classes import Costs, binary_confusion, mean_cost, multiclass_confusion
+from detectors.metrics_numbers import number_metrics
+from detectors.metrics_scores import calibration_error, rank_metrics
 from detectors.summary import Summary
+from detectors.tally import Tally, tally_of, weighted_tally_of
+from detectors.weight_cells import ROWS
+from schemas.metric_settings import WEIGHTED
 
 ErrorSummary = Summary[ErrorLayout]
 
-LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "ece", "mae", "rmse", "mape", "smape", "deviance"})
-"""Every other metric is better when it is higher, but for `bias` and `actual_to_expected`."""
 
-VARIANCE_SHARE_MIN: Final = 1e-12
-"""Below this share of the mean square a variance is rounding error: `r2` is then left out."""
-
-
-def metrics_of(summary: ErrorSummary, *, positive: str | None) -> dict[str, float]:
+def metrics_of(
+    summary: ErrorSummary, *, positive: str | None, costs: Costs | None = None
+) -> dict[str, float]:
     """Return every metric that the summary can give.
 
     Parameters
@@ -62,81 +62,41 @@ def metrics_of(summary: ErrorSummary, *, positive: str | None) -> dict[str, floa
     >>> {name: round(value, 3) for name, value in metrics_of(summary, positive=None).items()}["accuracy"]
     0.7
     """
-    if summary.layout.task == "regression":
-        found = _regression(summary)
-    elif summary.layout.task == "binary":
-        found = _binary(summary, positive)
-    else:
-        found = _multiclass(summary)
+    found = _metrics(tally_of(summary), positive, costs) | error_quantiles(summary)
+    weighted = weighted_tally_of(summary)
+    if weighted is not None:
+        own = _metrics(weighted, positive, costs)
+        found |= {f"{WEIGHTED}{name}": value for name, value in own.items()}
     return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
-def error_counts(summary: ErrorSummary) -> dict[str, int]:
-    """Return the leading counts of an error summary by the names of `ERROR_COUNTS`."""
-    return dict(zip(ERROR_COUNTS, summary.vector[: len(ERROR_COUNTS)].tolist(), strict=True))
+def _metrics(tally: Tally, positive: str | None, costs: Costs | None) -> dict[str, float | None]:
+    if tally.task == "regression":
+        return number_metrics(tally)
+    found = _binary(tally, positive) if tally.task == "binary" else _multiclass(tally)
+    return found if costs is None else found | {"cost": mean_cost(tally.pairs, costs)}
 
 
-def _binary(summary: ErrorSummary, positive: str | None) -> dict[str, float | None]:
-    counts = error_counts(summary)
-    found: dict[str, float | None] = {"accuracy": _ratio(counts["n"] - counts["wrong"], counts["n"])}
+def _accuracy(tally: Tally) -> float | None:
+    whole = tally.sum(ROWS)
+    return (whole - tally.sum("wrong")) / whole if whole > 0 else None
+
+
+def _binary(tally: Tally, positive: str | None) -> dict[str, float | None]:
+    found: dict[str, float | None] = {"accuracy": _accuracy(tally)}
     if positive is not None:
-        found |= binary_confusion(summary.pairs, positive=positive)
-    scored = counts["scored"]
+        found |= binary_confusion(tally.pairs, positive=positive)
     return found | {
-        **rank_metrics(score_counts(summary)),
-        "log_loss": _ratio(_sum(summary, "log_loss"), scored),
-        "brier": _ratio(_sum(summary, "brier"), scored),
-        "ece": calibration_error(score_counts(summary)),
+        **rank_metrics(tally.scores),
+        "log_loss": tally.mean("log_loss", "scored"),
+        "brier": tally.mean("brier", "scored"),
+        "ece": calibration_error(tally.scores),
     }
 
 
-def _multiclass(summary: ErrorSummary) -> dict[str, float | None]:
-    counts = error_counts(summary)
+def _multiclass(tally: Tally) -> dict[str, float | None]:
     return {
-        "accuracy": _ratio(counts["n"] - counts["wrong"], counts["n"]),
-        **multiclass_confusion(summary.pairs),
-        "ece": calibration_error(score_counts(summary)),
+        "accuracy": _accuracy(tally),
+        **multiclass_confusion(tally.pairs),
+        "ece": calibration_error(tally.scores),
     }
-
-
-def _regression(summary: ErrorSummary) -> dict[str, float | None]:
-    counts = error_counts(summary)
-    n = counts["n"]
-    mean_square = _ratio(_sum(summary, "squared"), n)
-    return {
-        "mae": _ratio(_sum(summary, "absolute"), n),
-        "rmse": None if mean_square is None else math.sqrt(max(mean_square, 0.0)),
-        "bias": _ratio(_sum(summary, "error"), n),
-        "mape": _ratio(_sum(summary, "ape"), counts["ape_n"]),
-        "smape": _ratio(_sum(summary, "smape"), n),
-        "r2": _explained(summary, n),
-        "actual_to_expected": _ratio(_sum(summary, "truth"), _sum(summary, "prediction")),
-        "deviance": _mean_deviance(summary, n),
-    }
-
-
-def _mean_deviance(summary: ErrorSummary, n: int) -> float | None:
-    """Return the mean over the rows that the loss allows, None where the loss is no deviance."""
-    layout = summary.layout
-    if layout.power is None:
-        return None
-    return _ratio(_sum(summary, DEVIANCE), n - int(summary.vector[layout.refused]))
-
-
-def _explained(summary: ErrorSummary, n: int) -> float | None:
-    """Return 1 - (squared errors / squared distances of the truth from its mean), None without a spread."""
-    if n < 2:
-        return None
-    truth, square = _sum(summary, "truth"), _sum(summary, "truth_squared")
-    spread = square - truth * (truth / n)
-    if not spread > VARIANCE_SHARE_MIN * square:
-        return None
-    return 1 - _sum(summary, "squared") / spread
-
-
-def _sum(summary: ErrorSummary, name: str) -> float:
-    return summary.layout.sum(summary.vector, name)
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

@@ -3,17 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.summary import Pairs
+Floats = npt.NDArray[np.float64]
+Pairs = Mapping[tuple[str, str], float]
+"""Counts by (predicted, true); of weights they are in multiples of any one unit."""
 
-Counts = npt.NDArray[np.int64]
+Costs = Mapping[str, Mapping[str, float]]
+"""True class to predicted class to what one such answer costs; what is not listed costs nothing."""
 
 _AVERAGED: Final = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """One class of a confusion table: answers that are right, that name it, and that should have."""
+
+    right: float
+    predicted: float
+    true: float
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the answers that name the class which are right."""
+        return _ratio(self.right, self.predicted)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the class that is named."""
+        return _ratio(self.right, self.true)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of the two."""
+        return _ratio(2 * self.right, self.predicted + self.true)
+
+
+def by_class(pairs: Pairs) -> dict[str, ClassCounts]:
+    """Return the counts of every class that was predicted or true, in order of the names.
+
+    Examples
+    --------
+    >>> by_class({("a", "a"): 3, ("a", "b"): 1})["b"]
+    ClassCounts(right=0, predicted=0, true=1)
+    """
+    right: dict[str, float] = {}
+    predicted: dict[str, float] = {}
+    true: dict[str, float] = {}
+    for (said, truth), count in pairs.items():
+        predicted[said] = predicted.get(said, 0) + count
+        true[truth] = true.get(truth, 0) + count
+        if said == truth:
+            right[said] = right.get(said, 0) + count
+    names = sorted({*predicted, *true})
+    return {
+        name: ClassCounts(right.get(name, 0), predicted.get(name, 0), true.get(name, 0)) for name in names
+    }
+
+
+def binary_pairs(pairs: Pairs, *, positive: str) -> Pairs:
+    """Return counts of the positive class ("1") against all others ("0")."""
+    found: dict[tuple[str, str], float] = {}
+    for (predicted, truth), count in pairs.items():
+        key = (str(int(predicted == positive)), str(int(truth == positive)))
+        found[key] = found.get(key, 0) + count
+    return found
 
 
 def binary_confusion(pairs: Pairs, *, positive: str) -> dict[str, float | None]:
@@ -25,73 +84,68 @@ def binary_confusion(pairs: Pairs, *, positive: str) -> dict[str, float | None]:
     >>> binary_confusion(pairs, positive="fraud")["precision"]
     0.75
     """
-    both, false_alarm, missed, neither = _quarters(pairs, positive)
-    recall = _ratio(both, both + missed)
-    specificity = _ratio(neither, neither + false_alarm)
-    table = np.array([[neither, false_alarm], [missed, both]], dtype=np.int64)
+    classes = by_class(binary_pairs(pairs, positive=positive))
+    nothing = ClassCounts(0, 0, 0)
+    own, others = classes.get("1", nothing), classes.get("0", nothing)
+    balanced = None
+    if own.recall is not None and others.recall is not None:
+        balanced = (own.recall + others.recall) / 2
     return {
-        "balanced_accuracy": None if recall is None or specificity is None else (recall + specificity) / 2,
-        "precision": _ratio(both, both + false_alarm),
-        "recall": recall,
-        "f1": _ratio(2 * both, 2 * both + false_alarm + missed),
-        "mcc": _correlation(table),
+        "balanced_accuracy": balanced,
+        "precision": own.precision,
+        "recall": own.recall,
+        "f1": own.f1,
+        "mcc": _correlation((own, others)),
     }
-
-
-def _quarters(pairs: Pairs, positive: str) -> tuple[int, int, int, int]:
-    """Return true positives, false positives, false negatives, true negatives."""
-    counts = {(said, true): 0 for said in (True, False) for true in (True, False)}
-    for (predicted, truth), count in pairs.items():
-        counts[predicted == positive, truth == positive] += count
-    return counts[True, True], counts[True, False], counts[False, True], counts[False, False]
 
 
 def multiclass_confusion(pairs: Pairs) -> dict[str, float | None]:
     """Return the metrics of more than two classes; None where a metric is undefined."""
-    classes = sorted({name for pair in pairs for name in pair})
-    table = _table(pairs, classes)
-    right, predicted, true = np.diagonal(table), table.sum(axis=0), table.sum(axis=1)
-    total = int(table.sum())
-    if total <= 0:
+    classes = by_class({pair: count for pair, count in pairs.items() if count})
+    true = np.array([c.true for c in classes.values()], dtype=np.float64)
+    total = true.sum()
+    if not total > 0:
         return {}
-    seen = true > 0
-    scores = (_shares(right, predicted), _shares(right, true), _shares(2 * right, predicted + true))
-    found: dict[str, float | None] = {
-        "balanced_accuracy": float(scores[1][seen].mean()) if seen.any() else None,
-        "mcc": _correlation(table),
+    scores = {
+        name: np.array([getattr(c, name) or 0.0 for c in classes.values()], dtype=np.float64)
+        for name in _AVERAGED
     }
-    for name, values in zip(_AVERAGED, scores, strict=True):
+    seen = true > 0
+    found: dict[str, float | None] = {
+        "balanced_accuracy": float(scores["recall"][seen].mean()),
+        "mcc": _correlation(classes.values()),
+    }
+    for name, values in scores.items():
         found[f"macro_{name}"] = float(values.mean())
         found[f"weighted_{name}"] = float(values @ true / total)
     return found
 
 
-def _table(pairs: Pairs, classes: Sequence[str]) -> Counts:
-    """Return counts, shape (true, predicted)."""
-    place = {name: i for i, name in enumerate(classes)}
-    table = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    for (predicted, truth), count in pairs.items():
-        table[place[truth], place[predicted]] += count
-    return table
+def mean_cost(pairs: Pairs, costs: Costs) -> float | None:
+    """Return what an answer costs on average, None without any.
+
+    Examples
+    --------
+    >>> mean_cost({("ok", "fraud"): 1, ("ok", "ok"): 3}, {"fraud": {"ok": 100.0}})
+    25.0
+    """
+    total = sum(pairs.values())
+    spent = math.fsum(costs.get(true, {}).get(said, 0.0) * n for (said, true), n in pairs.items())
+    return spent / total if total > 0 else None
 
 
-def _correlation(table: Counts) -> float | None:
-    """Return Matthews' coefficient of a table of counts (Gorodkin 2004 for more than two classes)."""
-    predicted: list[int] = table.sum(axis=0).tolist()
-    true: list[int] = table.sum(axis=1).tolist()
-    total = sum(true)
+def _correlation(classes: Iterable[ClassCounts]) -> float | None:
+    """Return Matthews' coefficient (Gorodkin 2004 for more than two classes)."""
     # Products of counts in Python integers: they leave 64 bits for busy models.
-    covariance = int(np.trace(table)) * total - sum(p * t for p, t in zip(predicted, true, strict=True))
-    spread_predicted = total * total - sum(p * p for p in predicted)
-    spread_true = total * total - sum(t * t for t in true)
+    known = list(classes)
+    total, right = sum(c.true for c in known), sum(c.right for c in known)
+    covariance = right * total - sum(c.predicted * c.true for c in known)
+    spread_predicted = total * total - sum(c.predicted * c.predicted for c in known)
+    spread_true = total * total - sum(c.true * c.true for c in known)
     if spread_predicted <= 0 or spread_true <= 0:
         return None
     return covariance / (math.sqrt(spread_predicted) * math.sqrt(spread_true))
 
 
-def _shares(part: Counts, whole: Counts) -> npt.NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(len(whole), dtype=np.float64), where=whole > 0)
-
-
-def _ratio(part: int, whole: int) -> float | None:
+def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole > 0 else None

@@ -7,21 +7,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.layout import ErrorLayout
-from detectors.summary import Summary
+Counts = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+"""Shape (2, bins): truth negative, truth positive; rows, or what they weigh."""
 
-Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 CALIBRATION_BINS: Final = 16
 """Bins of equal width of the expected calibration error; they divide the bins of every layout."""
-
-
-def score_counts(summary: Summary[ErrorLayout]) -> Counts:
-    """Return the score cells, shape (2, bins of the layout): truth negative, truth positive.
-
-    With more than two classes the score is that of the predicted class, and the rows are wrong and right.
-    """
-    return summary.vector[ErrorLayout.SCORES : summary.layout.counts].reshape(2, summary.layout.score_bins)
 
 
 def rank_metrics(counts: Counts) -> dict[str, float | None]:
@@ -39,7 +31,7 @@ def rank_metrics(counts: Counts) -> dict[str, float | None]:
     0.9444
     """
     negative, positive = counts
-    negatives, positives = int(negative.sum()), int(positive.sum())
+    negatives, positives = float(negative.sum()), float(positive.sum())
     if negatives <= 0 or positives <= 0:
         # The curve of precision needs no negatives: all answers are right, at every threshold.
         return {"roc_auc": None, "pr_auc": 1.0 if positives > 0 else None}
@@ -66,11 +58,20 @@ def calibration_error(counts: Counts) -> float | None:
     >>> round(calibration_error(counts), 2)
     0.15
     """
-    total = int(counts.sum())
+    total = float(counts.sum())
     if total <= 0:
         return None
+    expected, observed = calibration_sums(counts)[:2]
+    return float(np.abs(expected - observed).sum()) / total
+
+
+def calibration_sums(counts: Counts) -> tuple[Floats, Floats, Floats]:
+    """Return sums of scores, of what came true, and of rows, each of shape (16,), by bin of the score."""
     cells = counts.shape[1]
     middles = (np.arange(cells) + 0.5) / cells
-    expected = (counts.sum(axis=0) * middles).reshape(CALIBRATION_BINS, -1).sum(axis=1)
-    observed = counts[1].reshape(CALIBRATION_BINS, -1).sum(axis=1)
-    return float(np.abs(expected - observed).sum()) / total
+    both = counts.sum(axis=0)
+    sums = (both * middles, counts[1], both)
+    expected, observed, rows = (
+        np.asarray(x, dtype=np.float64).reshape(CALIBRATION_BINS, -1).sum(axis=1) for x in sums
+    )
+    return expected, observed, rows

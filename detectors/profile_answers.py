@@ -15,7 +15,7 @@ import numpy as np
 from detectors.classes import NEGATIVE, ClassNames
 from detectors.profile_values import Answers, Floats, Mask, Numbers, Values, numbers
 from schemas.errors import Stop
-from schemas.monitor_settings import Task
+from schemas.metric_settings import Task
 
 Place: TypeAlias = Callable[[int], str]
 """Says where a row of the batch stands, for messages: `train.csv:12`."""

@@ -24,9 +24,9 @@ from detectors.profile_scan import ColumnScan
 from detectors.profile_segments import SegmentCounts
 from detectors.profile_values import RowBatch
 from schemas.errors import Stop
+from schemas.metric_settings import Task
 from schemas.model_parts import FeatureRule, Loss
 from schemas.model_settings import ModelSettings
-from schemas.monitor_settings import Task
 from schemas.setting_types import nearest
 
 COLUMNS_MAX: Final = 4096

@@ -9,13 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from detectors.layout import LEARNED_EDGES, ErrorLayout
-from detectors.metrics import error_counts, metrics_of
+from detectors.layout import ErrorLayout
+from detectors.metrics import metrics_of
+from detectors.number_cells import LEARNED_EDGES
 from detectors.profile import Learned, NumericColumn, ReferenceProfile
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_values import RowBatch
 from detectors.segments import SegmentReference
 from detectors.summary import Summary
+from detectors.tally import error_counts
 from schemas.model_settings import ModelSettings
 
 TIMES_SPAN_MIN_MS: Final = 2 * 86_400_000

@@ -21,7 +21,7 @@ from detectors.profile_quality import Quality, measured_rows
 from detectors.profile_scan import ColumnScan
 from detectors.profile_values import Answers, Floats, Numbers, Times
 from schemas.errors import Stop
-from schemas.monitor_settings import Task
+from schemas.metric_settings import Task
 
 CLASSES_MAX: Final = 1_000
 _SHOWN_MAX: Final = 5

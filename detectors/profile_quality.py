@@ -13,13 +13,14 @@ from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import BlockSums
 from detectors.classes import ClassNames
 from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, WINDOW_SCORE_BINS, ErrorLayout
-from detectors.metrics import error_counts, metrics_of
+from detectors.metrics import metrics_of
 from detectors.number_losses import number_losses
 from detectors.profile_values import Answers, Floats, Mask, Times
 from detectors.rank_counts import RankCounts
 from detectors.rhythm import Rhythm
 from detectors.summary import Summary
-from schemas.monitor_settings import Task
+from detectors.tally import error_counts
+from schemas.metric_settings import Task
 
 RHYTHMS_MAX: Final = 8
 """True classes whose errors are bet on one by one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
@@ -11,6 +12,7 @@ from detectors.detector import Detector
 from detectors.distance_table import DISTANCES
 from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.metric_limits import MetricLimits
+from detectors.metrics_classes import mean_cost
 from detectors.profile import ReferenceProfile
 from detectors.river_monitor import river_monitors
 from schemas.finding import Hysteresis
@@ -135,18 +137,27 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
         )
     limits = unbudgeted_limits(settings)
     if limits:
-        reference = {} if profile is None else profile.metrics
         found.append(
             MetricLimits(
                 layout,
                 limits,
-                reference=reference,
+                reference=_reference_metrics(settings, profile),
                 positive=positive,
+                costs=settings.costs,
                 labels_min=labels_min,
                 hysteresis=hysteresis,
             )
         )
     return [*found, *_adwin_errors(settings, profile, layout)]
+
+
+def _reference_metrics(settings: ModelSettings, profile: ReferenceProfile | None) -> Mapping[str, float]:
+    """Return the profile's metrics; what its mistakes would cost is not in it, but follows from its confusion."""
+    if profile is None or settings.costs is None:
+        return {} if profile is None else profile.metrics
+    pairs = {(predicted, true): n for predicted, true, n in profile.confusion}
+    cost = mean_cost(pairs, settings.costs)
+    return profile.metrics if cost is None else {**profile.metrics, "cost": cost}
 
 
 def _adwin_errors(

@@ -21,8 +21,48 @@ Vector = npt.NDArray[np.int64]
 Pairs = dict[tuple[str, str], int]
 """Counts by two names: (predicted class, true class), or (class, "") for a plain count."""
 
+Beside = tuple[Pairs, Worst, "Weights | None"]
+"""What a summary holds beside its vector."""
+
 LayoutT = TypeVar("LayoutT", bound=Layout)
 KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Weights:
+    """What the weights of rows add to a summary, as differences; see `detectors.weight_cells`.
+
+    Parameters
+    ----------
+    vector
+        Shape (layout.weights.size,), int64.
+    pairs
+        By (predicted, true), in multiples of 2**-24.
+    """
+
+    vector: Vector
+    pairs: Pairs
+
+    def merge(self, other: Weights) -> Weights:
+        """Return both together; associative and commutative."""
+        return Weights(self.vector + other.vector, add_pairs(self.pairs, other.pairs))
+
+    def negated(self) -> Weights:
+        """Return what takes these weights back when it is merged."""
+        return Weights(-self.vector, {pair: -count for pair, count in self.pairs.items()})
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Weights)
+            and np.array_equal(self.vector, other.vector)
+            and self.pairs == other.pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable arrays
+
+    def or_none(self) -> Weights | None:
+        """Return None for weights that came to nothing, so that equal sums are equal values."""
+        return self if self.pairs or self.vector.any() else None
 
 
 @dataclass(slots=True)
@@ -39,12 +79,15 @@ class Summary(Generic[LayoutT]):
         Confusion counts, (predicted, true) to number of joined predictions.
     worst
         The most unfamiliar events.
+    weights
+        None where every row of joined predictions weighs 1.
     """
 
     layout: LayoutT
     vector: Vector
     pairs: Pairs = field(default_factory=dict)
     worst: Worst = ()
+    weights: Weights | None = None
 
     @classmethod
     def empty(cls, layout: LayoutT) -> Summary[LayoutT]:
@@ -59,7 +102,8 @@ class Summary(Generic[LayoutT]):
         ValueError
             If the two were counted on different cells.
         """
-        if self.layout.hash != other.layout.hash:
+        mine, theirs = self.layout, other.layout
+        if (mine.hash, mine.further_hash) != (theirs.hash, theirs.further_hash):
             raise ValueError(
                 f"summaries of different binnings cannot be merged: {self.layout.hash}, {other.layout.hash}"
             )
@@ -68,11 +112,14 @@ class Summary(Generic[LayoutT]):
             self.vector + other.vector,
             add_pairs(self.pairs, other.pairs),
             merge_worst(self.worst, other.worst),
+            _merged(self.weights, other.weights),
         )
 
     def negated(self) -> Summary[LayoutT]:
         """Return what takes these counts and sums back when it is merged; `worst` cannot be taken back."""
-        return Summary(self.layout, -self.vector, {pair: -count for pair, count in self.pairs.items()})
+        weights = None if self.weights is None else self.weights.negated()
+        pairs = {pair: -count for pair, count in self.pairs.items()}
+        return Summary(self.layout, -self.vector, pairs, weights=weights)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -81,9 +128,16 @@ class Summary(Generic[LayoutT]):
             and np.array_equal(self.vector, other.vector)
             and self.pairs == other.pairs
             and self.worst == other.worst
+            and self.weights == other.weights
         )
 
     __hash__ = None  # type: ignore[assignment]  # summaries are mutable arrays
+
+
+def _merged(mine: Weights | None, other: Weights | None) -> Weights | None:
+    if mine is None or other is None:
+        return other if mine is None else mine
+    return mine.merge(other).or_none()
 
 
 def add_pairs(left: Pairs, right: Pairs) -> Pairs:
@@ -115,6 +169,7 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self._free: list[int] = list(range(7, -1, -1))
         self._pairs: dict[int, Pairs] = {}
         self._worst: dict[int, Worst] = {}
+        self._weights: dict[int, Weights] = {}
         self.dirty: set[KeyT] = set()
 
     def __len__(self) -> int:
@@ -159,11 +214,22 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         """Add unfamiliar events, (score, prediction_id), to a row."""
         self._worst[row] = merge_worst(self._worst.get(row, ()), found)
 
+    def add_weights(self, row: int, added: Weights) -> None:
+        """Add what the weights of rows add to a row."""
+        known = self._weights.get(row)
+        self._weights[row] = added if known is None else known.merge(added)
+
+    def weights(self, row: int) -> Weights | None:
+        """Return what the weights of rows have added to a row; None for nothing."""
+        known = self._weights.get(row)
+        return None if known is None else known.or_none()
+
     def get(self, key: KeyT) -> Summary[LayoutT]:
         """Return a copy of a row as a value."""
         row = self._rows[key]
         worst = self._worst.get(row, ())
-        return Summary(self.layout, self.matrix[row].copy(), dict(self._pairs[row]), worst)
+        pairs, weights = dict(self._pairs[row]), self.weights(row)
+        return Summary(self.layout, self.matrix[row].copy(), pairs, worst, weights)
 
     def put(self, key: KeyT, summary: Summary[LayoutT]) -> None:
         """Set a row, as after loading it from the store; it counts as unchanged."""
@@ -172,6 +238,9 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self.matrix[row] = summary.vector
         self._pairs[row] = dict(summary.pairs)
         self._worst[row] = summary.worst
+        self._weights.pop(row, None)
+        if summary.weights is not None:
+            self._weights[row] = summary.weights
 
     def drop(self, key: KeyT) -> None:
         """Forget a row."""
@@ -180,10 +249,14 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self.matrix[row] = 0
         del self._pairs[row]
         self._worst.pop(row, None)
+        self._weights.pop(row, None)
         self._free.append(row)
 
-    def take_dirty(self) -> list[tuple[KeyT, int, Pairs, Worst]]:
-        """Return (key, row, confusion counts, worst) of what changed since the last call, in a fixed order."""
+    def take_dirty(self) -> list[tuple[KeyT, int, Beside]]:
+        """Return (key, row, what lies beside the vector) of what changed since the last call, in a fixed order."""
         changed = [(key, self._rows[key]) for key in sorted(self.dirty, key=repr)]
         self.dirty.clear()
-        return [(key, row, self._pairs[row], self._worst.get(row, ())) for key, row in changed]
+        return [
+            (key, row, (self._pairs[row], self._worst.get(row, ()), self.weights(row)))
+            for key, row in changed
+        ]

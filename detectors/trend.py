@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.intervals import Z95, Estimate
+from detectors.confidence import Z95, Estimate
 
 DAYS_MIN: Final = 28
 """Days with labels below which no trend is told, and the shortest slow change."""

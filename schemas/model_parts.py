@@ -18,7 +18,9 @@ from schemas.setting_types import (
     unknown_key,
 )
 
-_LOSSES: Final = ("absolute", "squared", "poisson", "gamma", "tweedie")
+DEVIANCES: Final = ("poisson", "gamma", "tweedie")
+"""Losses that are a deviance."""
+_LOSSES: Final = ("absolute", "squared", *DEVIANCES)
 _LABELLED_BY: Final = ("decision",)
 
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, DurationMs, format_duration
 from schemas.label_classes import Classes, check_class, class_of_label
+from schemas.metric_settings import Costs, MetricRule, Task, check_costs, check_metrics
 from schemas.model_parts import (
+    DEVIANCES,
     FalseAlarmBudget,
     FeatureRule,
     LabelRules,
@@ -22,15 +24,7 @@ from schemas.model_parts import (
     Owner,
     Updates,
 )
-from schemas.monitor_settings import (
-    MetricRule,
-    Monitor,
-    Monitors,
-    MonitorSettings,
-    Task,
-    check_metrics,
-    check_monitors,
-)
+from schemas.monitor_settings import Monitor, Monitors, MonitorSettings, check_monitors
 from schemas.river_settings import RiverSettings
 from schemas.setting_types import FROZEN, Label, Text, nearest, raise_if_any
 
@@ -67,6 +61,9 @@ class ModelSettings(BaseModel):
         Labels that are the same class, by the class's name, which is one of its labels too.
     profiles
         Paths of reference profiles by version, where they differ from `profile`.
+    costs
+        What an answer costs, by true class and then by predicted class; what is not listed costs nothing, and a gain
+        is a cost below 0.
     window_ms, cohort_window_ms
         Lengths of detection and cohort windows; each divides a day evenly.
     quarantine_above
@@ -95,6 +92,8 @@ class ModelSettings(BaseModel):
     max_segments: Annotated[int, Field(ge=0, le=1_000)] = 50
     segments: tuple[Text, ...] = Field(default=(), strict=False)
     false_alarm_budget: FalseAlarmBudget = Field(default_factory=FalseAlarmBudget)
+    costs: Costs | None = None
+    loss: LossSetting = Field(default_factory=Loss)
     metrics: dict[str, MetricRule] = Field(default_factory=dict)
     monitors: dict[str, Monitor] = Field(default_factory=dict)
     owner: Owner | None = None
@@ -104,7 +103,6 @@ class ModelSettings(BaseModel):
     features: dict[Text, FeatureRule] = Field(default_factory=dict)
     labels: LabelRules = Field(default_factory=LabelRules)
     seasonality: Literal["auto", "none", "daily", "weekly"] = "auto"
-    loss: LossSetting = Field(default_factory=Loss)
     updates: Updates | None = None
 
     @field_validator("classes")
@@ -172,11 +170,27 @@ class ModelSettings(BaseModel):
         )
         return segments
 
+    @field_validator("costs")
+    @classmethod
+    def _costs_of_classes(cls, costs: Costs | None, info: ValidationInfo) -> Costs | None:
+        task = info.data.get("task")
+        # Classes that are wrong themselves are not there: theirs is the one problem to tell.
+        if costs is None or task is None or "classes" not in info.data:
+            return costs
+        return check_costs(costs, info.data["classes"], task)
+
     @field_validator("metrics")
     @classmethod
     def _metrics_of_task(cls, metrics: dict[str, MetricRule], info: ValidationInfo) -> dict[str, MetricRule]:
-        task = info.data.get("task")
-        return metrics if task is None else check_metrics(metrics, task)
+        task, loss = info.data.get("task"), info.data.get("loss")
+        if task is None:
+            return metrics
+        lacking = {}
+        if info.data.get("costs") is None:
+            lacking["cost"] = "needs to know what mistakes cost: add costs"
+        if loss is not None and loss.name not in DEVIANCES:
+            lacking["deviance"] = f"is that of a loss: set loss to {', '.join(DEVIANCES)}"
+        return check_metrics(metrics, task, lacking)
 
     @field_validator("monitors")
     @classmethod

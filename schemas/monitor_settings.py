@@ -1,21 +1,16 @@
-"""What is watched on a model: metrics with their limits, monitors with their tuning."""
+"""What is watched on a model: monitors with their tuning."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.finding import LABEL_CHECKS, Hysteresis
+from schemas.metric_settings import METRICS, MetricRule, Task
 from schemas.river_parameters import RIVER
 from schemas.river_settings import RIVER_KEYS, RiverSettings
 from schemas.setting_types import FROZEN, Place, check_name, nearest, raise_if_any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 
 _RATE_MONITORS: Final = (
     "jensen_shannon",
@@ -50,59 +45,6 @@ BUDGETED_ALONE: Final = (
     *LABEL_CHECKS,
 )
 """Monitors that have nothing to tune."""
-
-_PER_CLASS: Final = ("precision", "recall", "f1")
-_CLASS_METRICS: Final = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier", "ece")
-METRICS: Final[Mapping[Task, tuple[str, ...]]] = {
-    "binary": (*_CLASS_METRICS, *_PER_CLASS, "roc_auc", "pr_auc"),
-    "multiclass": (
-        *_CLASS_METRICS,
-        *(f"{average}_{name}" for average in ("macro", "weighted") for name in _PER_CLASS),
-    ),
-    "regression": (
-        "mae",
-        "rmse",
-        "bias",
-        "mape",
-        "smape",
-        "r2",
-        "actual_to_expected",
-        "gini",
-        "deviance",
-    ),
-}
-"""Metric names by task; each is also known as `weighted.<name>`."""
-
-_LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "ece", "mae", "rmse", "mape", "smape", "deviance"})
-_NO_DIRECTION: Final = frozenset({"bias", "actual_to_expected"})
-_FROM_MINUS_ONE: Final = frozenset({"mcc", "gini"})
-_UNBOUNDED: Final = frozenset({"log_loss", "mae", "rmse", "mape", "smape", "deviance"})
-
-
-class MetricRule(BaseModel):
-    """Limits of one metric, which become nulls of budgeted tests.
-
-    Attributes
-    ----------
-    min, max
-        The metric must not be below, not be above.
-    drop
-        The metric must not be worse than in the profile by more than this, in the metric's unit.
-    """
-
-    model_config = FROZEN
-
-    min: float | None = None
-    max: float | None = None
-    drop: Annotated[float, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> MetricRule:
-        if self.min is None and self.max is None and self.drop is None:
-            raise ValueError("expected at least one of min, max and drop")
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            raise ValueError(f"expected min below max, got {self.min:g} and {self.max:g}")
-        return self
 
 
 class MonitorSettings(BaseModel):
@@ -215,52 +157,3 @@ def _river_problems(name: str, monitor: RiverSettings, task: Task | None) -> lis
         text = f"{monitor.river} takes events that are right or wrong, a regression's errors are sizes"
         return [((name, "signal"), f"{text}: use ADWIN, KSWIN or PageHinkley")]
     return []
-
-
-def check_metrics(metrics: dict[str, MetricRule], task: Task) -> dict[str, MetricRule]:
-    """Return `metrics` if each name is one of the task and each limit possible.
-
-    Raises
-    ------
-    SettingErrors
-        Otherwise, one problem per metric or limit.
-    """
-    problems: list[tuple[Place, str]] = []
-    for name, rule in metrics.items():
-        plain = name.removeprefix("weighted.")
-        if plain not in METRICS[task]:
-            known = [*METRICS[task], *(f"weighted.{metric}" for metric in METRICS[task])]
-            hint = nearest(name, known) if "." in name else nearest(name, METRICS[task])
-            problems.append(((name,), f"not a metric of the task {task}; {hint}"))
-        else:
-            problems.extend(_limit_problems(name, plain, rule))
-    raise_if_any(problems)
-    return metrics
-
-
-def _limit_problems(name: str, plain: str, rule: MetricRule) -> list[tuple[Place, str]]:
-    problems: list[tuple[Place, str]] = []
-    if plain in _NO_DIRECTION and rule.drop is not None:
-        problems.append(((name, "drop"), f"{name} has no better end: use min and max"))
-    elif plain in _LOWER_IS_BETTER and rule.min is not None:
-        problems.append(((name, "min"), f"{name} is better when lower: use max or drop"))
-    elif plain not in _LOWER_IS_BETTER | _NO_DIRECTION and rule.max is not None:
-        problems.append(((name, "max"), f"{name} is better when higher: use min or drop"))
-    lowest, highest, expected = _range(plain)
-    for key in ("min", "max", "drop"):
-        limit = getattr(rule, key)
-        if limit is not None and not lowest <= limit <= highest:
-            problems.append(((name, key), f"expected {expected}, got {limit:g}"))
-    return problems
-
-
-def _range(plain: str) -> tuple[float, float, str]:
-    if plain in _NO_DIRECTION:
-        return -math.inf, math.inf, "a number"
-    if plain in _UNBOUNDED:
-        return 0.0, math.inf, "a number of 0 or more"
-    if plain == "r2":
-        return -math.inf, 1.0, "a number up to 1"
-    if plain in _FROM_MINUS_ONE:
-        return -1.0, 1.0, "a number from -1 to 1"
-    return 0.0, 1.0, "a share from 0 to 1, such as 0.9 for 90 %"

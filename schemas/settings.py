@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from schemas.kafka_settings import KafkaSettings
+from schemas.metric_settings import MetricRule, Task
 from schemas.model_parts import (
     FalseAlarmBudget,
     FeatureRule,
@@ -23,7 +24,7 @@ from schemas.model_parts import (
     Updates,
 )
 from schemas.model_settings import ModelSettings
-from schemas.monitor_settings import MetricRule, MonitorSettings, Task
+from schemas.monitor_settings import MonitorSettings
 from schemas.redis_settings import RedisSettings
 from schemas.setting_types import FROZEN, Label, Name, Place, nearest, raise_if_any
 from schemas.sink_settings import Route, Sink, SlackSink, StdoutSink

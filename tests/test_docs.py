@@ -26,7 +26,14 @@ from consumers.rejects import Reason
 from consumers.totals import Life
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
 from detectors.distance_table import DISTANCES
-from schemas import model_parts, monitor_settings, river_parameters, river_settings, sink_settings
+from schemas import (
+    metric_settings,
+    model_parts,
+    monitor_settings,
+    river_parameters,
+    river_settings,
+    sink_settings,
+)
 from schemas.duration import format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.finding import Hysteresis
@@ -250,7 +257,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
         "owner.": model_parts.Owner,
         "updates.": model_parts.Updates,
     },
-    "models.NAME.metrics.METRIC": {"": monitor_settings.MetricRule},
+    "models.NAME.metrics.METRIC": {"": metric_settings.MetricRule},
     "models.NAME.monitors.MONITOR": {"": monitor_settings.MonitorSettings},
     "models.NAME.monitors.NAME": {"": river_settings.RiverSettings},
     "routes": {"": sink_settings.Route},
@@ -370,7 +377,7 @@ class TestSettings:
 
     def test_every_metric_stands_there(self) -> None:
         rows = self.TABLES["models.NAME.metrics.METRIC / task"]
-        assert {row[0]: tuple(row[1].split(", ")) for row in rows} == monitor_settings.METRICS
+        assert {row[0]: tuple(row[1].split(", ")) for row in rows} == metric_settings.METRICS
 
     @pytest.mark.parametrize(
         "path", [*DOCUMENTS, ROOT / "examples" / "watchkeeper.yaml"], ids=lambda p: p.name

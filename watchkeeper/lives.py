@@ -15,9 +15,12 @@ from consumers.fold import COLUMN, outcome
 from consumers.interning import Tables
 from consumers.pending import (
     ONE_PREDICTION,
+    ONE_WEIGHTED,
     PREDICTION,
     UNOBSERVABLE_FLAG,
+    WEIGHTED,
     PendingPrediction,
+    Records,
     decode_entry,
     model_of,
     records_of,
@@ -27,8 +30,10 @@ from consumers.pending import (
 from consumers.plan import ModelPlan
 from consumers.totals import Life
 from consumers.windows import ModelWindows
+from detectors.intervals import estimates_of
 from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
+from detectors.quality_tables import tables_of
 from detectors.summary import Summary
 
 Counts = npt.NDArray[np.int64]
@@ -65,16 +70,23 @@ def count_waiting(
     Codes that the tables do not know are passed over: the store went back while it was read.
     Entries of one prediction and nothing else, by far the most, are judged by array arithmetic.
     """
-    single: list[bytes] = []
+    single: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
     others: list[PendingPrediction] = []
     for data in entries:
-        if len(data) == ONE_PREDICTION:
-            single.append(data)
+        if len(data) in single:
+            single[len(data)].append(data)
         else:
             others += _unlabelled(data, tables, plans)
-    records = np.concatenate([stored_records(single, PREDICTION), records_of(others)])
-    version = records["version"]
-    records = records[version < len(tables.versions)]
+    weighted = np.concatenate([stored_records(single[ONE_WEIGHTED], WEIGHTED), records_of(others)])
+    waiting = Waiting()
+    for records in (stored_records(single[ONE_PREDICTION], PREDICTION), weighted):
+        waiting.add(_waiting(records, tables, plans, now_ms))
+    return waiting
+
+
+def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], now_ms: int) -> Waiting:
+    """Return those of records without a label that may still get one."""
+    records = records[records["version"] < len(tables.versions)]
     models = np.array([name for name, _ in tables.versions], dtype=object)[records["version"]]
     waiting = Waiting()
     for name, plan in plans.items():
@@ -135,11 +147,10 @@ def _estimated(estimates: Mapping[str, Any], version: str) -> dict[str, Any]:
 
 
 def _version(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> dict[str, Any]:
-    figures = _figures(plan, life, version, waiting)
-    metrics = metrics_of(figures, positive=plan.classes.positive)
+    quality = describe_quality(plan, _figures(plan, life, version, waiting))
     counts = life.counters.get(version)
     if counts is None:  # a version's fallback answers have metrics of their own and no counts
-        return {"metrics": metrics}
+        return quality
     pending = waiting.pending[plan.name, version]
     silent = unlabelled(counts) - pending
     is_implicit = plan.implicit is not None
@@ -160,8 +171,17 @@ def _version(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> dic
         "pending": pending,
         "late_events": _count(counts, "late_events"),
         "status": {name: _count(counts, name) for name in ("ok", "fallback", "error")},
-        "metrics": metrics,
+        **quality,
     }
+
+
+def describe_quality(plan: ModelPlan, figures: Figures) -> dict[str, Any]:
+    """Return the metrics of answers, the 95 % intervals of those that have one, and their tables."""
+    positive, costs = plan.classes.positive, plan.settings.costs
+    metrics = metrics_of(figures, positive=positive, costs=costs)
+    estimates = estimates_of(figures, positive=positive, names=metrics, costs=costs)
+    intervals = {name: [found.low, found.high] for name, found in estimates.items() if found.low is not None}
+    return {"metrics": metrics, "intervals": intervals, "tables": tables_of(figures)}
 
 
 def _figures(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> Figures:

@@ -39,8 +39,8 @@ from detectors.profile import NumericColumn, ReferenceProfile
 from detectors.profile_losses import losses_of_deviances, losses_of_errors
 from detectors.rhythm import Rhythm
 from schemas.finding import Kind
+from schemas.metric_settings import MetricRule
 from schemas.model_parts import MinEffect
-from schemas.monitor_settings import MetricRule
 
 Floats = npt.NDArray[np.float64]
 

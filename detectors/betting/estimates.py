@@ -15,10 +15,10 @@ from detectors.betting.signal import Signal
 from detectors.betting.troubles import finding_of
 from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
+from detectors.confidence import Estimate
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
 from detectors.estimation.cells import AnswerLayout
 from detectors.estimation.figures import estimated
-from detectors.intervals import Estimate
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in

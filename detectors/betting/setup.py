@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from detectors.betting.budget import bars, kept_for_labels
@@ -16,6 +18,7 @@ from detectors.betting.part_setup import PartSetup
 from detectors.betting.promptness import Promptness
 from detectors.betting.volume import BudgetedVolume
 from detectors.betting.volume_signals import VOLUME, volume_signals
+from detectors.betting.watched import Watched
 from detectors.betting.watching import (
     is_budgeted,
     watched_columns,
@@ -28,8 +31,8 @@ from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.layout import error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
+from schemas.metric_settings import MetricRule
 from schemas.model_settings import ModelSettings
-from schemas.monitor_settings import MetricRule
 
 
 def budgeted(
@@ -49,12 +52,7 @@ def budgeted(
     columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
-    promptness = Promptness(
-        prompt_ms(settings.window_ms) / 1_000,
-        settings.label_horizon_ms,
-        implicit=settings.labels.implicit is not None,
-        strict=strict,
-    )
+    promptness = _promptness(settings, strict=strict)
     parts = PartSetup(settings, profile, cells, names, promptness)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     labels = LabelSetup(settings)
@@ -69,44 +67,54 @@ def budgeted(
         reserved=kept_for_labels(profile),
         share=1 - parts.share,
     )
-    first, last = len(columns), len(columns) + len(errors)
-    end = last + len(prompt)
-    traffic = end + len(volume)
-    expected = traffic + len(estimates.watched)
+    dealt = iter(levels)
+
+    def own(items: Sequence[Watched]) -> list[float]:
+        return list(islice(dealt, len(items)))
+
     watching_columns = watching_errors = None
     if columns:
         watching_columns = BudgetedColumns(
-            layout, profile, columns, levels[:first], window_ms=settings.window_ms
+            layout, profile, columns, own(columns), window_ms=settings.window_ms
         )
     if errors or prompt:
         watching_errors = BudgetedErrors(
             profile,
             cells,
             errors,
-            levels[first:last],
+            own(errors),
             prompt=prompt,
-            prompt_bars=levels[last:end],
+            prompt_bars=own(prompt),
             promptness=promptness,
             positive=names.positive,
             window_ms=settings.window_ms,
         )
-    watching_volume = None
-    if volume:
-        watching_volume = BudgetedVolume(
-            levels[end:traffic],
-            window_ms=settings.window_ms,
-            zone=settings.timezone,
-            least=settings.min_effect.volume,
-        )
+    watching_volume = _volume(settings, own(volume)) if volume else None
     every = (watching_columns, watching_errors, watching_volume)
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
+    estimated = estimates.detectors(own(estimates.watched))
     return [
         promptness,
-        *labels.detectors(levels[expected:]),
+        *labels.detectors(own(labels.watched)),
         *whole,
-        *estimates.detectors(levels[traffic:expected]),
+        *estimated,
         *parts.detectors(watching_columns, watching_errors),
     ]
+
+
+def _volume(settings: ModelSettings, levels: list[float]) -> BudgetedVolume:
+    return BudgetedVolume(
+        levels, window_ms=settings.window_ms, zone=settings.timezone, least=settings.min_effect.volume
+    )
+
+
+def _promptness(settings: ModelSettings, *, strict: bool) -> Promptness:
+    return Promptness(
+        prompt_ms(settings.window_ms) / 1_000,
+        settings.label_horizon_ms,
+        implicit=settings.labels.implicit is not None,
+        strict=strict,
+    )
 
 
 def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNames:

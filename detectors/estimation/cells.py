@@ -55,6 +55,14 @@ class AnswerLayout:
         """Length of a vector."""
         return self.counts
 
+    @property
+    def known(self) -> int:
+        """Number of leading entries that every release has had: all of them."""
+        return self.size
+
+    further = known
+    further_hash = ""
+
     @cached_property
     def hash(self) -> str:
         """Names the cells: vectors of different hashes must not be added."""

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.confidence import Z95, Estimate
 from detectors.estimation.calibration import Calibration, Rates, rates_of
 from detectors.estimation.cells import AnswerLayout
-from detectors.intervals import Z95, Estimate
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[Any]

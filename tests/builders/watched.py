@@ -26,7 +26,7 @@ from builders.summaries import (
 
 from detectors.detector import ClosedWindow
 from detectors.label_layout import LabelCell, LabelLayout
-from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
+from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.registry import detectors_for
 from detectors.segments import SegmentReference
 from detectors.sketch import LABEL_LAG_S
@@ -138,8 +138,11 @@ def every_detector(task: str, reference: ReferenceProfile | None = None) -> dict
     return copy.deepcopy(_unused(task)) if reference is None else _made(task, reference)
 
 
-EVERY: Final = [(task, name) for task in SETTINGS for name in every_detector(task)]
-"""Every detector of the registry, by task and name."""
+EVERY: Final = [
+    (task, name) for task in SETTINGS for name in every_detector(task) if name not in LABEL_DETECTORS
+]
+"""Every detector of the registry, by task and name, but those of windows of labels: what is usual they learn over weeks, so
+tests/detectors/test_label_health.py has their laws."""
 
 
 def _broken(rng: np.random.Generator, n: int) -> dict[str, Values]:
@@ -188,7 +191,11 @@ def _errors(task: str, seed: Seed, *, broken: bool, n: int) -> Summary[ErrorLayo
     rng = np.random.default_rng(seed)
     if task == "regression":
         error = rng.normal(0, 40 if broken else 10, n)
-        return regressed((error + 100).tolist(), [100.0] * n)
+        counted = regressed((error + 100).tolist(), [100.0] * n)
+        own = error_layout(task, profile(task), SETTINGS[task].loss)
+        vector = np.zeros(own.size, dtype=np.int64)
+        vector[: counted.layout.size] = counted.vector
+        return Summary(own, vector)
     truth = rng.random(n) < 0.3
     right = rng.random(n) < (0.4 if broken else 0.9)
     names = np.array(["ok", "fraud"])
@@ -197,13 +204,12 @@ def _errors(task: str, seed: Seed, *, broken: bool, n: int) -> Summary[ErrorLayo
 
 
 def _label_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:
-    """Return an hour of prompt labels: of few predictions, and half of the labels of nobody's, if broken."""
+    """Return an hour of prompt labels, half of which are nobody's if broken."""
     layout = LabelLayout()
     vector = np.zeros(layout.size, dtype=np.int64)
-    came = n // 20 if broken else n
-    vector[LabelCell.PREDICTIONS], vector[LabelCell.FIRST] = n, came
-    vector[LabelCell.ORPHANS] = came if broken else 0
-    vector[LabelLayout.LAG + int(LABEL_LAG_S.index(np.array([60.0]))[0])] = came
+    vector[LabelCell.PREDICTIONS] = vector[LabelCell.FIRST] = n
+    vector[LabelCell.ORPHANS] = n if broken else 0
+    vector[LabelLayout.LAG + int(LABEL_LAG_S.index(np.array([60.0]))[0])] = n
     span = WindowSpan(index * HOUR_MS, (index + 1) * HOUR_MS, n)
     return ClosedWindow(SETTINGS[task].name, Stream.LABELS, span, Summary(layout, vector))
 

@@ -7,6 +7,7 @@ Write new ones with `UPDATE_GOLDEN=1 pytest tests/consumers/test_stored_forms.py
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,8 @@ from consumers.partition_time import StoredTime
 from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_entry, encode_entry
 from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
-from detectors.summary import Summary
+from detectors.number_cells import NumberCells
+from detectors.summary import Summary, Weights
 from schemas.errors import Stop
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "stored"
@@ -33,6 +35,7 @@ ENTRY = Entry(
     ),
     (PendingLabel(1_762_000_500_000, 0, 1.0, 2), PendingLabel(1_762_000_600_000, 7, 0.0)),
 )
+WEIGHTED = replace(ENTRY, predictions=(replace(ENTRY.predictions[0], weight=0.25), ENTRY.predictions[1]))
 TABLES = Tables(
     models=["fraud"],
     versions=[("fraud", "7")],
@@ -80,7 +83,20 @@ def summary() -> Summary[ErrorLayout]:
     return made
 
 
+def numbers() -> Summary[ErrorLayout]:
+    """Return a summary with everything that only some summaries have."""
+    made = Summary.empty(NUMBERS)
+    made.vector[:4] = (3, 0, 3, 3)
+    made.vector[NUMBERS.known :] = np.arange(NUMBERS.size - NUMBERS.known) - 2**33
+    weights = np.arange(NUMBERS.weights.size, dtype=np.int64) * -(2**34)
+    made.weights = Weights(weights, {("a", "b"): 2**70, ("a", "a"): -(2**70) - 1})
+    return made
+
+
+NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
+    "entry-weighted-v1": encode_entry(WEIGHTED, regression=True),
+    "summary-v3": encode_summary(numbers()),
     "entry-v1": encode_entry(ENTRY, regression=False),
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
@@ -103,6 +119,8 @@ def test_what_was_written_then_loads() -> None:
     stored = {name: (GOLDEN / f"{name}.bin").read_bytes() for name in FORMS}
     assert decode_entry(stored["entry-v1"], regression=False) == ENTRY
     assert decode_entry(stored["entry-number-v1"], regression=True) == ENTRY
+    assert decode_entry(stored["entry-weighted-v1"], regression=True) == WEIGHTED
+    assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
     assert msgspec.msgpack.decode(stored["evaluation-v3"], type=StoredEvaluation) == EVALUATION
@@ -123,6 +141,34 @@ def test_a_summary_of_the_release_before_loads_and_has_no_unfamiliar_events() ->
     expected = summary()
     expected.worst = ()
     assert old == expected
+
+
+def test_a_summary_of_before_there_were_cells_of_numbers_loads_and_has_none() -> None:
+    older = Summary.empty(replace(NUMBERS, numbers=None))
+    older.vector[:] = np.arange(older.layout.size)
+    found = decode_summary(NUMBERS, encode_summary(older))
+    assert found.vector[: older.layout.size].tolist() == older.vector.tolist()
+    assert not found.vector[older.layout.size :].any()
+    assert found.weights is None
+
+
+def test_what_has_no_weights_and_no_cells_of_numbers_is_stored_as_it_always_was() -> None:
+    plain = Summary.empty(NUMBERS)
+    plain.vector[: NUMBERS.known] = 7
+    older = Summary(replace(NUMBERS, numbers=None), plain.vector[: NUMBERS.known])
+    assert encode_summary(plain) == encode_summary(older)
+    assert (
+        encode_entry(replace(WEIGHTED, predictions=ENTRY.predictions), regression=True)
+        == FORMS["entry-number-v1"]
+    )
+
+
+def test_a_summary_on_other_bins_of_the_prediction_is_refused() -> None:
+    other = replace(NUMBERS, numbers=NumberCells((0.0,), (0.75,), (0, 1), unit=2.0))
+    with pytest.raises(Stop, match="counted on cells"):
+        decode_summary(other, FORMS["summary-v3"])
+    with pytest.raises(ValueError, match="different binnings"):
+        numbers().merge(Summary.empty(other))
 
 
 def test_two_versions_and_a_label_stay_within_what_redis_keeps_compact() -> None:

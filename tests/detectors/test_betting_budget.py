@@ -221,9 +221,9 @@ def test_the_detectors_of_a_model_share_one_budget() -> None:
     segment = reference.segments["country=DE"]
     reference = replace(reference, segments={f"country={place}": segment for place in range(30)})
     model = SETTINGS["binary"].model_copy(update={"max_segments": 50})
-    columns, errors, volume, *others = [
-        d for d in budgeted(model, reference) if d.stream is not Stream.LABELS
-    ]
+    made = budgeted(model, reference)
+    columns, errors, volume, *others = [d for d in made if d.stream is not Stream.LABELS]
+    hours = [bar for d in made for bar in getattr(d, "_bars", []) if d.stream is Stream.LABELS]
     parts = [detector for detector in others if isinstance(detector, BudgetedParts)]
     assert len(parts) == len(others) == 4
     assert isinstance(volume, BudgetedVolume)
@@ -234,6 +234,7 @@ def test_the_detectors_of_a_model_share_one_budget() -> None:
         known = [n for n in names[part._kind] if n in reference.segments or part._kind == "version"]
         part._seats.seat(names[part._kind] if part.stream is Stream.PREDICTIONS else known)
     whole = rate_of(columns._banks, errors._banks, errors._prompt, volume._bets.banks)
+    whole += sum(30 * 24 / math.exp(level) for level in hours)
     versions = rate_of(*(part._seats.banks for part in parts[:2]))
     segments = rate_of(*(part._seats.banks for part in parts[2:]))
     assert (whole, versions, segments) == pytest.approx((0.7, 0.1, 0.2))

@@ -6,7 +6,8 @@ from builders.summaries import predictions, profile_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.column_groups import ColumnGroups, category_groups, equal_groups, unseen_rows
+from detectors.column_groups import ColumnGroups, category_groups, unseen_rows
+from detectors.equal_groups import equal_groups
 from detectors.layout import prediction_layout
 from detectors.profile import CategoricalColumn
 

@@ -20,8 +20,9 @@ from detectors.betting.part_signals import segment_profile
 from detectors.betting.watching import watched_errors
 from detectors.classes import ClassNames
 from detectors.deviance import GAMMA, POISSON, deviance_power, unit_deviance
-from detectors.layout import LEARNED_EDGES, ErrorLayout
+from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
+from detectors.number_cells import LEARNED_EDGES
 from detectors.profile import ReferenceProfile, from_json
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_values import Answers, RowBatch

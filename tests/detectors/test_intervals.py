@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from builders.summaries import classified, regressed
 
-from detectors.intervals import Estimate, difference, estimates_of, mean_sums, wilson
+from detectors.confidence import Estimate, difference, wilson
+from detectors.intervals import estimates_of, mean_sums
 
 
 def test_a_share_has_wilsons_interval() -> None:

@@ -10,7 +10,7 @@ from detectors.metric_limits import MetricLimits
 from detectors.metric_margin import standard_error
 from detectors.metrics import metrics_of
 from schemas.finding import Finding, Verdict
-from schemas.monitor_settings import METRICS, MetricRule
+from schemas.metric_settings import METRICS, MetricRule
 
 BINARY = ErrorLayout("binary")
 

@@ -22,7 +22,7 @@ from sklearn.metrics import (
 
 from detectors.profile import CategoricalColumn, NumericColumn
 from detectors.profile_values import Answers
-from schemas.monitor_settings import METRICS, Task
+from schemas.metric_settings import METRICS, Task
 
 
 def test_the_class_below_the_threshold_has_the_name_of_the_only_other_class() -> None:

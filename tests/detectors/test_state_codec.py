@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from builders.summaries import profile_of
-from builders.watched import BUDGETED, SETTINGS, TUNED, day, every_detector, profile
+from builders.watched import BUDGETED, LABEL_DETECTORS, SETTINGS, TUNED, day, every_detector, profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +90,7 @@ def test_the_evidence_of_the_budgeted_ones_is_taken_up_from_what_was_written_the
         path.write_bytes(states_to_bytes(budgeted))
     again = [d for d in fresh(task) if d.name in BUDGETED]
     states_from_bytes(again, path.read_bytes())
-    assert names_in(path.read_bytes()) == {d.name for d in again}
+    assert names_in(path.read_bytes()) == {d.name for d in again} - set(LABEL_DETECTORS), "those came later"
     told, expected, anew = (
         next_findings(found, task)
         for found in (again, budgeted, [d for d in fresh(task) if d.name in BUDGETED])

@@ -105,8 +105,8 @@ def test_bytes_of_other_cells_or_another_version_are_refused_with_the_mend() -> 
     with pytest.raises(Stop, match="put the old profile back"):
         decode_summary(PREDICTIONS, data)
     newer = msgspec.msgpack.decode(data)
-    newer[0] = 3
-    with pytest.raises(Stop, match="codec version 3 is neither 1 nor 2"):
+    newer[0] = 4
+    with pytest.raises(Stop, match="codec version 4 is none of 1 to 3"):
         decode_summary(LAYOUT, msgspec.msgpack.encode(newer))
 
 

@@ -153,7 +153,7 @@ BAD = [
     ),
     # Metrics and monitors.
     (model("metrics: {acuracy: {min: 0.9}}"), ['2: models.fraud.metrics.acuracy: not a metric of the task binary; did you mean "accuracy"?']),
-    (model("metrics: {macro_f1: {min: 0.9}}"), ["2: models.fraud.metrics.macro_f1: not a metric of the task binary; known here: accuracy, balanced_accuracy, brier, ece, f1, log_loss, mcc, pr_auc, precision, recall, roc_auc"]),
+    (model("metrics: {macro_f1: {min: 0.9}}"), ["2: models.fraud.metrics.macro_f1: not a metric of the task binary; known here: accuracy, balanced_accuracy, brier, cost, ece, f1, log_loss, mcc, pr_auc, precision, recall, roc_auc"]),
     (model("metrics: {weighted.acuracy: {min: 0.9}}"), ['2: models.fraud.metrics.weighted.acuracy: not a metric of the task binary; did you mean "weighted.accuracy"?']),
     (model("metrics: {accuracy: {}}"), ["2: models.fraud.metrics.accuracy: expected at least one of min, max and drop"]),
     (model("metrics: {accuracy: {min: 90}}"), ["2: models.fraud.metrics.accuracy.min: expected a share from 0 to 1, such as 0.9 for 90 %, got 90"]),

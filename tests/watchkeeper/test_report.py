@@ -18,7 +18,7 @@ from consumers.cohorts import Cohort
 from consumers.incidents import Incident
 from consumers.plan import plan_model
 from consumers.rollup import DAY_MS
-from detectors.intervals import difference, wilson
+from detectors.confidence import difference, wilson
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
@@ -178,7 +178,7 @@ class TestByHand:
         plain = regressed([2.0, 4.0] * 50, [1.0, 5.0] * 50)
         figures = Summary.empty(model.errors)
         figures.vector[:4] = plain.vector[:4]
-        figures.vector[figures.layout.counts :] = plain.vector[plain.layout.counts :]
+        figures.vector[figures.layout.counts : figures.layout.known] = plain.vector[plain.layout.counts :]
         past = Past({day_ms(d): {("7", ""): Cohort(100, figures)} for d in range(70)}, (), day_ms(90))
         report = build_report(model, past, since_ms=HALF_YEAR_MS)
         row: Row = report.periods[0].rows[0]

@@ -137,6 +137,8 @@ class TestFigures:
         found = shown(config, capsys)["models"]["fraud"]
         seventh = dict(found["versions"]["7"])
         assert seventh.pop("metrics")["accuracy"] == 0.5
+        assert seventh.pop("intervals")["accuracy"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
+        assert sum(n for row in seventh.pop("tables")["confusion"].values() for n in row.values()) == 2
         assert seventh == {
             "predictions": 5,
             "labels": 4,

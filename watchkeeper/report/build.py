@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
-from detectors.intervals import MAIN_METRICS
 from schemas.duration import format_duration
 from schemas.model_settings import ModelSettings
 from watchkeeper.report.calendar import Unit, day_text, unit_name, units_between
@@ -24,6 +23,7 @@ from watchkeeper.report.labels import label_gaps, label_statements, rule_stateme
 from watchkeeper.report.ledger import Ledger
 from watchkeeper.report.past import Past
 from watchkeeper.report.segments import segment_statements, worst_segments
+from watchkeeper.report.shown import shown_metrics
 from watchkeeper.report.trends import metric_trends, trend_statements
 
 WEEKS_UP_TO_MS: Final = 60 * DAY_MS
@@ -73,6 +73,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         final_until=day_text(final[-1]) if final else None,
         horizon=format_duration(plan.horizon_ms),
         unit=unit,
+        metrics=shown_metrics(plan),
         headlines=headlines,
         statements=tuple(statements) if days else (Statement("unknown", "No prediction in this time."),),
         periods=tuple(periods),
@@ -91,9 +92,9 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
 
 def _headlines(plan: ModelPlan) -> tuple[str, ...]:
     """Return the task's first metric, a binary model's recall, and what the settings set limits to."""
-    main = MAIN_METRICS[plan.settings.task]
-    asked = {main[0], *plan.settings.metrics, *(["recall"] if plan.settings.task == "binary" else [])}
-    return tuple(metric for metric in main if metric in asked)
+    shown = shown_metrics(plan)
+    asked = {shown[0], *plan.settings.metrics, *(["recall"] if plan.settings.task == "binary" else [])}
+    return tuple(metric for metric in shown if metric in asked)
 
 
 def _periods(ledger: Ledger, days: Sequence[int], unit: Literal["month", "week"]) -> list[Period]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
-from detectors.intervals import Z95, Estimate, difference, estimates_of
+from detectors.confidence import Z95, Estimate, difference
 from detectors.layout import ErrorLayout
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
@@ -22,6 +22,7 @@ from watchkeeper.report.content import (
     VersionLife,
 )
 from watchkeeper.report.ledger import LABELS_MIN, Ledger
+from watchkeeper.report.shown import shown_estimates
 from watchkeeper.report.wording import (
     between,
     capital,
@@ -87,8 +88,9 @@ def profile_stretch(plan: ModelPlan, profile: ReferenceProfile) -> Stretch | Non
         if profile.score_cells:
             summary.vector[2] = sum(profile.score_cells)
             summary.vector[ErrorLayout.SCORES : summary.layout.counts] = profile.score_cells
-        found = estimates_of(summary, positive=plan.classes.positive)
-        found.pop("brier", None)  # its sum is not in the profile
+        found = shown_estimates(plan, summary)
+        for metric in ("brier", "log_loss"):  # their sums are not in the profile
+            found.pop(metric, None)
     return Stretch("the profile", None, None, profile.labelled, found) if found else None
 
 

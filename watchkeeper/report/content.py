@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from detectors.intervals import Estimate
+from detectors.confidence import Estimate
 
 FORMAT: Final = "watchkeeper.report/1"
 
@@ -218,6 +218,8 @@ class Report:
 
     Parameters
     ----------
+    metrics
+        Those that tables show, in order.
     headlines
         The metrics that sentences and curves are about, the main one first.
     final_until
@@ -236,6 +238,7 @@ class Report:
     final_until: str | None
     horizon: str
     unit: Literal["month", "week"]
+    metrics: tuple[str, ...]
     headlines: tuple[str, ...]
     statements: tuple[Statement, ...]
     periods: tuple[Period, ...]

@@ -9,13 +9,15 @@ from typing import Final
 from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
+from detectors.confidence import Estimate, wilson
 from detectors.detector import is_own
-from detectors.intervals import MAIN_METRICS, Estimate, estimates_of, wilson
+from detectors.intervals import MAIN_METRICS
 from detectors.summary import Summary
 from watchkeeper.estimates import estimates_in
 from watchkeeper.report.calendar import day_text
 from watchkeeper.report.content import Row, Standing, Stretch
 from watchkeeper.report.past import Past
+from watchkeeper.report.shown import shown_estimates
 
 LABELS_MIN: Final = 30
 """With fewer labels no metric is told."""
@@ -151,8 +153,8 @@ class Ledger:
         return "few labelled" if thin else "final"
 
     def metrics(self, cohort: Cohort) -> dict[str, Estimate]:
-        """Return the main metrics of a cohort with their intervals."""
-        return estimates_of(cohort.figures, positive=self.plan.classes.positive)
+        """Return the metrics of a cohort that are shown, with their intervals."""
+        return shown_estimates(self.plan, cohort.figures)
 
     def estimates(self, cohort: Cohort) -> dict[str, Estimate]:
         """Return the main metrics that are expected of all answers of a cohort."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from consumers.cohorts import Cohort
-from detectors.metrics import error_counts
+from detectors.tally import error_counts
 from watchkeeper.report.content import SegmentLine, Statement
 from watchkeeper.report.ledger import LABELS_MIN, Ledger
 from watchkeeper.report.wording import between, figure, metric_words, name

@@ -8,12 +8,13 @@ from typing import Final
 
 from detectors.intervals import MAIN_METRICS
 from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE
+from schemas.metric_settings import NO_DIRECTION, WEIGHTED
 from watchkeeper.report.calendar import day_words
 from watchkeeper.report.content import Comparison, IncidentLine, People, Report, Row
 from watchkeeper.report.wording import (
-    PERCENT,
     between,
     capital,
+    in_percent,
     interval,
     metric_words,
     name,
@@ -53,13 +54,11 @@ def all_tables(report: Report) -> Iterator[Table]:
 
 
 def _heading(metric: str) -> str:
-    return f"{metric_words(metric)} %" if metric in PERCENT else metric.replace("_", " ")
+    return f"{metric_words(metric)} %" if in_percent(metric) else metric.replace("_", " ")
 
 
 def _periods(report: Report) -> Table:
-    metrics = [
-        m for m in MAIN_METRICS[report.task] if any(m in r.metrics for p in report.periods for r in p.rows)
-    ]
+    metrics = [m for m in report.metrics if any(m in r.metrics for p in report.periods for r in p.rows)]
     rows = []
     for period in report.periods:
         versions = {row.version for row in period.rows} - {None}
@@ -118,7 +117,7 @@ def _difference(comparison: Comparison, metric: str) -> tuple[str, ...]:
     judged = {True: "worse", False: "better", None: "no change shown"}[worse(metric, change)]
     if change.low is None:
         judged = "no interval"
-    elif metric == "bias":
+    elif metric.removeprefix(WEIGHTED) in NO_DIRECTION:
         judged = between(metric, change)
     sides = (interval(metric, side.metrics[metric]) for side in (comparison.before, comparison.now))
     return (_heading(metric), *sides, signed(metric, change.value), judged)

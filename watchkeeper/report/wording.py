@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from alerts.plain_text import short
-from detectors.intervals import Estimate
-from detectors.metrics import LOWER_IS_BETTER
+from detectors.confidence import Estimate
+from schemas.metric_settings import LOWER_IS_BETTER, NO_DIRECTION, WEIGHTED
 from watchkeeper.report.calendar import day_words
 from watchkeeper.report.content import Stretch
 
-PERCENT: Final = frozenset({"accuracy", "recall", "precision"})
-"""Metrics that are told in percent, and their differences in points."""
+_SHARES: Final = frozenset({"accuracy", "recall", "precision"})
+
+
+def in_percent(metric: str) -> bool:
+    """Return whether a metric is told in percent, and its differences in points."""
+    return metric.removeprefix(WEIGHTED) in _SHARES
 
 
 def figure(metric: str, value: float) -> str:
@@ -22,7 +26,7 @@ def figure(metric: str, value: float) -> str:
     >>> figure("accuracy", 0.9213), figure("roc_auc", 0.91249), figure("mae", 1234.5)
     ('92.1%', '0.912', '1,234')
     """
-    return f"{100 * value:.1f}%" if metric in PERCENT else number(value)
+    return f"{100 * value:.1f}%" if in_percent(metric) else number(value)
 
 
 def number(value: float) -> str:
@@ -35,9 +39,9 @@ def number(value: float) -> str:
 
 def interval(metric: str, estimate: Estimate) -> str:
     """Return a value with its interval, without the unit: `92.1 (91.8 to 92.4)`."""
-    scale = 100.0 if metric in PERCENT else 1.0
+    scale = 100.0 if in_percent(metric) else 1.0
     shown = [
-        f"{scale * v:.1f}" if metric in PERCENT else number(v)
+        f"{scale * v:.1f}" if in_percent(metric) else number(v)
         for v in (estimate.value, estimate.low, estimate.high)
         if v is not None
     ]
@@ -46,7 +50,7 @@ def interval(metric: str, estimate: Estimate) -> str:
 
 def size(metric: str, value: float) -> str:
     """Return the size of a difference: `3.1 points`, `0.12`."""
-    return f"{100 * abs(value):.1f} points" if metric in PERCENT else number(abs(value))
+    return f"{100 * abs(value):.1f} points" if in_percent(metric) else number(abs(value))
 
 
 def signed(metric: str, value: float) -> str:
@@ -69,11 +73,12 @@ def between(metric: str, change: Estimate) -> str:
 def worse(metric: str, change: Estimate) -> bool | None:
     """Say whether a change is one for the worse (True) or the better; None where chance may explain it.
 
-    A bias is neither: which of two is better is not a matter of its sign.
+    A bias, say, is neither: which of two is better is not a matter of its sign.
     """
-    if metric == "bias" or change.low is None or change.high is None or change.low <= 0 <= change.high:
+    plain = metric.removeprefix(WEIGHTED)
+    if plain in NO_DIRECTION or change.low is None or change.high is None or change.low <= 0 <= change.high:
         return None
-    return (change.value < 0) != (metric in LOWER_IS_BETTER)
+    return (change.value < 0) != (plain in LOWER_IS_BETTER)
 
 
 def stretch_words(stretch: Stretch) -> str:
@@ -85,14 +90,19 @@ def stretch_words(stretch: Stretch) -> str:
 
 def metric_words(metric: str) -> str:
     """Return a metric's name in a sentence: `accuracy`, `ROC AUC`."""
-    return {
+    plain = metric.removeprefix(WEIGHTED)
+    words = {
         "roc_auc": "ROC AUC",
+        "pr_auc": "PR AUC",
+        "cost": "mean cost",
+        "gini": "Gini coefficient",
         "brier": "Brier score",
         "macro_f1": "macro F1",
         "mae": "mean absolute error",
         "rmse": "root mean squared error",
         "r2": "R²",
-    }.get(metric, metric)
+    }.get(plain, plain.replace("_", " "))
+    return words if plain == metric else f"weighted {words}"
 
 
 def capital(text: str) -> str:

@@ -58,16 +58,7 @@ def budgeted(
     labels = LabelSetup(settings)
     estimates = EstimateSetup(settings, profile, layout, cells)
     bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
-    levels = bars(
-        [item.signal for item in bets],
-        false_alarms=settings.false_alarm_budget.false_alarms,
-        per_ms=settings.false_alarm_budget.per_ms,
-        window_ms=settings.window_ms,
-        weights=settings.false_alarm_budget.weights.by_group(),
-        reserved=kept_for_labels(profile),
-        share=1 - parts.share,
-    )
-    dealt = iter(levels)
+    dealt = iter(_levels(settings, profile, bets, share=1 - parts.share))
 
     def own(items: Sequence[Watched]) -> list[float]:
         return list(islice(dealt, len(items)))
@@ -100,6 +91,22 @@ def budgeted(
         *estimated,
         *parts.detectors(watching_columns, watching_errors),
     ]
+
+
+def _levels(
+    settings: ModelSettings, profile: ReferenceProfile | None, bets: Sequence[Watched], *, share: float
+) -> list[float]:
+    """Return the log evidence at which each bet fires."""
+    budget = settings.false_alarm_budget
+    return bars(
+        [item.signal for item in bets],
+        false_alarms=budget.false_alarms,
+        per_ms=budget.per_ms,
+        window_ms=settings.window_ms,
+        weights=budget.weights.by_group(),
+        reserved=kept_for_labels(profile),
+        share=share,
+    )
 
 
 def _volume(settings: ModelSettings, levels: list[float]) -> BudgetedVolume:

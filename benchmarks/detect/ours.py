@@ -119,13 +119,14 @@ class Watch:
         return raised
 
 
-def settings_of(window_ms: int, per_ms: int, *, min_effect: bool) -> ModelSettings:
+def settings_of(window_ms: int, per_ms: int, *, min_effect: bool, timezone: str = "UTC") -> ModelSettings:
     """Return the settings of a binary model with a budget of one false alarm in so many milliseconds."""
     raw: dict[str, Any] = {
         "name": MODEL,
         "task": "binary",
         "positive_class": "1",
         "window": f"{window_ms}ms",
+        "timezone": timezone,
         "false_alarm_budget": {
             "false_alarms": min(PERIOD_MAX_MS / per_ms, 1),
             "per": f"{min(per_ms, PERIOD_MAX_MS)}ms",
@@ -135,8 +136,8 @@ def settings_of(window_ms: int, per_ms: int, *, min_effect: bool) -> ModelSettin
     return ModelSettings.model_validate(raw if min_effect else raw | {"min_effect": 0})
 
 
-def _built(batches: Sequence[RowBatch]) -> ReferenceProfile:
-    builder = ProfileBuilder(MODEL, "binary", positive="1", feature_rules={})
+def _built(batches: Sequence[RowBatch], timezone: str = "UTC") -> ReferenceProfile:
+    builder = ProfileBuilder(MODEL, "binary", positive="1", feature_rules={}, timezone=timezone)
     for batch in batches:
         builder.sample(batch)
     for batch in batches:
@@ -166,9 +167,10 @@ class Watchkeeper:
         if reference.kind == "error":
             predicted = ["0" if wrong else "1" for wrong in reference.values.tolist()]
             answers = Answers(truth=["1"] * len(reference), predicted=predicted)
-        profile = _built([RowBatch(len(reference), features, answers, reference.times)])
+        zone = reference.timezone
+        profile = _built([RowBatch(len(reference), features, answers, reference.times)], zone)
         per_ms = int(EVENTS_PER_BUDGET * gap_ms)
-        settings = settings_of(window_ms, per_ms, min_effect=self._min_effect)
+        settings = settings_of(window_ms, per_ms, min_effect=self._min_effect, timezone=zone)
         self._window_ms = window_ms
         self._watch = Watch(settings, profile, self._partitions)
 

@@ -29,6 +29,7 @@ HALF_HOUR_MS: Final = 1_800_000
 ELECTRICITY_LIVE_ROW: Final = 17_424
 """First row whose last three features are live; they are constant before."""
 FLIGHT_REFERENCE_DAYS: Final = 56
+NEW_YORK: Final = "America/New_York"
 LATE_MINUTES: Final = 15
 CAR_LOAN_CHANGE_ROW: Final = 25_000
 CAR_LOAN_TEXTS: Final = frozenset({"salary_range", "repaid_loan_on_prev_car", "size_of_downpayment"})
@@ -68,6 +69,8 @@ class RealTable:
         The model's probability of "1"; its answer is "1" from 0.5 on.
     reference_rows
         So many rows from the first are the reference.
+    timezone
+        The clock that people and timetables follow, as in the settings.
     """
 
     name: str
@@ -77,6 +80,7 @@ class RealTable:
     scores: Floats
     reference_rows: int
     faults: tuple[Fault, ...] = ()
+    timezone: str = "UTC"
 
     @property
     def answers(self) -> list[str]:
@@ -130,7 +134,8 @@ def flights(folder: Path) -> RealTable:
     reference = int(np.searchsorted(times, times[0] + FLIGHT_REFERENCE_DAYS * DAY_MS))
     taught = [place for place in range(reference) if labels[place] is not None]
     model = GaussianNB().fit(known[taught], [labels[place] for place in taught])
-    return RealTable("flights", times, columns, labels, model.predict_proba(known)[:, 1], reference)
+    scores = model.predict_proba(known)[:, 1]
+    return RealTable("flights", times, columns, labels, scores, reference, timezone=NEW_YORK)
 
 
 FLIGHT_INPUTS: Final = ("dep_delay", "distance", "hour")
@@ -166,7 +171,6 @@ def signals(table: RealTable) -> Iterator[tuple[str, Stream, Stream]]:
     Missing values are left out, and so are predictions without a label from the error. A category that the reference
     does not have shares one code with all others of the kind.
     """
-    first_live_ms = int(table.times[table.reference_rows])
     for name, cells in table.columns.items():
         places = np.array([place for place, cell in enumerate(cells) if cell is not None])
         found = [cells[place] for place in places.tolist()]
@@ -176,17 +180,19 @@ def signals(table: RealTable) -> Iterator[tuple[str, Stream, Stream]]:
             if kind == "category"
             else np.array(found, np.float64)
         )
-        yield name, *_split(kind, table.times[places], values, first_live_ms)
-    yield "(score)", *_split("numeric", table.times, table.scores, first_live_ms)
+        yield name, *_split(table, kind, table.times[places], values)
+    yield "(score)", *_split(table, "numeric", table.times, table.scores)
     pairs = list(zip(table.answers, table.labels, strict=True))
     places = np.array([place for place, (_, label) in enumerate(pairs) if label is not None])
     wrong = np.array([float(pairs[place][0] != pairs[place][1]) for place in places.tolist()])
-    yield "(error)", *_split("error", table.times[places], wrong, first_live_ms)
+    yield "(error)", *_split(table, "error", table.times[places], wrong)
 
 
-def _split(kind: Kind, times: Integers, values: Floats, first_live_ms: int) -> tuple[Stream, Stream]:
-    at = int(np.searchsorted(times, first_live_ms))
-    return Stream(kind, times[:at], values[:at]), Stream(kind, times[at:], values[at:])
+def _split(table: RealTable, kind: Kind, times: Integers, values: Floats) -> tuple[Stream, Stream]:
+    at = int(np.searchsorted(times, table.times[table.reference_rows]))
+    zone = table.timezone
+    before = Stream(kind, times[:at], values[:at], timezone=zone)
+    return before, Stream(kind, times[at:], values[at:], timezone=zone)
 
 
 def _coded(cells: list[Cell], reference: int) -> Floats:

@@ -74,7 +74,7 @@ def replay(table: RealTable, *, window: str, budget: str = "", partitions: int =
         allowed = f"false_alarm_budget: {budget}, " if budget else ""
         config.write_text(
             f'models: {{{MODEL}: {{task: binary, positive_class: "1", profile: profile.json, window: {window}, '
-            f"{allowed}label_horizon: 40d}}}}\n"
+            f"{allowed}timezone: {table.timezone}, label_horizon: 40d}}}}\n"
         )
         columns = ["--time", TIME, "--label", LABEL, "--prediction", ANSWER, "--score", SCORE]
         inputs = ["--input", str(folder / event_files.TRAINING), "--out", str(folder / "profile.json")]

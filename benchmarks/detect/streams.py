@@ -51,12 +51,15 @@ class Stream:
         One per event.
     change_at
         Index of the first event of the new law; None if there is no change.
+    timezone
+        The clock that its cycles follow.
     """
 
     kind: Kind
     times: Integers
     values: Floats
     change_at: int | None = None
+    timezone: str = "UTC"
 
     def __len__(self) -> int:
         return len(self.values)

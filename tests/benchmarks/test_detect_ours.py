@@ -8,8 +8,9 @@ import pytest
 from benchmarks.detect.changes import CHANGES, floor_events
 from benchmarks.detect.measure import delay
 from benchmarks.detect.ours import Watchkeeper
-from benchmarks.detect.streams import STATIONARY, Row
+from benchmarks.detect.streams import DAY_MS, HOUR_MS, STATIONARY, Row, Stream
 from benchmarks.detect.unseen import UNSEEN
+from detectors.betting.calendar import hour_of_week, local_ms
 
 ROWS = {row.name: row for row in (*STATIONARY, *UNSEEN, *CHANGES)}
 
@@ -70,3 +71,24 @@ def test_a_change_that_does_not_matter_is_not_told() -> None:
     assert len(alarms(ROWS[name]))
     tenth = alarms(ROWS["errors 10 %"], min_effect=True)
     assert tenth.tolist() == []
+
+
+@pytest.mark.parametrize(("timezone", "told"), [("America/New_York", False), ("UTC", True)])
+def test_a_cycle_by_local_clocks_is_known_on_their_timezone_and_a_change_on_another(
+    timezone: str, told: bool
+) -> None:
+    begin_ms = 1_359_676_800_000  # 1 February 2013; clocks go forward on 10 March
+    times = begin_ms + np.arange(0, 56 * DAY_MS, HOUR_MS // 30, dtype=np.int64)
+    hours = hour_of_week(local_ms(times, "America/New_York")) % 24
+    at_work = np.where((hours >= 9) & (hours < 17), 1.5, 0.0)
+    values = at_work + np.random.default_rng(4).normal(size=len(times))
+    first_live = np.searchsorted(times, begin_ms + 28 * DAY_MS)
+    reference, live = (
+        Stream("numeric", times[part], values[part], timezone=timezone)
+        for part in (slice(first_live), slice(first_live, None))
+    )
+    ours = Watchkeeper()
+    ours.fit(reference)
+    found = ours.alarms(live)
+    assert bool(len(found)) == told
+    assert all(live.times[found] >= begin_ms + 37 * DAY_MS)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from alerts.announce import AlertContext
 from alerts.policy import AlertBook, step
+from detectors.betting.promptness import Promptness
 from detectors.betting.setup import budgeted
 from detectors.detector import ClosedWindow, Detector, LabelWindow
 from detectors.label_layout import LabelCell, LabelLayout
@@ -101,7 +102,9 @@ class LabelWatch:
         raw = {"name": "fraud", "task": "binary", "positive_class": "fraud", **more}
         self.settings = ModelSettings.model_validate(raw)
         self.detectors: list[Detector[Any]] = [
-            detector for detector in budgeted(self.settings, None) if detector.stream is Stream.LABELS
+            detector
+            for detector in budgeted(self.settings, None)
+            if detector.stream is Stream.LABELS and not isinstance(detector, Promptness)
         ]
         self.book = AlertBook()
         self.heard: list[AlertData] = []

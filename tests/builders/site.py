@@ -188,9 +188,9 @@ def wait_until_published(site: Site, workers: list[subprocess.Popen[bytes]]) -> 
 def unbounded_keys(site: Site) -> list[str]:
     """Return the Redis keys that neither expire nor belong to a kind that is bounded by itself."""
     bounded = re.compile(
-        r"\{e2e:\d+\}([mnto]|e:\d+|[id]:[^:]+(:(predictions|errors))?)|\{e2e:m:(fraud|\*)\}[mohc]"
+        r"\{e2e:\d+\}([mnto]|e:\d+|[id]:[^:]+(:(predictions|errors|labels))?)|\{e2e:m:(fraud|\*)\}[mohc]"
     )
-    expiring = re.compile(r"\{e2e:\d+\}(w:[^:]+:(predictions|errors)|c:[^:]+):\d+")
+    expiring = re.compile(r"\{e2e:\d+\}(w:[^:]+:(predictions|errors|labels)|c:[^:]+):\d+")
     with redis.Redis.from_url(site.redis, decode_responses=True) as client:
         return [
             key

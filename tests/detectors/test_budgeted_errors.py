@@ -9,9 +9,9 @@ import pytest
 from builders.summaries import classified, error_window, profile_of
 
 from detectors.betting.errors import BudgetedErrors
+from detectors.betting.setup import budgeted
 from detectors.detector import ErrorWindow
 from detectors.profile import ReferenceProfile
-from detectors.registry import detectors_for
 from schemas.finding import Finding, Severity, Verdict
 from schemas.model_settings import ModelSettings
 
@@ -49,7 +49,7 @@ def window(
 
 
 def errors(reference: ReferenceProfile | None = None) -> BudgetedErrors:
-    found = [d for d in detectors_for(SETTINGS, reference or profile()) if isinstance(d, BudgetedErrors)]
+    found = [d for d in budgeted(SETTINGS, reference or profile()) if isinstance(d, BudgetedErrors)]
     return found[0]
 
 

@@ -70,6 +70,8 @@ class StoredEvaluation(msgspec.Struct):
         None for a model that has a profile of the user's, or wants none.
     rolled_ms
         Start of the last cohort that is in the model's past.
+    first_ms
+        Start of the first closed window of predictions.
     """
 
     closed_ms: dict[str, int] = {}
@@ -79,14 +81,22 @@ class StoredEvaluation(msgspec.Struct):
     trimmed_ms: dict[str, int] = {}
     learning: StoredLearning | None = None
     rolled_ms: int = -1
+    first_ms: int | None = None
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """What one call of `evaluate` did."""
+    """What one call of `evaluate` did.
+
+    Parameters
+    ----------
+    passed_over
+        Windows that could be closed and say nothing.
+    """
 
     closed: list[ClosedRecord] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
+    passed_over: int = 0
     status: CommitStatus = CommitStatus.COMMITTED
     waiting_for: str | None = None
 
@@ -304,6 +314,13 @@ class ModelEvaluator(Generic[BookT]):
         progress: Sequence[Progress],
         done: Evaluation,
     ) -> None:
+        self._state.closed_ms[stream] = start
+        self._state.seen[stream] = [(now.topics, now.predictions, now.labels) for now in progress]
+        if stream is Stream.PREDICTIONS and self._state.first_ms is None:
+            self._state.first_ms = start
+        if stream is Stream.LABELS and self._is_before_all(start):
+            done.passed_over += 1
+            return
         window = merged(self._plan, stream, start, blobs)
         findings = [
             with_reference(finding, stream, self._plan.profile)
@@ -312,13 +329,17 @@ class ModelEvaluator(Generic[BookT]):
             for finding in detector.update(window)
         ]
         record = record_of(self._plan, window, len(findings))
-        if self._learner is not None and (self._plan.learning or lacks_labels(self._plan.profile)):
+        learns = self._plan.learning or lacks_labels(self._plan.profile)
+        if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings)
         self._book, events = self._policy.step(self._book, findings, record)
         done.events += events
         done.closed.append(record)
-        self._state.closed_ms[stream] = start
-        self._state.seen[stream] = [(now.topics, now.predictions, now.labels) for now in progress]
+
+    def _is_before_all(self, start: int) -> bool:
+        """Return whether a window of labels ended before the first prediction: what it holds depends on who read first."""
+        first_ms = self._state.first_ms
+        return first_ms is None or first_ms >= start + self._plan.length_ms(Stream.LABELS)
 
     def _learn(
         self, learner: Learner, window: ClosedWindow[Any], findings: Sequence[Finding]

@@ -166,7 +166,7 @@ class Replay:
                 for event in done.events:
                     on_event(event)
                 self._models.drop_events(evaluator.name, evaluator.token, len(done.events))
-                if not done.closed:
+                if not done.closed and not done.passed_over:
                     break
 
     def _lives(self) -> dict[str, Life]:

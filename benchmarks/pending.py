@@ -111,6 +111,7 @@ def _entries(partition: int, numbers: range) -> dict[bytes, bytes]:
         status=zeros,
         shadow=np.zeros(n, dtype=np.bool_),
         unobservable=np.zeros(n, dtype=np.bool_),
+        assumed=np.zeros(n, dtype=np.bool_),
         predicted=rng.integers(0, 2, n),
         value=rng.random(n),
         latency_ms=rng.random(n),

@@ -1,4 +1,4 @@
-"""What a batch changes in the cohorts and in the lives of one model's versions."""
+"""What a batch changes in the cohorts of one model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,6 @@ class CohortCounts:
             (self._unobservable, counted & columns.unobservable, 1),
         ):
             self._count(counter, columns.time_ms[kept], version[kept], columns.segment[kept], sign)
-
         if self._answers is not None:
             self._count_answers(self._answers, columns, counted, version)
 

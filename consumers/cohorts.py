@@ -201,7 +201,7 @@ def encode_cohorts(cohorts: Cohorts) -> bytes:
 
 
 def _bytes(figures: Summary[LayoutT] | None) -> bytes:
-    known = figures is not None and (figures.vector.any() or figures.pairs)
+    known = figures is not None and (figures.vector.any() or figures.pairs or figures.weights)
     return encode_summary(figures) if figures is not None and known else b""
 
 

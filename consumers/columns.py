@@ -74,10 +74,10 @@ class PredictionColumns:
         Place of the message in its batch.
     ids
         12-byte digests of model and prediction id.
-    time_ms, version, segment, status, shadow, unobservable, predicted, value, latency_ms
+    time_ms, version, segment, status, shadow, unobservable, assumed, predicted, value, latency_ms
         `version`, `segment` and `predicted` are codes of the partition's tables (`NO_CLASS` for none);
         `value` is the score of the positive or of the predicted class, or the predicted number, NaN for
-        none. `unobservable` ones never get a label, by the settings.
+        none. `unobservable` ones never get a label, by the settings; those `assumed` count as if silence had spoken.
     cells, moments
         Shape (n, columns) and (n, 2 * numeric columns): see `consumers.cells`.
     joint
@@ -98,6 +98,7 @@ class PredictionColumns:
     status: Integers
     shadow: npt.NDArray[np.bool_]
     unobservable: npt.NDArray[np.bool_]
+    assumed: npt.NDArray[np.bool_]
     predicted: Integers
     value: Floats
     latency_ms: Floats
@@ -123,6 +124,7 @@ class PredictionColumns:
             self.status[keep],
             self.shadow[keep],
             self.unobservable[keep],
+            self.assumed[keep],
             self.predicted[keep],
             self.value[keep],
             self.latency_ms[keep],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from consumers.cells import CellMap
 from consumers.columns import (
+    ERROR,
     DecodedBatch,
     LabelColumns,
     PredictionColumns,
@@ -153,6 +154,8 @@ class BatchDecoder:
         name = plan.name
         table = np.array(answers, dtype=np.float64).reshape(len(answers), 4)
         version, segment, predicted = (table[:, i].astype(np.int64) for i in range(3))
+        status = np.array([_STATUS[e.status] for e in events], dtype=np.int64)
+        unobservable = _unobservable(plan, events)
         prefix = f"{name}\x00".encode()
         ids = [blake2b(prefix + e.prediction_id.encode(), digest_size=ID_BYTES).digest() for e in events]
         raw = self._readers[name].read(events)
@@ -165,9 +168,10 @@ class BatchDecoder:
             time_ms=time_ms,
             version=version,
             segment=segment,
-            status=np.array([_STATUS[e.status] for e in events], dtype=np.int64),
+            status=status,
             shadow=np.array([e.shadow for e in events], dtype=np.bool_),
-            unobservable=_unobservable(plan, events),
+            unobservable=unobservable,
+            assumed=~unobservable & (status != ERROR) & (plan.implicit is not None),
             predicted=predicted,
             value=table[:, 3],
             latency_ms=np.array(

@@ -273,9 +273,8 @@ class ModelEvaluator(Generic[BookT]):
         """Return the windows of streams that can be closed, as far as all of these have passed them."""
         passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
         closable: list[_Ready] = []
-        for place, stream in reversed(
-            list(enumerate(streams))
-        ):  # the shortest windows are read the least far
+        # From the shortest windows to the longest: those that are read at once span the least time.
+        for place, stream in reversed(list(enumerate(streams))):
             length_ms = self._plan.length_ms(stream)
             windows, reached_ms = self._closable(stream, progress, passed_ms)
             passed_ms = min(passed_ms, reached_ms + length_ms + self._plan.lateness_ms)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from consumers.columns import ERROR
 from consumers.join import labelled_rows
 from consumers.pending import Records, times_of
 from consumers.plan import ModelPlan
@@ -20,17 +19,16 @@ Joined = npt.NDArray[np.void]
 def assumed_of(plan: ModelPlan, class_code: int, predictions: Records) -> Joined:
     """Return predictions, records of `PREDICTION`, as if their labels were the implicit one: rows of `JOINED`.
 
-    Those without an answer, and those that never get a label, are left out.
+    Those are left out that have no answer, never get a label, or came before silence meant anything.
     """
     rows = labelled_rows(predictions, class_code, times_of(predictions) + plan.implicit_ms)
-    answered: Joined = rows[~rows["unobservable"] & (rows["status"] != ERROR)]
-    return answered
+    assumed: Joined = rows[rows["assumed"]]
+    return assumed
 
 
 def taken_back(plan: ModelPlan, class_code: int, joined: Joined) -> Joined:
     """Return what the first labels of predictions take back of what was assumed of them, rows of `JOINED`."""
-    kept = joined["first"] & ~joined["unobservable"] & (joined["status"] != ERROR)
-    rows: Joined = joined[kept].copy()
+    rows: Joined = joined[joined["first"] & joined["assumed"]].copy()
     rows["sign"] = -1
     rows["truth"] = class_code
     rows["label_ms"] = rows["time_ms"] + plan.implicit_ms

@@ -18,6 +18,7 @@ from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.label_events import LabelEvents
 from consumers.pending import (
+    ASSUMED_FLAG,
     ONE_PREDICTION,
     ONE_WEIGHTED,
     PREDICTION,
@@ -62,6 +63,7 @@ JOINED: Final = np.dtype(
         ("first", "?"),
         ("standing", "?"),
         ("weight", "<f8"),
+        ("assumed", "?"),
     ]
 )
 """One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
@@ -196,6 +198,7 @@ class Join:
             float(columns.value[row]),
             bool(columns.unobservable[row]),
             1.0 if columns.weight is None else float(columns.weight[row]),
+            bool(columns.assumed[row]),
         )
         if any(p.version == prediction.version for p in before.predictions):
             self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
@@ -329,7 +332,7 @@ class Join:
     ) -> None:
         self._slow.append(
             (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
-             label.truth, p.time_ms, label.time_ms, first, standing, p.weight)
+             label.truth, p.time_ms, label.time_ms, first, standing, p.weight, p.assumed)
         )  # fmt: skip
 
 
@@ -342,6 +345,7 @@ def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers)
     joined["status"] = predictions["flags"] & 3
     joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
     joined["unobservable"] = predictions["flags"] & UNOBSERVABLE_FLAG != 0
+    joined["assumed"] = predictions["flags"] & ASSUMED_FLAG != 0
     joined["truth"] = truth
     joined["time_ms"] = times_of(predictions)
     joined["label_ms"] = label_ms

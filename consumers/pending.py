@@ -54,6 +54,8 @@ SHADOW_FLAG: Final = 4
 WEIGHT_FLAG: Final = 8
 """The prediction has a weight at the end of the entry."""
 UNOBSERVABLE_FLAG: Final = 16
+ASSUMED_FLAG: Final = 32
+"""The prediction counts already as if silence had spoken, so its first label has something to take back."""
 
 _HEAD: Final = Struct("<BH")
 _PREDICTION: Final = Struct("<IHHHBHd")
@@ -81,6 +83,7 @@ class PendingPrediction:
     value: float
     unobservable: bool = False
     weight: float = 1.0
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
                 x,
                 bool(flags & UNOBSERVABLE_FLAG),
                 next(weights)[0] if flags & WEIGHT_FLAG else 1.0,
+                bool(flags & ASSUMED_FLAG),
             )
             for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
         ),
@@ -230,6 +234,7 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
     flags = columns.status[rows] | np.where(columns.shadow[rows], SHADOW_FLAG, 0)
+    flags |= np.where(columns.assumed[rows], ASSUMED_FLAG, 0)
     out["flags"] = flags | np.where(columns.unobservable[rows], UNOBSERVABLE_FLAG, 0)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
@@ -246,7 +251,7 @@ def records_of(predictions: Sequence[PendingPrediction]) -> Records:
 
 def _fields_of(p: PendingPrediction) -> tuple[int | float, ...]:
     flags = p.status | SHADOW_FLAG * p.shadow | UNOBSERVABLE_FLAG * p.unobservable
-    flags |= WEIGHT_FLAG * (p.weight != 1.0)
+    flags |= WEIGHT_FLAG * (p.weight != 1.0) | ASSUMED_FLAG * p.assumed
     return (p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32, p.version, p.segment, flags, p.predicted, p.value)
 
 

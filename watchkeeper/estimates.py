@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from consumers.cohorts import Cohort, Cohorts
 from consumers.plan import ModelPlan
+from consumers.rollup import DAY_MS
 from detectors.estimation.figures import Estimates, estimated
 from detectors.estimation.reality import borne_out
 
+WHOLE_SHARE: Final = 0.8
+"""A day whose labels may still come can tell as well if so many of its predictions have one."""
 NEWEST_LABELS: Final = 2_000
 """Whether estimates hold is told by the newest days with so many labels."""
 
@@ -29,16 +32,22 @@ def is_borne_out(plan: ModelPlan, cohort: Cohort) -> bool | None:
     return borne_out(plan.profile, cohort.figures, least=plan.settings.min_effect)
 
 
-def describe_estimates(plan: ModelPlan, days: Mapping[int, Cohorts]) -> dict[str, dict[str, Any]]:
+def describe_estimates(
+    plan: ModelPlan, days: Mapping[int, Cohorts], *, now_ms: int
+) -> dict[str, dict[str, Any]]:
     """Return, by version, the estimates over all days in the form of a report, and whether labels bear them out.
 
-    `reliable` is what the newest days with labels enough tell, and null where too few have come.
+    `reliable` is what the newest days tell whose labels are in, and null where too few have come: labels that come first
+    may be those of one class.
     """
     if plan.predictions.answers is None:
         return {}
     newest: dict[str, Cohort] = {}
     for day in sorted(days, reverse=True):
+        is_over = day + DAY_MS + plan.horizon_ms <= now_ms
         for version, cohort in _by_version([days[day]]).items():
+            if not is_over and cohort.coverage < WHOLE_SHARE:
+                continue
             if version not in newest or newest[version].labelled < NEWEST_LABELS:
                 newest[version] = newest[version].merge(cohort) if version in newest else cohort
     found: dict[str, dict[str, Any]] = {}
@@ -46,7 +55,8 @@ def describe_estimates(plan: ModelPlan, days: Mapping[int, Cohorts]) -> dict[str
         figures = estimates_in(plan, cohort)
         if figures:
             told = {name: {"value": f.value, "low": f.low, "high": f.high} for name, f in figures.items()}
-            found[version] = {**told, "reliable": is_borne_out(plan, newest[version])}
+            checked = is_borne_out(plan, newest[version]) if version in newest else None
+            found[version] = {**told, "reliable": checked}
     return found
 
 

@@ -115,7 +115,9 @@ class Replay:
     def _estimates(self) -> dict[str, Any]:
         count, now_ms = len(self._partitions), max(TIME_MS_MIN, self._latest_ms())
         return {
-            name: describe_estimates(plan, read_days(plan, self._store, self._models, count, now_ms=now_ms))
+            name: describe_estimates(
+                plan, read_days(plan, self._store, self._models, count, now_ms=now_ms), now_ms=now_ms
+            )
             for name, plan in self._plans.items()
             if plan.predictions.answers is not None
         }

@@ -131,13 +131,12 @@ def look(plans: Mapping[str, ModelPlan], stores: Stores, numbers: Sequence[int],
             lives[model].add(life)
     waiting = _waiting(plans, stores.partitions, seen, lives, stream)
     moving = any(stores.partitions.peek(number).position != was.position for number, was in seen.items())
-    now_ms = max(
-        (_latest_ms(decode_clocks(one.clocks)) for one in seen.values() if one.clocks), default=NEVER
-    )
+    marks = [_latest_ms(decode_clocks(one.clocks)) for one in seen.values() if one.clocks]
+    now_ms = max(TIME_MS_MIN, *marks) if marks else TIME_MS_MIN
     count = max(numbers, default=-1) + 1
     estimates = {
         name: describe_estimates(
-            plan, read_days(plan, stores.partitions, stores.models, count, now_ms=max(now_ms, TIME_MS_MIN))
+            plan, read_days(plan, stores.partitions, stores.models, count, now_ms=now_ms), now_ms=now_ms
         )
         for name, plan in plans.items()
         if plan.predictions.answers is not None

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from detectors.betting.bank import Reading
 from detectors.betting.functionals import LOCATION, NUMERIC
-from detectors.betting.troubles import Troubles, finding_of
-from detectors.betting.watched import LN_10, Said, Watched
+from detectors.betting.troubles import Troubles, evidence_of, finding_of
+from detectors.betting.watched import Said, Watched
 from detectors.column_pool import ColumnPool
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.distance_table import DISTANCES, Comparison
@@ -108,11 +108,8 @@ class ColumnFindings:
     def _told(self, window: PredictionWindow, place: int, reading: Reading, n: int) -> Evidence:
         item = self.watched[place]
         evidence: Evidence = {
-            "statistic": "log10_e_value",
-            "value": reading.log_e_value / LN_10,
-            "threshold": reading.bar / LN_10,
+            **evidence_of(reading),
             "reference": 0.0,
-            "budgeted": True,
             "season": self._season(place),
             "unchanged_within": self._slack(place, reading),
             "n": n,

@@ -8,8 +8,8 @@ from typing import Final
 from detectors.betting.bank import Reading
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import BIAS, BRIER, CALIBRATION, LABEL_DRIFT, PERFORMANCE
-from detectors.betting.troubles import Troubles, finding_of
-from detectors.betting.watched import LN_10, Said, Watched
+from detectors.betting.troubles import Troubles, evidence_of, finding_of
+from detectors.betting.watched import Said, Watched
 from detectors.confusion import UsualConfusion
 from detectors.detector import ErrorWindow, Evidence, State
 from detectors.label_pool import PIECES, LabelPool
@@ -95,10 +95,7 @@ class ErrorFindings:
     def _told(self, item: Watched, reading: Reading) -> Evidence:
         before, now = _shares(item, reading)
         evidence: Evidence = {
-            "statistic": "log10_e_value",
-            "value": reading.log_e_value / LN_10,
-            "threshold": reading.bar / LN_10,
-            "budgeted": True,
+            **evidence_of(reading),
             "signal": item.signal.name,
             "effect": reading.effect,
         }

@@ -10,6 +10,7 @@ from detectors.betting.budget import E_VALUE_MIN
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.estimate_signals import ESTIMATED, estimate_signals, refuting_signal
 from detectors.betting.estimates import BudgetedEstimate, EstimateCheck, Trust
+from detectors.betting.promptness import Promptness
 from detectors.betting.watched import Watched
 from detectors.betting.watching import is_budgeted
 from detectors.detector import Detector
@@ -36,7 +37,9 @@ class EstimateSetup:
         profile: ReferenceProfile | None,
         layout: PredictionLayout,
         cells: ErrorCells,
+        promptness: Promptness,
     ) -> None:
+        self._promptness = promptness
         self._settings, self._profile, self._layout, self._cells = settings, profile, layout, cells
         wanted = is_budgeted(settings, ESTIMATED)
         self.watched: list[Watched] = (
@@ -60,6 +63,15 @@ class EstimateSetup:
             bar = math.log(max(budget.per_ms / window_ms / budget.false_alarms, E_VALUE_MIN))
             reference = self._profile.content_hash
             found.append(
-                EstimateCheck(self._cells, signal, bar, trust, reference=reference, window_ms=window_ms)
+                EstimateCheck(
+                    self._cells,
+                    signal,
+                    bar,
+                    trust,
+                    promptness=self._promptness,
+                    horizon_ms=self._settings.label_horizon_ms,
+                    reference=reference,
+                    window_ms=window_ms,
+                )
             )
         return found

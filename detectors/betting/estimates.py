@@ -10,10 +10,10 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
-from detectors.betting.label_times import is_prompt, lag_quantile_ms
+from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import finding_of
-from detectors.betting.watched import AT_ONCE, LN_10, Watched, WatchedBanks
+from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
 from detectors.confidence import Estimate
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
@@ -28,7 +28,6 @@ from schemas.finding import Finding, Kind, Severity, Stream, Verdict
 
 CHANGES_KEPT: Final = 32
 """So many times an estimate was refuted, or held again, are remembered."""
-SETTLED_SHARE: Final = 0.99
 _UNSEEN: Final = -1
 
 
@@ -61,8 +60,8 @@ class Trust:
 class EstimateCheck:
     """Compares labelled answers with what their scores made expect; says nothing itself, but to `Trust`.
 
-    A window whose labels did not come promptly counts once the stream is older than nearly all of its labels took:
-    until then the labels that come first are mostly of one class.
+    Windows count whose labels came promptly and stand for all, and every window once a label horizon has passed: before that
+    the labels that come first may be mostly of one class.
 
     Parameters
     ----------
@@ -70,6 +69,10 @@ class EstimateCheck:
         Of `estimate_signals.refuting_signal`.
     bar
         Log evidence at which estimates are refuted.
+    promptness
+        Tells in which windows prompt labels stand for all.
+    horizon_ms
+        How long after its prediction a label counts.
     """
 
     name: Final = "estimate_check"
@@ -82,10 +85,12 @@ class EstimateCheck:
         bar: float,
         trust: Trust,
         *,
+        promptness: Promptness,
+        horizon_ms: int,
         reference: str,
         window_ms: int,
     ) -> None:
-        self._cells, self._trust = cells, trust
+        self._cells, self._trust, self._promptness, self._horizon_ms = cells, trust, promptness, horizon_ms
         item = Watched(signal, Kind.ESTIMATED_PERFORMANCE, signal.name)
         self._banks = WatchedBanks([item], [bar], window_ms=window_ms, reference=reference)
         self._first_ms = _UNSEEN
@@ -97,8 +102,7 @@ class EstimateCheck:
             return []
         if self._first_ms == _UNSEEN:
             self._first_ms = span.start_ms
-        settled = span.start_ms - self._first_ms >= lag_quantile_ms(window, SETTLED_SHARE)
-        if is_prompt(window) or settled:
+        if self._promptness.holds(window) or span.start_ms - self._first_ms >= self._horizon_ms:
             before = bool(self._banks.firing[0])
             self._banks.update(self._cells.vector(window.overall), start_ms=span.start_ms, hour=None)
             if bool(self._banks.firing[0]) != before:
@@ -190,10 +194,7 @@ class BudgetedEstimate:
         now = estimated(self._calibration, self._cells, self._pool)
         metric = next(iter(before))
         evidence: Evidence = {
-            "statistic": "log10_e_value",
-            "value": reading.log_e_value / LN_10,
-            "threshold": reading.bar / LN_10,
-            "budgeted": True,
+            **evidence_of(reading),
             "signal": self._item.signal.name,
             "effect": reading.effect,
             "direction": "up" if metric == "mae" else "down",

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.bank import Reading
-from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY, hour_of_week, local_ms
-from detectors.betting.label_delays import LabelDelays
+from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY
+from detectors.betting.label_flow import LabelFlow
+from detectors.betting.troubles import evidence_of
 from detectors.betting.volume import SEVERE_RATIO
-from detectors.betting.volume_bets import VolumeBets
 from detectors.betting.volume_signals import volume_signals
-from detectors.betting.watched import AT_ONCE, LN_10, Watched
+from detectors.betting.watched import AT_ONCE, LN_10, Told, Watched
 from detectors.detector import Evidence, LabelWindow, State
 from detectors.label_layout import LabelCell
 from detectors.state_values import integers_in, value_in
@@ -56,61 +56,48 @@ class BudgetedCoverage:
     ----------
     bars
         Log evidence at which the signals of `coverage_signals` fire.
-    length_ms
-        Of a window of labels.
-    horizon_ms
-        How long after its prediction a label counts.
-    zone
-        The clock that hours are read from.
-    least
-        The smallest relative change that matters.
+    flow
+        How labels are counted.
     """
 
     name: Final = LABEL_COVERAGE
     stream: Final = Stream.LABELS
 
-    def __init__(
-        self, bars: list[float], *, length_ms: int, horizon_ms: int, zone: str, least: float
-    ) -> None:
-        self._length_ms, self._horizon_ms, self._zone, self._least = length_ms, horizon_ms, zone, least
-        self._bars = bars
+    def __init__(self, bars: list[float], flow: LabelFlow) -> None:
+        self._bars, self._flow = bars, flow
         self._reset()
 
     def _reset(self) -> None:
-        watched = coverage_signals(self._length_ms)
-        self._bets = VolumeBets(
-            watched, self._bars, window_ms=self._length_ms, zone=self._zone, least=self._least
-        )
-        self._delays = LabelDelays(self._length_ms, self._horizon_ms)
+        self._bets = self._flow.bets(coverage_signals(self._flow.length_ms), self._bars)
+        self._delays = self._flow.delays()
         self._pause = Pause()
         self._last_ms, self._worst, self._fired = _NEVER, 0, False
 
     def update(self, window: LabelWindow) -> list[Finding]:
         """Take one window in, and the empty ones before it; a finding while labels stay away."""
-        start_ms = window.span.start_ms
+        start_ms, length_ms = window.span.start_ms, self._flow.length_ms
         if start_ms <= self._last_ms:
             return []
-        first_ms = start_ms if self._last_ms == _NEVER else self._last_ms + self._length_ms
+        first_ms = start_ms if self._last_ms == _NEVER else self._last_ms + length_ms
         self._last_ms = start_ms
-        empty = min((start_ms - first_ms) // self._length_ms, GAP_WINDOWS_MAX)
+        empty = min((start_ms - first_ms) // length_ms, GAP_WINDOWS_MAX)
         nothing = np.zeros_like(window.overall.vector)
         told: dict[int, Reading] = {}
         expected = 0.0
         for place in range(empty + 1):
-            at_ms = start_ms - (empty - place) * self._length_ms
+            at_ms = start_ms - (empty - place) * length_ms
             found, expected = self._take(at_ms, window.overall.vector if place == empty else nothing)
             told |= found
         before, self._fired = self._fired, bool(self._bets.firing) or self._pause.is_long
         if not self._fired and not before:
             return []  # what began and ended in one gap is not told
-        readings = [told[place] for place in sorted(told) if told[place].resolved is not self._fired]
+        readings = [(p, told[p]) for p in sorted(told) if told[p].resolved is not self._fired]
         labels = int(window.overall.vector[LabelCell.FIRST])
         return [self._finding(window, readings, is_new=not before, expected=expected, labels=labels)]
 
     def _take(self, start_ms: int, vector: Vector) -> tuple[dict[int, Reading], float]:
         """Count one window; returns what fires or has just stopped, and how many labels were expected."""
-        middle = np.array([start_ms + self._length_ms // 2], dtype=np.int64)
-        hour = float(hour_of_week(local_ms(middle, self._zone))[0])
+        hour = self._flow.hour(start_ms)
         self._delays.make(int(vector[LabelCell.PREDICTIONS]))
         labels, exposure = int(vector[LabelCell.FIRST]), self._delays.exposure
         found: dict[int, Reading] = {}
@@ -121,35 +108,36 @@ class BudgetedCoverage:
             if self._bets.firing and self._bets.enough >= CLEAR_UNITS:
                 self._bets.stop()  # where labels are few, bets take weeks to be certain of what anybody can see
                 found = {}
-        self._pause.take(start_ms, labels, expected, length_ms=self._length_ms, calm=self._bets.calm)
+        self._pause.take(start_ms, labels, expected, length_ms=self._flow.length_ms, calm=self._bets.calm)
         if self._bets.calm:
             self._delays.learn(vector)
         return found, expected
 
     def _finding(
-        self, window: LabelWindow, readings: Sequence[Reading], *, is_new: bool, expected: float, labels: int
+        self, window: LabelWindow, told: Sequence[Told], *, is_new: bool, expected: float, labels: int
     ) -> Finding:
-        reading = readings[0] if readings else None
-        if reading is None:
-            ratio, since_ms = 0.0, self._pause.since_ms
-        else:
-            ratio, since_ms = self._bets.ratio(reading.signal), reading.since_ms
+        if told:
+            place, reading = told[0]
+            ratio, since_ms, evidence = self._bets.ratio(place), reading.since_ms, evidence_of(reading)
+            score = reading.log_evidence / LN_10
+        else:  # a pause, or labels that come again before the bets are sure of it
+            ratio, since_ms, evidence = 0.0, self._pause.since_ms, {}
+            score = self._bars[0] / LN_10
         was = 0 if is_new else self._worst
         severity = Severity.ERROR if ratio <= 1 / SEVERE_RATIO else Severity.WARNING
         self._worst = max(was, severity.rank)
-        evidence: Evidence = {}
-        if is_new or not self._fired or self._worst > was:
-            evidence = {
+        is_told = is_new or not self._fired or self._worst > was
+        if is_new and not told:
+            evidence = self._pause.evidence()
+        elif is_told:
+            evidence |= {
                 "direction": "down",
                 "counted": "labels",
-                "usual_per_hour": expected * HOUR_MS / self._length_ms,
-                "seen_per_hour": labels * HOUR_MS / self._length_ms,
+                "usual_per_hour": self._flow.per_hour(expected),
+                "seen_per_hour": self._flow.per_hour(labels),
                 "ratio": ratio,
                 "learned_days": self._bets.usual.hours / HOURS_PER_DAY,
-                **({} if reading is None else evidence_of(reading)),
             }
-        if reading is None and is_new:
-            evidence = self._pause.evidence()
         bar = self._bars[0] / LN_10
         return Finding(
             kind=Kind.LABEL_COVERAGE,
@@ -157,13 +145,13 @@ class BudgetedCoverage:
             model=window.model,
             window=window.span,
             verdict=Verdict.BREACH if self._fired else Verdict.CLEAR,
-            score=bar if reading is None else reading.log_evidence / LN_10,
+            score=score,
             fire=bar,
             clear=bar,
             severity=list(Severity)[self._worst],
             hysteresis=AT_ONCE,
             onset_ms=since_ms if self._fired else None,
-            evidence=evidence,
+            evidence=evidence if is_told else {},
         )
 
     def state(self) -> State:
@@ -262,14 +250,3 @@ class Pause:
         if len(stored) != len(cls().to_list()):
             raise ValueError(f"expected a pause of {len(cls().to_list())} numbers, got {len(stored)}")
         return cls(*stored)
-
-
-def evidence_of(reading: Reading) -> Evidence:
-    """Return the figures of a bet."""
-    return {
-        "statistic": "log10_e_value",
-        "value": reading.log_e_value / LN_10,
-        "threshold": reading.bar / LN_10,
-        "reference": 0.0,
-        "budgeted": True,
-    }

@@ -6,12 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY, hour_of_week, local_ms
-from detectors.betting.label_coverage import evidence_of
-from detectors.betting.label_delays import LabelDelays
-from detectors.betting.label_shares import LABELS_MIN, learning_ms
-from detectors.betting.troubles import finding_of
-from detectors.betting.volume_bets import VolumeBets
+from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY
+from detectors.betting.label_flow import LEARN_LABELS_MIN, LabelFlow
+from detectors.betting.troubles import evidence_of, finding_of
 from detectors.betting.volume_signals import volume_signals
 from detectors.betting.watched import Watched
 from detectors.detector import Evidence, LabelWindow, State
@@ -45,35 +42,20 @@ class BudgetedLag:
     ----------
     bars
         Log evidence at which the signals of `lag_signals` fire.
-    length_ms
-        Of a window of labels.
-    horizon_ms
-        How long after its prediction a label counts.
-    zone
-        The clock that hours are read from.
-    least
-        The smallest relative change that matters.
+    flow
+        How labels are counted.
     """
 
     name: Final = LABEL_LAG
     stream: Final = Stream.LABELS
 
-    def __init__(
-        self, bars: list[float], *, length_ms: int, horizon_ms: int, zone: str, least: float
-    ) -> None:
-        self._length_ms, self._horizon_ms, self._zone, self._least = length_ms, horizon_ms, zone, least
-        self._bars = bars
+    def __init__(self, bars: list[float], flow: LabelFlow) -> None:
+        self._bars, self._flow = bars, flow
         self._reset()
 
     def _reset(self) -> None:
-        self._bets = VolumeBets(
-            lag_signals(self._length_ms),
-            self._bars,
-            window_ms=self._length_ms,
-            zone=self._zone,
-            least=self._least,
-        )
-        self._delays = LabelDelays(self._length_ms, self._horizon_ms)
+        self._bets = self._flow.bets(lag_signals(self._flow.length_ms), self._bars)
+        self._delays = self._flow.delays()
         self._since_ms, self._last_ms, self._prompt = _NEVER, _NEVER, 0
 
     def update(self, window: LabelWindow) -> list[Finding]:
@@ -81,7 +63,7 @@ class BudgetedLag:
         vector, start_ms = window.overall.vector, window.span.start_ms
         if start_ms <= self._last_ms:
             return []
-        missed = 0 if self._last_ms == _NEVER else (start_ms - self._last_ms) // self._length_ms - 1
+        missed = 0 if self._last_ms == _NEVER else (start_ms - self._last_ms) // self._flow.length_ms - 1
         for _ in range(min(missed, self._delays.windows)):
             self._delays.make(0)
         self._last_ms = start_ms
@@ -97,9 +79,9 @@ class BudgetedLag:
         """Settle which delays are prompt, once enough labels have come for long enough."""
         if self._since_ms == _NEVER and labels:
             self._since_ms = start_ms
-        is_long = start_ms + self._length_ms - self._since_ms >= learning_ms(self._horizon_ms)
+        is_long = start_ms + self._flow.length_ms - self._since_ms >= self._flow.learning_ms
         came = self._delays.came
-        if self._since_ms != _NEVER and is_long and came.sum() >= LABELS_MIN:
+        if self._since_ms != _NEVER and is_long and came.sum() >= LEARN_LABELS_MIN:
             self._prompt = int(np.argmax(np.cumsum(came) >= PROMPT_SHARE * came.sum())) + 1
 
     def _bet(self, window: LabelWindow) -> list[Finding]:
@@ -107,8 +89,7 @@ class BudgetedLag:
         labels, share = int(vector[LabelCell.FIRST]), self._delays.share_within(self._prompt)
         if not labels or not share:
             return []
-        middle = np.array([start_ms + self._length_ms // 2], dtype=np.int64)
-        hour = float(hour_of_week(local_ms(middle, self._zone))[0])
+        hour = self._flow.hour(start_ms)
         prompt = int(vector[LabelLayout.LAG : LabelLayout.LAG + self._prompt].sum())
         before = bool(self._bets.firing)
         usual = self._bets.usual.expected(hour)

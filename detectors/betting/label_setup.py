@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from detectors.betting.label_coverage import LABEL_COVERAGE, BudgetedCoverage, coverage_signals
+from detectors.betting.label_flow import LabelFlow
 from detectors.betting.label_lag import LABEL_LAG, BudgetedLag, lag_signals
 from detectors.betting.label_shares import SHARES, BudgetedLabelShares, share_signals
 from detectors.betting.watched import Watched
@@ -49,28 +50,19 @@ class LabelSetup:
             Log evidence at which each of `watched` fires, were it bet on in every detection window.
         """
         settings = self._settings
-        length_ms, horizon_ms = settings.cohort_window_ms, settings.label_horizon_ms
+        flow = LabelFlow(
+            settings.cohort_window_ms,
+            settings.label_horizon_ms,
+            settings.timezone,
+            settings.min_effect.volume,
+        )
         # Windows of labels are fewer, and so are the chances of a false alarm.
-        rarer = math.log(settings.window_ms / length_ms)
+        rarer = math.log(settings.window_ms / flow.length_ms)
         bars = iter([level + rarer for level in levels])
         found: list[Detector[Any]] = [
-            kind(
-                list(islice(bars, len(watched))),
-                length_ms=length_ms,
-                horizon_ms=horizon_ms,
-                zone=settings.timezone,
-                least=settings.min_effect.volume,
-            )
-            for kind, watched in self._flows
+            kind(list(islice(bars, len(watched))), flow) for kind, watched in self._flows
         ]
         if self._shares:
-            found.append(
-                BudgetedLabelShares(
-                    self._shares,
-                    list(bars),
-                    length_ms=length_ms,
-                    horizon_ms=horizon_ms,
-                    least=settings.min_effect.share,
-                )
-            )
+            least = settings.min_effect.share
+            found.append(BudgetedLabelShares(self._shares, list(bars), flow, least=least))
         return found

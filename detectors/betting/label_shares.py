@@ -12,20 +12,15 @@ import numpy.typing as npt
 from detectors.betting.bank import Reading
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY
 from detectors.betting.feature_signals import rate_signal
+from detectors.betting.label_flow import LEARN_LABELS_MIN, LabelFlow
 from detectors.betting.signal import quantile_for, rate_slack
-from detectors.betting.troubles import finding_of
-from detectors.betting.watched import LN_10, Watched, WatchedBanks
+from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.watched import Watched, WatchedBanks
 from detectors.detector import Evidence, LabelWindow, State
 from detectors.label_layout import RECEIVED, LabelCell, LabelLayout
 from detectors.state_values import integers_in, value_in
 from schemas.finding import Finding, Kind, Severity, Stream
 
-DAY_MS: Final = 24 * HOUR_MS
-LEARN_DAYS_MIN: Final = 2
-LEARN_DAYS_MAX: Final = 14
-"""What is usual is learned over one label horizon, within these bounds."""
-LABELS_MIN: Final = 1_000
-"""And from at least so many labels."""
 SEVERE_SHARE: Final = 0.25
 """Beyond this share it is an error and not a warning."""
 
@@ -57,11 +52,6 @@ SHARES: Final = (
     Share("label_corrections", Kind.DATA_QUALITY, LabelCell.CORRECTIONS),
     Share("late_labels", Kind.LABEL_LAG, LabelCell.LATE),
 )
-
-
-def learning_ms(horizon_ms: int) -> int:
-    """Return how long is learned what is usual."""
-    return min(max(horizon_ms, LEARN_DAYS_MIN * DAY_MS), LEARN_DAYS_MAX * DAY_MS)
 
 
 def share_signals(shares: Collection[Share], counts: Vector | None = None, *, least: float) -> list[Watched]:
@@ -104,10 +94,8 @@ class BudgetedLabelShares:
         Those of `SHARES` that are watched.
     bars
         Log evidence at which each fires.
-    length_ms
-        Of a window of labels.
-    horizon_ms
-        How long after its prediction a label counts.
+    flow
+        How labels are counted.
     least
         The smallest rise of a share that matters.
     """
@@ -116,11 +104,9 @@ class BudgetedLabelShares:
     stream: Final = Stream.LABELS
 
     def __init__(
-        self, shares: Collection[Share], bars: list[float], *, length_ms: int, horizon_ms: int, least: float
+        self, shares: Collection[Share], bars: list[float], flow: LabelFlow, *, least: float
     ) -> None:
-        self._shares, self._bars, self._least = tuple(shares), bars, least
-        self._length_ms = length_ms
-        self._learn_ms = learning_ms(horizon_ms)
+        self._shares, self._bars, self._flow, self._least = tuple(shares), bars, flow, least
         self._total = np.zeros(LabelLayout().size, dtype=np.int64)
         self._since_ms = self._last_ms = _NEVER
         self._banks: WatchedBanks | None = None
@@ -147,15 +133,15 @@ class BudgetedLabelShares:
         if self._since_ms == _NEVER:
             self._since_ms = start_ms
         self._total += vector
-        is_long = start_ms + self._length_ms - self._since_ms >= self._learn_ms
-        if is_long and int(self._total[LabelCell.FIRST]) >= LABELS_MIN:
+        is_long = start_ms + self._flow.length_ms - self._since_ms >= self._flow.learning_ms
+        if is_long and int(self._total[LabelCell.FIRST]) >= LEARN_LABELS_MIN:
             self._go()
 
     def _go(self) -> None:
         """Begin to watch, by what has been learned."""
         watched = share_signals(self._shares, self._counts(self._total), least=self._least)
         reference = f"{self._since_ms} {int(self._total.sum())}"
-        self._banks = WatchedBanks(watched, self._bars, window_ms=self._length_ms, reference=reference)
+        self._banks = WatchedBanks(watched, self._bars, window_ms=self._flow.length_ms, reference=reference)
 
     def _counts(self, vector: Vector) -> Vector:
         received = int(vector[list(RECEIVED)].sum())
@@ -182,16 +168,13 @@ class BudgetedLabelShares:
     def _evidence(self, place: int, reading: Reading, seen: float) -> Evidence:
         bad, good = self._counts(self._total)[2 * place : 2 * place + 2].tolist()
         return {
-            "statistic": "log10_e_value",
-            "value": reading.log_e_value / LN_10,
-            "threshold": reading.bar / LN_10,
+            **evidence_of(reading),
             "reference": bad / max(bad + good, 1),
-            "budgeted": True,
             "direction": "up",
             "share_before": bad / max(bad + good, 1),
             "share_now": seen,
             "learned_labels": bad + good,
-            "learned_days": self._learn_ms / HOUR_MS / HOURS_PER_DAY,
+            "learned_days": self._flow.learning_ms / HOUR_MS / HOURS_PER_DAY,
         }
 
     def state(self) -> State:

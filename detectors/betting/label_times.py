@@ -26,12 +26,8 @@ def prompt_ms(window_ms: int) -> int:
 
 def is_prompt(window: ErrorWindow) -> bool:
     """Return whether the labels of a window came promptly."""
-    return lag_quantile_ms(window, 0.95) <= prompt_ms(_length_ms(window))
-
-
-def lag_quantile_ms(window: ErrorWindow, share: float) -> float:
-    """Return how long a share of the labels of a window took at most, milliseconds."""
-    return (LABEL_LAG_S.quantile(_lags(window), share) or 0.0) * 1_000
+    late = LABEL_LAG_S.quantile(_lags(window), 0.95) or 0.0
+    return late * 1_000 <= prompt_ms(_length_ms(window))
 
 
 def label_hour(window: ErrorWindow, zone: str) -> float | None:

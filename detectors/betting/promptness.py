@@ -47,16 +47,17 @@ class Promptness:
         self._cells = LabelLayout.LAG + int(LABEL_LAG_S.index(np.array([prompt_s]))[0]) + 1
         self._horizon_ms, self._implicit, self._strict = horizon_ms, implicit, strict
         self._since_ms = self._now_ms = _NEVER
-        self._predictions = self._labels = self._prompt = 0.0
+        self._predictions = self._newest = self._labels = self._prompt = 0.0
 
     @property
     def fair(self) -> bool:
         """Whether prompt labels stand for all, by the windows of labels so far."""
         if self._implicit:
             return False
-        if self._predictions < PREDICTIONS_MIN:
+        due = self._predictions - self._newest  # the labels of the newest window's may still come promptly
+        if due < PREDICTIONS_MIN:
             return not self._strict
-        if self._prompt >= FAIR_SHARE * self._predictions:
+        if self._prompt >= FAIR_SHARE * due:
             return True
         is_long = self._now_ms - self._since_ms >= self._horizon_ms
         return is_long and self._prompt >= FAIR_SHARE * self._labels
@@ -71,7 +72,8 @@ class Promptness:
         if self._since_ms == _NEVER:
             self._since_ms = window.span.start_ms
         self._now_ms = window.span.end_ms
-        self._predictions = self._predictions * KEPT + float(vector[LabelCell.PREDICTIONS])
+        self._newest = float(vector[LabelCell.PREDICTIONS])
+        self._predictions = self._predictions * KEPT + self._newest
         self._labels = self._labels * KEPT + float(vector[LabelCell.FIRST])
         self._prompt = self._prompt * KEPT + float(vector[LabelLayout.LAG : self._cells].sum())
         return []
@@ -82,6 +84,7 @@ class Promptness:
             "since_ms": self._since_ms,
             "now_ms": self._now_ms,
             "predictions": self._predictions,
+            "newest": self._newest,
             "labels": self._labels,
             "prompt": self._prompt,
         }
@@ -94,8 +97,9 @@ class Promptness:
         ValueError
             If the state is not one of this detector.
         """
-        counted = [value_in(state, name, float) for name in ("predictions", "labels", "prompt")]
+        names = ("predictions", "newest", "labels", "prompt")
+        counted = [value_in(state, name, float) for name in names]
         if not np.isfinite(counted).all():
             raise ValueError("expected finite numbers of labels")
-        self._predictions, self._labels, self._prompt = counted
+        self._predictions, self._newest, self._labels, self._prompt = counted
         self._since_ms, self._now_ms = value_in(state, "since_ms", int), value_in(state, "now_ms", int)

@@ -56,7 +56,7 @@ def budgeted(
     parts = PartSetup(settings, profile, cells, names, promptness)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     labels = LabelSetup(settings)
-    estimates = EstimateSetup(settings, profile, layout, cells)
+    estimates = EstimateSetup(settings, profile, layout, cells, promptness)
     bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
     dealt = iter(_levels(settings, profile, bets, share=1 - parts.share))
 

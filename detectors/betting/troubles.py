@@ -56,6 +56,16 @@ def finding_of(
     )
 
 
+def evidence_of(reading: Reading) -> Evidence:
+    """Return the figures of a bet which every alert of one shows."""
+    return {
+        "statistic": "log10_e_value",
+        "value": reading.log_e_value / LN_10,
+        "threshold": reading.bar / LN_10,
+        "budgeted": True,
+    }
+
+
 def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
     """Return how far each trouble that fires is off, in standard deviations: the most that a signal of it shows."""
     found: dict[Trouble, float] = {}

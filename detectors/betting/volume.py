@@ -9,10 +9,9 @@ import numpy as np
 
 from detectors.betting.bank import Reading
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY, hour_of_week, local_ms
-from detectors.betting.troubles import finding_of, one_each, trouble_of
+from detectors.betting.troubles import evidence_of, finding_of, one_each, trouble_of
 from detectors.betting.volume_bets import VolumeBets
 from detectors.betting.volume_signals import DIRECTIONS, VOLUME, volume_signals
-from detectors.betting.watched import LN_10
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.layout import PredictionLayout
 from detectors.state_values import value_in
@@ -113,11 +112,8 @@ class BudgetedVolume:
         usual = self._bets.usual.expected(hour)
         per_hour = 0.0 if usual is None else usual * HOUR_MS / self._window_ms
         return {
-            "statistic": "log10_e_value",
-            "value": reading.log_e_value / LN_10,
-            "threshold": reading.bar / LN_10,
+            **evidence_of(reading),
             "reference": 0.0,
-            "budgeted": True,
             "direction": DIRECTIONS[place % 2],
             "usual_per_hour": per_hour,
             "seen_per_hour": per_hour * ratio,

@@ -34,6 +34,7 @@ SETTINGS: Final = Settings.model_validate(
                 "classes": {"fraud": ["fraud"], "ok": ["ok"]},
                 "allowed_lateness": "30s",
                 "label_horizon": "3h",
+                "cohort_window": "10m",
             }
         }
     }

@@ -124,6 +124,19 @@ class TestByHand:
             cohort = day["0", ""]
             assert (cohort.implicit, cohort.labelled, cohort.received) == (implicit, implicit, 0.0)
 
+    def test_switched_on_later_it_holds_for_predictions_from_then_on(self) -> None:
+        before = plan(labels={})
+        pipeline = Pipeline({"fraud": before})
+        pipeline.feed([prediction(f"old{i}", NOON + i) for i in range(3)], [])
+        later = Pipeline({"fraud": plan()}, store=pipeline.store)
+        later.feed([prediction("new", NOON + 10)], [truth("old0", NOON + HOUR, "fraud")])
+        (version,) = later.lives()["fraud"].assumed.values()
+        assert version.vector[0] == 1, "what was never assumed is not taken back"
+        assert (version.vector >= 0).all()
+        cohort = later.cohorts()[NOON]["0", ""]
+        assert cohort.assumed is not None
+        assert (cohort.labelled, int(cohort.assumed.vector[0])) == (1, 1)
+
     def test_error_windows_get_the_silence_of_a_cohort_when_its_last_prediction_is_old_enough(self) -> None:
         found = plan(labels={"implicit": {"class": "ok", "after": "2h"}})
         pipeline = Pipeline({"fraud": found})

@@ -60,6 +60,7 @@ EVALUATION = StoredEvaluation(
     book=b"b",
     trimmed_ms={"predictions": 0},
     rolled_ms=11,
+    first_ms=12,
     learning=StoredLearning(
         after_ms=5,
         from_ms=60_000,
@@ -101,7 +102,7 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v3": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v4": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
 }
 
@@ -123,17 +124,19 @@ def test_what_was_written_then_loads() -> None:
     assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v3"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v4"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
-    first, second = (
+    first, second, third = (
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
-        for v in ("v1", "v2")
+        for v in ("v1", "v2", "v3")
     )
-    assert first == msgspec.structs.replace(EVALUATION, seen={}, learning=None, rolled_ms=-1)
-    assert second == msgspec.structs.replace(EVALUATION, learning=None, rolled_ms=-1)
+    known = msgspec.structs.replace(EVALUATION, first_ms=None)
+    assert first == msgspec.structs.replace(known, seen={}, learning=None, rolled_ms=-1)
+    assert second == msgspec.structs.replace(known, learning=None, rolled_ms=-1)
+    assert third == known
 
 
 def test_a_summary_of_the_release_before_loads_and_has_no_unfamiliar_events() -> None:

@@ -100,6 +100,7 @@ def test_frauds_at_once_and_the_rest_after_a_fortnight_raise_no_alarm(profile: R
     result = replayed(events(0, 24, seed=2, delay=frauds_at_once), profile)
     assert firing(result) == []
     assert version(result)["joined"] > 4_000
+    assert version(result)["estimated"]["reliable"] is True, "frauds alone refute nothing"
 
 
 def test_nor_do_frauds_alone_where_silence_means_that_all_was_well(profile: ReferenceProfile) -> None:

@@ -239,6 +239,9 @@ def columns_of(events: Events, *, batch_ms: int) -> dict[int, Any]:
     }
 
 
+HOUR_MS = 3_600_000
+
+
 class CountingPartitions(MemoryPartitions):
     """A store that counts the windows that it is asked for."""
 
@@ -270,3 +273,26 @@ def test_predictions_that_wait_for_labels_are_not_read_again_and_again() -> None
     before = pipeline.store.read
     assert evaluator.evaluate().closed == []
     assert pipeline.store.read == before
+
+
+def test_windows_of_labels_teach_nothing_and_those_before_the_first_prediction_are_passed_over() -> None:
+    wanted = 1_500  # an hour and a quarter
+    settings = learning_settings(events=wanted)
+    events = binary_events(wanted + 400)
+    stray = {"prediction_id": "nobody", "model": "m", "time": START_MS - 3 * HOUR_MS, "label": True}
+    result = run(settings, Events(events.predictions, [stray, *events.labels]))
+    labels = [record for record in result.windows if record.stream == "labels"]
+    assert [record.start_ms for record in labels] == [START_MS, START_MS + HOUR_MS]
+    assert sum(record.n for record in labels) == wanted + 400
+    progress = [record.learning for record in result.windows if record.learning is not None]
+    assert {record.stream for record in result.windows if record.learning is not None} <= {
+        "predictions",
+        "errors",
+    }
+    assert max(seen for seen, _ in progress) < wanted
+    told = [
+        record for record in result.windows if record.stream == "predictions" and record.learning is not None
+    ]
+    assert [record.learning[0] for record in told if record.learning] == np.cumsum(
+        [r.n for r in told]
+    ).tolist()

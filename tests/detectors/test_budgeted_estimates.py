@@ -9,9 +9,9 @@ from builders.scored_traffic import CHANGED, SETTINGS, UNSURE, USUAL, World, dra
 from builders.summaries import MINUTE_MS, NOON_MS
 
 from detectors.betting.estimates import CHANGES_KEPT, BudgetedEstimate, EstimateCheck, Trust
+from detectors.betting.setup import budgeted
 from detectors.detector import ClosedWindow, Detector, ErrorWindow, PredictionWindow
 from detectors.layout import ErrorLayout, PredictionLayout, calibrated_answers, prediction_layout
-from detectors.registry import detectors_for
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import Summary
 from schemas.finding import Finding, Stream, Verdict, WindowSpan
@@ -22,7 +22,7 @@ PROMPT_S = 60.0
 
 
 def detectors(settings: ModelSettings = MODEL) -> tuple[BudgetedEstimate, EstimateCheck]:
-    found: list[Detector[Any]] = detectors_for(settings, reference())
+    found: list[Detector[Any]] = budgeted(settings, reference())
     [bets] = [one for one in found if isinstance(one, BudgetedEstimate)]
     [check] = [one for one in found if isinstance(one, EstimateCheck)]
     return bets, check

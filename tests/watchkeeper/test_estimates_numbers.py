@@ -22,7 +22,16 @@ from watchkeeper.policy import policies
 from watchkeeper.replay import Replay
 
 SETTINGS = Settings.model_validate(
-    {"models": {"price": {"task": "regression", "allowed_lateness": "30s", "label_horizon": "3h"}}}
+    {
+        "models": {
+            "price": {
+                "task": "regression",
+                "allowed_lateness": "30s",
+                "label_horizon": "3h",
+                "cohort_window": "10m",
+            }
+        }
+    }
 )
 PER_MINUTE, SINCE, LAG = 150, 15, 5
 Floats = npt.NDArray[np.float64]

@@ -102,7 +102,8 @@ def test_learning_can_be_switched_off() -> None:
 
 class TestLabels:
     def test_the_model_that_becomes_worse_is_found_by_its_learned_errors(self) -> None:
-        result = run(learning_settings(), binary_events(2_000, change=spoiled(CHANGE, 2_000)))
+        often = "    cohort_window: 10m\n"  # so that it is soon known that prompt labels stand for all
+        result = run(learning_settings(often), binary_events(2_000, change=spoiled(CHANGE, 2_000)))
         found = {a["check"]: a for a in firing(result)}
         assert found["performance"]["kind"] == "performance"
         assert found["performance"]["evidence"]["learned_labels"] == LEARNED

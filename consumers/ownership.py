@@ -61,6 +61,8 @@ class Owned:
         Ids of the two topics that the offsets belong to.
     notices, changed
         What is wrong, and the subjects that the store does not know of yet.
+    letters_wait
+        Whether dead letters may be waiting; true at first, for an owner before us may have left some.
     """
 
     state: Partition
@@ -72,6 +74,7 @@ class Owned:
     labels: Quiet = field(default_factory=Quiet)
     rates: RejectRates = field(default_factory=RejectRates)
     strays: Strays = field(default_factory=Strays)
+    letters_wait: bool = True
 
     def tell(self, subject: Subject, notice: Notice) -> None:
         """Raise a notice, unless it stands already."""

@@ -94,7 +94,6 @@ class JoinWorker:
         self._clock = clock
         self._wall_ms = wall_ms
         self._idle_s = idle_s
-        self._letters_wait: set[int] = set()
         self._tended_s = clock()
         self._witnessed: dict[int, tuple[int, int]] = {}
         self._ownership = Ownership(
@@ -229,7 +228,7 @@ class JoinWorker:
             for rejected in rejects:
                 self._stats.rejected[topic, rejected.reason.value] += 1
         if letters:
-            self._letters_wait.add(number)
+            owned.letters_wait = True
         return letters
 
     def _commit(self, owned: Owned, commit: Commit) -> bool:
@@ -306,25 +305,18 @@ class JoinWorker:
         return total is None or self._store.compact_cohort(number, owned.state.token, total)
 
     def _publish_letters(self) -> None:
-        for number in list(self._letters_wait & self.owned.keys()):
-            owned = self.owned.get(number)
-            if owned is None:
+        for number, owned in list(self.owned.items()):
+            if not owned.letters_wait:
                 continue
-            token = owned.state.token
+            send = partial(self._outboxes.publish_dead_letters, self._store, number, owned.state.token)
             try:
-                sent = self._insist(owned, _sending(self._outboxes, self._store, number, token))
+                owned.letters_wait = self._insist(owned, send) > 0
             except GivenUp:
                 continue
-            if not sent:
-                self._letters_wait.discard(number)
 
     def close(self) -> None:
         """Leave the group; everything taken in has been committed."""
         self._source.close()
-
-
-def _sending(outboxes: Outboxes, store: PartitionStore, number: int, token: str) -> Callable[[], int]:
-    return lambda: outboxes.publish_dead_letters(store, number, token)
 
 
 def _letter(topic: str, topic_id: str, number: int, batch: TopicMessages, rejected: Rejected) -> bytes:

@@ -1,4 +1,4 @@
-"""What a message says, in the order in which it may be cut: the last section goes first.
+"""What a notification says, in the order in which it may be cut: the last section goes first.
 
 Renderers only lay these sections out and escape them; nothing here is marked up.
 """
@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from alerts.figures import how_bad, is_bet
-from alerts.plain_text import plain, short
+from alerts.plain_text import clip, plain, short
 from alerts.sizes import text_in
-from alerts.wording import duration
+from alerts.wording import HEADLINE_CHARS_MAX, duration
 from schemas.alert import AlertStatus
 from schemas.finding import Severity
 from schemas.integrity import ALL_MODELS
+from schemas.notification import Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-    from schemas.alert import AlertData, AlertEvent
+    from schemas.alert import AlertData
+    from schemas.notification import Member, Notification
 
 LABELS: Final[Mapping[Severity, str]] = {
     Severity.CRITICAL: "CRIT",
@@ -45,8 +47,20 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-_UPDATES: Final[Mapping[str, str]] = {"severity_up": "(now worse) ", "severity_down": "(now milder) "}
+_UPDATES: Final[Mapping[Why, str]] = {
+    Why.SEVERITY_UP: "(now worse) ",
+    Why.SEVERITY_DOWN: "(now milder) ",
+    Why.NEW_MEMBERS: "(now wider) ",
+    Why.PARTLY_RESOLVED: "(now narrower) ",
+    Why.REPEAT: "(still) ",
+    Why.SILENCE_ENDED: "(still, its silence ended) ",
+    Why.ACK_EXPIRED: "(still, its acknowledgement ended) ",
+    Why.ESCALATED: "(nobody has acknowledged) ",
+    Why.FLAPPING: "(comes and goes) ",
+}
 """What an update says before its title, so that it does not read like a new alert."""
+
+_MARKS: Final = (("test", "TEST "), ("late", "LATE "), ("possible_repeat", "POSSIBLE REPEAT "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An event in words.
+    """A notification in words.
 
     Parameters
     ----------
@@ -74,50 +88,73 @@ class Message:
     sections: tuple[Section, ...]
 
 
-def message_of(event: AlertEvent, *, zone: tzinfo | None = None) -> Message:
-    """Return what an event says.
+def message_of(notification: Notification, *, zone: tzinfo | None = None) -> Message:
+    """Return what a notification says: all of its worst alert, a line of each other one.
 
     Parameters
     ----------
     zone
         The reader's time zone; its time stands behind the UTC time.
     """
-    data = event.data
+    data = notification.lead
     sections = (
-        Section("Since", _since(data, zone)),
+        Section("Since", _since(notification, zone)),
+        Section("Alerts", _members(notification)),
         Section(_figures_title(data), how_bad(data)),
         Section("Where", _where(data)),
         Section("Impact", (plain(data.impact),)),
-        Section("Likely cause", _causes(data)),
+        Section("Likely cause", _causes(data, notification.suppressed or data.suppressed)),
         Section("Do now", (plain(data.suggested_action),)),
         Section("Owner", _owner(data)),
         Section("Runbook", links=() if data.runbook is None else (("Runbook", data.runbook),)),
         Section("Evidence", _evidence(data), tuple((short(name), url) for name, url in data.links.items())),
-        Section("Alert", _identity(event)),
+        Section("Alert", _identity(notification)),
     )
-    return Message(headline_of(data), tuple(part for part in sections if part.lines or part.links))
+    return Message(headline_of(notification), tuple(part for part in sections if part.lines or part.links))
 
 
-def headline_of(data: AlertData) -> str:
-    """Return the severity in words and the title, at most 130 characters if the title is ours."""
-    if data.status is AlertStatus.RESOLVED:
-        return f"{RESOLVED_LABEL} {plain(data.title)}"
-    update = _UPDATES.get(text_in(data.evidence, "reason") or "", "")
-    return f"{LABELS[data.severity]} {update}{plain(data.title)}"
+def headline_of(notification: Notification) -> str:
+    """Return the severity in words and the title of the worst alert, at most 130 characters."""
+    label = RESOLVED_LABEL if notification.status is AlertStatus.RESOLVED else LABELS[notification.severity]
+    marks = "".join(text for flag, text in _MARKS if getattr(notification, flag))
+    before = f"{marks}{label} {_UPDATES.get(notification.why, '')}"
+    others = notification.total - 1
+    after = f" (+{others} more alert{'s' if others > 1 else ''})" if others else ""
+    room = HEADLINE_CHARS_MAX - len(before) - len(after)
+    return f"{before}{clip(plain(notification.lead.title), room)}{after}"
 
 
-def _since(data: AlertData, zone: tzinfo | None) -> tuple[str, ...]:
-    began = f"began {_time(data.since, zone)}"
-    noticed = f"noticed {_time(data.detected_at, zone)}"
-    if data.until is None:
-        return f"{began}, {noticed}, {_length(data.since, data.detected_at)} later", *_first_breach(
-            data, zone
-        )
-    lasted = _length(data.since, data.until)
+def _since(notification: Notification, zone: tzinfo | None) -> tuple[str, ...]:
+    data, since, until = notification.lead, notification.since, notification.until
+    late = ("told late: nobody could tell before",) if notification.late else ()
+    began = f"began {_time(since, zone)}"
+    if until is None:
+        noticed = f"noticed {_time(notification.detected_at, zone)}"
+        length = _length(since, notification.detected_at)
+        return f"{began}, {noticed}, {length} later", *_first_breach(data, zone), *late
     return (
-        f"{began}, last seen {_time(data.until, zone)}, lasted {lasted}",
-        f"closed {_time(data.detected_at, zone)}",
+        f"{began}, last seen {_time(until, zone)}, lasted {_length(since, until)}",
+        f"closed {_time(notification.detected_at, zone)}",
+        *late,
     )
+
+
+def _members(notification: Notification) -> tuple[str, ...]:
+    """Return a line for each alert of an incident that has several, the worst first."""
+    if notification.total == 1:
+        return ()
+    over = notification.total - notification.firing
+    counts = f"{notification.firing} fire" + (f", {over} are over" if over else "")
+    lines = [
+        f"- {_label(member)} {clip(plain(member.title), 100)}"
+        for member in notification.members[:_NAMES_SHOWN]
+    ]
+    more = notification.total - len(lines)
+    return counts, *lines, *((f"+{more} more",) if more else ())
+
+
+def _label(member: Member) -> str:
+    return RESOLVED_LABEL if member.status is AlertStatus.RESOLVED else LABELS[member.severity]
 
 
 def _figures_title(data: AlertData) -> str:
@@ -156,13 +193,13 @@ def _where(data: AlertData) -> tuple[str, ...]:
     return (place,) if profile is None else (place, f"compared with profile {short(profile)}")
 
 
-def _causes(data: AlertData) -> tuple[str, ...]:
+def _causes(data: AlertData, suppressed: tuple[str, ...]) -> tuple[str, ...]:
     causes = tuple(f"- {plain(cause)}" for cause in data.likely_causes)
-    if not data.suppressed:
+    if not suppressed:
         return causes
-    shown = ", ".join(short(name) for name in data.suppressed[:_NAMES_SHOWN])
-    more = f" +{len(data.suppressed) - _NAMES_SHOWN} more" if len(data.suppressed) > _NAMES_SHOWN else ""
-    return *causes, f"{len(data.suppressed)} dependent alerts held back: {shown}{more}"
+    shown = ", ".join(short(name) for name in suppressed[:_NAMES_SHOWN])
+    more = f" +{len(suppressed) - _NAMES_SHOWN} more" if len(suppressed) > _NAMES_SHOWN else ""
+    return *causes, f"{len(suppressed)} dependent alerts held back: {shown}{more}"
 
 
 def _owner(data: AlertData) -> tuple[str, ...]:
@@ -178,8 +215,8 @@ def _evidence(data: AlertData) -> tuple[str, ...]:
     return () if command is None else (f"reproduce with: {plain(command)}",)
 
 
-def _identity(event: AlertEvent) -> tuple[str, ...]:
-    data = event.data
+def _identity(notification: Notification) -> tuple[str, ...]:
+    data = notification.lead
     reason = text_in(data.evidence, "reason")
     told = f", {_REASONS.get(reason, reason)}" if reason is not None else ""
     config = data.reproduce.config_hash

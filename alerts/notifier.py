@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from alerts.compose import alone
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
 from alerts.routing import RoutingReason, check_routes, choose_sinks
 from alerts.sinks import Delivery, Outcome
@@ -195,7 +196,7 @@ class Notifier:
 
 def _delivered_by(sink: Sink, event: AlertEvent) -> Delivery:
     try:
-        return sink.deliver(event)
+        return sink.deliver(alone(event, sink=sink.name))
     except Exception as error:  # noqa: BLE001 - the outermost loop over sinks: one bad sink never stops the others
         # Only the type is logged: the message may hold the sink's secret.
         _log.error("sink_raised", sink=sink.name, error=type(error).__name__)

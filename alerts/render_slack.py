@@ -1,4 +1,4 @@
-"""An alert event as a Slack message: blocks, and a text for notifications.
+"""A notification as a Slack message: blocks, and a text for notifications.
 
 Slack's control characters are escaped everywhere and `verbatim` keeps Slack from making links or mentions
 out of words, so a feature named `<!channel>` pings nobody. Lengths are counted in UTF-16 units, which is
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 HEADER_CHARS_MAX: Final = 150
 SECTION_CHARS_MAX: Final = 3_000
@@ -37,7 +37,7 @@ _URL_SAFE: Final = ":/?#[]@!$&'()*+,;=%~"
 """What a URL keeps; `&` is escaped afterwards, and `|`, `<`, `>` are percent-encoded."""
 
 
-def render_slack(event: AlertEvent, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
     """Return the JSON body of an incoming webhook.
 
     Parameters
@@ -51,7 +51,7 @@ def render_slack(event: AlertEvent, *, zone: tzinfo | None = None) -> dict[str, 
         `text` and `blocks`; at most 45 blocks and 11,000 characters as JSON, the last sections dropped
         first where there is too much.
     """
-    message = message_of(event, zone=zone)
+    message = message_of(notification, zone=zone)
     header: JsonValue = {
         "type": "header",
         "text": {"type": "plain_text", "text": escaped(message.headline, HEADER_CHARS_MAX), "emoji": False},

@@ -1,4 +1,4 @@
-"""An alert event as plain text for a terminal or a log file."""
+"""A notification as plain text for a terminal or a log file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-    from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 _WIDTH: Final = 110
 _INDENT: Final = 16
@@ -28,8 +28,8 @@ _COLOURS: Final[Mapping[Severity, str]] = {
 }
 
 
-def render_text(event: AlertEvent, *, colour: bool = False, zone: tzinfo | None = None) -> str:
-    """Return an event as lines of text, each ending with a line feed.
+def render_text(notification: Notification, *, colour: bool = False, zone: tzinfo | None = None) -> str:
+    """Return a notification as lines of text, each ending with a line feed.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def render_text(event: AlertEvent, *, colour: bool = False, zone: tzinfo | None 
     zone
         The reader's time zone, shown behind UTC.
     """
-    message = message_of(event, zone=zone)
-    lines = [_coloured(message.headline, event) if colour else message.headline]
+    message = message_of(notification, zone=zone)
+    lines = [_coloured(message.headline, notification) if colour else message.headline]
     for section in message.sections:
         links = tuple(
             plain(url) if name == section.title else f"{name}: {plain(url)}" for name, url in section.links
@@ -48,9 +48,9 @@ def render_text(event: AlertEvent, *, colour: bool = False, zone: tzinfo | None 
     return "\n".join(lines) + "\n"
 
 
-def _coloured(headline: str, event: AlertEvent) -> str:
-    resolved = event.data.status is AlertStatus.RESOLVED
-    code = _GREEN if resolved else _COLOURS[event.data.severity]
+def _coloured(headline: str, notification: Notification) -> str:
+    resolved = notification.status is AlertStatus.RESOLVED
+    code = _GREEN if resolved else _COLOURS[notification.severity]
     label, _, rest = headline.partition(" ")
     return f"{code}{label}{_RESET} {rest}"
 

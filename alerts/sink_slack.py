@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 PACE_S: Final = 1.0
 """Slack asks for at most one message a second and may drop bursts."""
@@ -30,7 +30,7 @@ _SERVER_ERROR: Final = 500
 
 
 class SlackSink:
-    """Posts each event as one message.
+    """Posts each notification as one message.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ class SlackSink:
         """One second between messages."""
         return PACE_S
 
-    def deliver(self, event: AlertEvent) -> Delivery:
-        """Post an event once; blocks at most as long as the gate's time limit, 10 s by default."""
-        answer = self._gate.post_json(self._webhook_url, render_slack(event, zone=self._zone))
+    def deliver(self, notification: Notification) -> Delivery:
+        """Post a notification once; blocks at most as long as the gate's time limit, 10 s by default."""
+        answer = self._gate.post_json(self._webhook_url, render_slack(notification, zone=self._zone))
         return delivery_of(answer)
 
     def close(self) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO, TypeAlias
 
 from alerts.render_text import render_text
 from alerts.sinks import Delivery
+from schemas.notification import NotificationEvent
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 Format: TypeAlias = Literal["text", "json"]
 
@@ -19,7 +20,7 @@ _SEPARATOR: Final = "\n"
 
 
 class StdoutSink:
-    """Writes each event to a stream and flushes it.
+    """Writes each notification to a stream and flushes it.
 
     Parameters
     ----------
@@ -56,9 +57,9 @@ class StdoutSink:
         """No pause is needed."""
         return 0.0
 
-    def deliver(self, event: AlertEvent) -> Delivery:
-        """Write an event; blocks as long as the stream's reader does."""
-        text = self._json(event) if self._style == "json" else self._text(event)
+    def deliver(self, notification: Notification) -> Delivery:
+        """Write a notification; blocks as long as the stream's reader does."""
+        text = self._json(notification) if self._style == "json" else self._text(notification)
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -69,12 +70,12 @@ class StdoutSink:
     def close(self) -> None:
         """Do nothing: the stream belongs to the caller."""
 
-    def _json(self, event: AlertEvent) -> str:
-        line = event.to_json_bytes().decode()
+    def _json(self, notification: Notification) -> str:
+        line = NotificationEvent.of(notification).to_json_bytes().decode()
         return (line if self._carries(line) else json.dumps(json.loads(line), separators=(",", ":"))) + "\n"
 
-    def _text(self, event: AlertEvent) -> str:
-        text = render_text(event, colour=self._colour, zone=self._zone) + _SEPARATOR
+    def _text(self, notification: Notification) -> str:
+        text = render_text(notification, colour=self._colour, zone=self._zone) + _SEPARATOR
         return text if self._carries(text) else text.encode("ascii", "backslashreplace").decode("ascii")
 
     def _carries(self, text: str) -> bool:

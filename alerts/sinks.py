@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 
 class Outcome(StrEnum):
@@ -64,8 +64,8 @@ class Sink(Protocol):
     def pace_s(self) -> float:
         """Seconds to leave between two messages, as the other side asks for; 0 for none."""
 
-    def deliver(self, event: AlertEvent) -> Delivery:
-        """Try once to deliver an event.
+    def deliver(self, notification: Notification) -> Delivery:
+        """Try once to deliver a notification.
 
         May block for as long as the sink's own time limit (a network sink: 10 s), never longer by its own
         doing; does not sleep between attempts, because retries are the caller's. Does not raise for what

@@ -39,13 +39,13 @@ class AlertStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-class _Wire(BaseModel):
-    """Frozen; fields that a newer release added are ignored."""
+class Wire(BaseModel):
+    """What crosses the border as JSON: frozen, and fields that a newer release added are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class AlertWindow(_Wire):
+class AlertWindow(Wire):
     """The window an event is about, `[start, end)`, with `n` events."""
 
     start: UtcTime
@@ -58,7 +58,7 @@ class AlertWindow(_Wire):
         return cls(start=utc_of_ms(span.start_ms), end=utc_of_ms(span.end_ms), n=span.n)
 
 
-class AlertOwner(_Wire):
+class AlertOwner(Wire):
     """Who is called: the team, how to reach it, and who comes after it."""
 
     team: Name | None = None
@@ -66,7 +66,7 @@ class AlertOwner(_Wire):
     escalation: tuple[Name, ...] = ()
 
 
-class AlertReproduce(_Wire):
+class AlertReproduce(Wire):
     """What it takes to get the same alert again from the same events."""
 
     command: Text | None = None
@@ -76,7 +76,7 @@ class AlertReproduce(_Wire):
     versions: JsonObject = Field(default_factory=dict)
 
 
-class AlertData(_Wire):
+class AlertData(Wire):
     """The `data` of an alert event.
 
     Parameters
@@ -129,7 +129,7 @@ class AlertData(_Wire):
         return self
 
 
-class _Record(_Wire):
+class Record(Wire):
     """The attributes that every CloudEvent of ours has."""
 
     specversion: Literal["1.0"] = "1.0"
@@ -142,7 +142,7 @@ class _Record(_Wire):
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-class AlertEvent(_Record):
+class AlertEvent(Record):
     """One transition of one alert, as published on the alerts topic (record key: `data.alert_id`)."""
 
     type: AlertType
@@ -174,7 +174,7 @@ class AlertEvent(_Record):
         return self
 
 
-class WindowCompleteData(_Wire):
+class WindowCompleteData(Wire):
     """The `data` of a window-complete record: what one evaluation of one model has seen.
 
     Parameters
@@ -200,7 +200,7 @@ class WindowCompleteData(_Wire):
         return f"{place}:{rfc3339(self.window.start)}/{rfc3339(self.window.end)}"
 
 
-class WindowComplete(_Record):
+class WindowComplete(Record):
     """Says that a model's window has been evaluated, alerts or not (the heartbeat of the alerts topic)."""
 
     type: Literal["io.watchkeeper.window_complete"] = "io.watchkeeper.window_complete"

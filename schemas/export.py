@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas.alert import AlertEvent, WindowComplete
 from schemas.duration import DURATION_DESCRIPTION, format_duration
 from schemas.events import GroundTruth, Prediction
+from schemas.notification import NotificationEvent
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _WRITTEN_BY_USERS: Final[dict[str, type[BaseModel]]] = {
 }
 _WRITTEN_BY_US: Final[dict[str, type[BaseModel]]] = {
     "alert.json": AlertEvent,
+    "notification.json": NotificationEvent,
     "window-complete.json": WindowComplete,
 }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from schemas.alert import AlertEvent
+    from schemas.notification import Notification
 
 SECRET = "T000/B000/geheim"
 
@@ -58,8 +59,9 @@ class ScriptedSink:
         self._clock = clock
         self._takes_s = takes_s
 
-    def deliver(self, event: AlertEvent) -> Delivery:
-        self.attempts.append((self._clock.now_s, event.id))
+    def deliver(self, notification: Notification) -> Delivery:
+        said = f"{notification.lead.alert_id}:{notification.sequence}"
+        self.attempts.append((self._clock.now_s, said))
         self._clock.now_s += self._takes_s
         answer = next(self._answers, self._last)
         if isinstance(answer, Exception):

@@ -11,6 +11,7 @@ from alert_builders import CONTEXT, NOON_MS, finding, fired, resolved
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.compose import alone
 from alerts.message import message_of
 from alerts.policy import AlertBook, step
 from alerts.render_slack import (
@@ -36,7 +37,7 @@ def with_data(event: AlertEvent, **changes: object) -> AlertEvent:
 
 def test_sections_stand_in_the_order_in_which_they_may_be_cut() -> None:
     event = fired(segment="web", version="7")
-    assert [section.title for section in message_of(event).sections] == [
+    assert [section.title for section in message_of(alone(event)).sections] == [
         "Since",
         "How bad",
         "Where",
@@ -51,7 +52,7 @@ def test_sections_stand_in_the_order_in_which_they_may_be_cut() -> None:
 
 
 def test_text_says_what_somebody_woken_at_night_needs() -> None:
-    text = render_text(fired(onset_ms=NOON_MS - 120_000, severity=Severity.CRITICAL), zone=BERLIN)
+    text = render_text(alone(fired(onset_ms=NOON_MS - 120_000, severity=Severity.CRITICAL)), zone=BERLIN)
     lines = text.splitlines()
     assert lines[0] == "CRIT fraud: values of amount moved up, median 42 to 61"
     assert "began 2026-11-01 11:58:00 UTC (Sun 12:58 CET)" in text
@@ -67,7 +68,7 @@ def test_text_says_what_somebody_woken_at_night_needs() -> None:
 
 
 def test_a_resolved_text_says_how_long_and_how_bad_it_was() -> None:
-    text = render_text(resolved())
+    text = render_text(alone(resolved()))
     assert text.startswith("RESOLVED fraud: over: ")
     assert "lasted 1 min" in text
     assert "peak 51,200 at 2026-11-01T12:00:00.000Z" in text
@@ -87,7 +88,7 @@ ACCURACY: dict[str, JsonValue] = {"metric": "accuracy", "accuracy_before": 0.99,
 
 
 def how_bad(**changes: object) -> tuple[str, ...]:
-    sections = message_of(fired(**changes)).sections
+    sections = message_of(alone(fired(**changes))).sections
     return next(section.lines for section in sections if section.title == "How bad")
 
 
@@ -159,7 +160,7 @@ def test_the_figures_of_a_bet_need_no_statistics_to_be_read(
 
 
 def test_a_bet_that_took_several_windows_names_no_single_window_as_beyond_a_limit() -> None:
-    text = render_text(fired(evidence={**BET, **MOVED}, onset_ms=NOON_MS - 120_000))
+    text = render_text(alone(fired(evidence={**BET, **MOVED}, onset_ms=NOON_MS - 120_000)))
     assert "began 2026-11-01 11:58:00 UTC" in text
     assert "beyond its limit" not in text
 
@@ -167,7 +168,7 @@ def test_a_bet_that_took_several_windows_names_no_single_window_as_beyond_a_limi
 def test_what_a_bet_says_at_the_end_is_how_bad_it_was_without_its_odds() -> None:
     verdicts = (Verdict.BREACH, Verdict.CLEAR, Verdict.CLEAR)
     life = [finding(index, verdict, evidence={**BET, **MOVED}) for index, verdict in enumerate(verdicts)]
-    text = render_text(step(AlertBook(), life, context=CONTEXT)[1][-1])
+    text = render_text(alone(step(AlertBook(), life, context=CONTEXT)[1][-1]))
     assert text.startswith("RESOLVED")
     assert "How bad       median 8 to 5" in text
     assert "against chance" not in text
@@ -177,21 +178,21 @@ def test_what_a_bet_says_at_the_end_is_how_bad_it_was_without_its_odds() -> None
 @pytest.mark.parametrize("name", ["p_value", "p-value", "P"])
 def test_a_bare_p_value_is_never_shown(name: str) -> None:
     event = fired(evidence={"statistic": name, "value": 0.001, "threshold": 0.05})
-    assert "0.05" not in render_text(event)
-    assert "0.05" not in json.dumps(render_slack(event))
+    assert "0.05" not in render_text(alone(event))
+    assert "0.05" not in json.dumps(render_slack(alone(event)))
 
 
 @pytest.mark.parametrize("severity", list(Severity))
 def test_colour_only_underlines_what_the_word_says(severity: Severity) -> None:
     event = fired(severity=severity)
-    plain_text, coloured = render_text(event), render_text(event, colour=True)
+    plain_text, coloured = render_text(alone(event)), render_text(alone(event), colour=True)
     assert "\x1b" not in plain_text
     assert coloured.startswith("\x1b[")
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain_text
 
 
 def test_names_cannot_move_the_cursor_or_forge_a_line() -> None:
-    text = render_text(fired(feature="amount\x1b[2J\nRESOLVED all is well\u202e", model="fr\raud"))
+    text = render_text(alone(fired(feature="amount\x1b[2J\nRESOLVED all is well\u202e", model="fr\raud")))
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\r" not in text
@@ -200,7 +201,7 @@ def test_names_cannot_move_the_cursor_or_forge_a_line() -> None:
 
 def test_dependent_alerts_held_back_are_named_up_to_ten() -> None:
     event = with_data(fired(), suppressed=[f"feature_{number}" for number in range(40)])
-    text = " ".join(render_text(event).split())
+    text = " ".join(render_text(alone(event)).split())
     assert "40 dependent alerts held back: feature_0, " in text
     assert "feature_9 +30 more" in text
     assert "feature_10" not in text
@@ -215,7 +216,7 @@ def texts(body: object) -> list[str]:
 
 
 def check_slack(event: AlertEvent) -> dict[str, Any]:
-    body: dict[str, Any] = render_slack(event)
+    body: dict[str, Any] = render_slack(alone(event))
     as_json = json.dumps(body, ensure_ascii=False)
     assert len(as_json.encode("utf-16-le")) // 2 <= MESSAGE_CHARS_MAX
     assert 1 <= len(body["blocks"]) <= BLOCKS_MAX
@@ -293,7 +294,7 @@ def test_slack_limits_hold_for_any_names(
         events[0], suppressed=suppressed, impact=impact, likely_causes=[cause] * 10, suggested_action=action
     )
     check_slack(event)
-    shown = render_text(event)
+    shown = render_text(alone(event))
     assert all(line.isprintable() for line in shown.split("\n"))
 
 
@@ -308,7 +309,7 @@ def test_too_long_a_message_loses_its_last_sections_first() -> None:
     crowd = {"team": "a team", "escalation": ["somebody with a long name"] * 100}
     event = with_data(fired(), impact=long, suggested_action=long, likely_causes=[long], owner=crowd)
     titles = re.findall(r"^\*(.+)\*$", "\n".join(texts(check_slack(event))), re.MULTILINE)
-    everything = [section.title for section in message_of(event).sections]
+    everything = [section.title for section in message_of(alone(event)).sections]
     assert titles == everything[: len(titles)]
     assert 5 <= len(titles) < len(everything)
 
@@ -322,5 +323,5 @@ def test_escaped_text_fits_and_cuts_no_escape(text: str, limit: int) -> None:
 
 
 def test_the_zone_only_adds_a_local_time() -> None:
-    body = "\n".join(texts(render_slack(fired(), zone=BERLIN)))
+    body = "\n".join(texts(render_slack(alone(fired()), zone=BERLIN)))
     assert "noticed 2026-11-01 12:01:00 UTC (Sun 13:01 CET)" in body

@@ -14,6 +14,7 @@ from alert_builders import fired
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from alerts.compose import alone
 from alerts.http_gate import BODY_BYTES_MAX, HttpAnswer, HttpFailure, HttpGate
 from alerts.render_slack import render_slack
 from alerts.sink_slack import SlackSink, delivery_of
@@ -99,7 +100,7 @@ def a_webhook(*answers: Answer) -> Iterator[Webhook]:
 def post(webhook: Webhook, *, timeout_s: float = 10.0) -> Delivery:
     sink = SlackSink(webhook.url, gate=HttpGate(timeout_s=timeout_s, trust_env=False))
     try:
-        return sink.deliver(fired())
+        return sink.deliver(alone(fired()))
     finally:
         sink.close()
 
@@ -110,7 +111,7 @@ def test_an_event_is_posted_as_json_and_ok_means_delivered() -> None:
     ((path, content_type, body),) = webhook.requests
     assert path == f"/services/{SECRET}"
     assert content_type == "application/json"
-    assert json.loads(body) == render_slack(fired())
+    assert json.loads(body) == render_slack(alone(fired()))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def a_closed_port() -> int:
 def test_a_server_that_is_not_there_is_tried_again() -> None:
     url = SecretStr(f"http://127.0.0.1:{a_closed_port()}/services/{SECRET}")
     sink = SlackSink(url, gate=HttpGate(trust_env=False))
-    assert sink.deliver(fired()) == Delivery.retry("network")
+    assert sink.deliver(alone(fired())) == Delivery.retry("network")
     sink.close()
 
 
@@ -232,7 +233,7 @@ def test_the_secret_is_in_no_log_result_or_repr(caplog: pytest.LogCaptureFixture
     with a_webhook(*script) as webhook, capture_logs() as lines:
         gate = HttpGate(trust_env=False)
         sink = SlackSink(webhook.url, gate=gate)
-        results = [sink.deliver(fired()) for _ in script]
+        results = [sink.deliver(alone(fired())) for _ in script]
         shown = f"{sink!r} {sink} {gate!r} {results} {lines}"
         sink.close()
     assert "SECRET" not in shown

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from alerts.announce import AlertContext
+from alerts.compose import alone
 from alerts.policy import AlertBook, step
 from alerts.render_text import render_text
 from detectors.detector import ClosedWindow, PredictionWindow
@@ -144,7 +145,7 @@ def test_equal_windows_give_equal_bytes() -> None:
 
 def test_the_message_says_what_where_since_when_how_sure_and_what_to_do() -> None:
     (fired,) = tell(CHANGED, CHANGED, CHANGED)
-    text = render_text(fired)
+    text = render_text(alone(fired))
     assert text.splitlines()[0].startswith("ERROR fraud: values of country are spread differently, share of ")
     for part in ("2026-11-01 12:00:00 UTC", "to 1 against chance", "Do now", "payments-ml", "rules-v3"):
         assert part in text

@@ -19,7 +19,14 @@ from jsonschema import Draft202012Validator
 from schemas.export import json_schemas
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "schemas"
-NAMES = ["alert.json", "ground-truth.json", "prediction.json", "settings.json", "window-complete.json"]
+NAMES = [
+    "alert.json",
+    "ground-truth.json",
+    "notification.json",
+    "prediction.json",
+    "settings.json",
+    "window-complete.json",
+]
 
 
 def written(schema: dict[str, Any]) -> str:

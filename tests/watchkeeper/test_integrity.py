@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from alerts.compose import alone
 from alerts.integrity_words import INTEGRITY
 from alerts.message import message_of
 from consumers.evaluate_role import home_partition
@@ -244,7 +245,7 @@ def test_every_check_says_what_to_do_in_words_that_fit_every_sink(
     ground.role().step((), now=True)
     ((_, _, record),) = ground.topic.records
     event = parse_alert_event(json.dumps(record).encode())
-    message = message_of(event)
+    message = message_of(alone(event))
     assert len(message.headline) <= 130
     assert "all models: " in message.headline
     text = "\n".join(line for section in message.sections for line in section.lines)

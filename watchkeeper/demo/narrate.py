@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, TextIO
 
+from alerts.compose import alone
 from alerts.render_text import render_text
 from detectors.profile import ReferenceProfile
 from schemas.alert import AlertData, AlertEvent
@@ -85,7 +86,7 @@ class Narrator:
 
     def alert(self, event: AlertEvent) -> None:
         """Print an alert as its reader sees it."""
-        self.say(render_text(event, colour=self._colour))
+        self.say(render_text(alone(event), colour=self._colour))
 
     def summary(self, verdict: Verdict, counts: Mapping[str, Any]) -> None:
         """Say what was found and what was not, the counts, and what to try next."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alerts.causes import cause_of
 from alerts.evidence import evidence_of
 from alerts.identity import alert_id_of
 from alerts.lifecycle import EVENT_TYPES, Episode, Reason
@@ -36,6 +37,9 @@ class AlertContext:
     ----------
     app
         Stands for tenant and environment; part of every fingerprint.
+    mute_ms
+        An alert that another one explains is told after all if it still fires so long after that one is over: a
+        window and the lateness, for the windows of that time hold events of both.
     fallback
         Name of what can answer instead of the model.
     links
@@ -43,6 +47,7 @@ class AlertContext:
     """
 
     app: str
+    mute_ms: int = 0
     owner: AlertOwner = field(default_factory=AlertOwner)
     runbook: str | None = None
     fallback: str | None = None
@@ -62,6 +67,8 @@ class Transition:
         Event time of the move: end of the window that caused it.
     finding
         What that window said; None where it said nothing, as of a version that is gone.
+    suppressed
+        Alerts that it explains.
     """
 
     fingerprint: str
@@ -69,6 +76,7 @@ class Transition:
     reason: Reason
     at_ms: int
     finding: Finding | None = None
+    suppressed: tuple[str, ...] = ()
 
     @property
     def event_type(self) -> AlertType:
@@ -109,6 +117,10 @@ def announce(transition: Transition, *, context: AlertContext) -> AlertEvent:
         evidence=evidence,
         impact=words.impact,
         likely_causes=words.likely_causes,
+        incident=episode.incident,
+        cause=cause_of(subject.kind, subject.check),
+        suppressed=transition.suppressed,
+        muted_by=episode.muted_by or None,
         suggested_action=words.suggested_action,
         owner=context.owner,
         runbook=context.runbook,

@@ -12,7 +12,9 @@ from alerts.policy import AlertBook
 from schemas.errors import Stop
 from schemas.finding import Kind, Severity, WindowSpan
 
-BOOK_VERSION: Final = 1
+BOOK_VERSION: Final = 2
+_READ: Final = (1, 2)
+"""Version 1 knew no incidents."""
 _MEND: Final = "run the release that wrote it, or start with another app name"
 
 
@@ -49,6 +51,9 @@ class _EpisodeRecord(msgspec.Struct):
     peak: float
     peak_ms: int
     evidence: dict[str, Any]
+    incident: str = ""
+    muted_by: str = ""
+    mute_until_ms: int = 0
 
 
 class _BookRecord(msgspec.Struct):
@@ -82,7 +87,7 @@ def book_from_bytes(data: bytes) -> AlertBook:
     """
     try:
         version = _header_decoder.decode(data).version
-        if version != BOOK_VERSION:
+        if version not in _READ:
             raise Stop(
                 f"stored alert book: expected codec version {BOOK_VERSION}, found {version}; {_MEND}",
                 exit_code=1,
@@ -142,6 +147,9 @@ def _episode_record(episode: Episode) -> _EpisodeRecord:
         peak=episode.peak,
         peak_ms=episode.peak_ms,
         evidence=dict(episode.evidence),
+        incident=episode.incident,
+        muted_by=episode.muted_by,
+        mute_until_ms=episode.mute_until_ms,
     )
 
 
@@ -160,4 +168,7 @@ def _episode(record: _EpisodeRecord) -> Episode:
         peak=record.peak,
         peak_ms=record.peak_ms,
         evidence=record.evidence,
+        incident=record.incident,
+        muted_by=record.muted_by,
+        mute_until_ms=record.mute_until_ms,
     )

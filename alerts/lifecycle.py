@@ -57,12 +57,14 @@ class Reason(StrEnum):
     VERSION_RETIRED = "version_retired"
     SEGMENT_GONE = "segment_gone"
     ESTIMATE_REFUTED = "estimate_refuted"
+    CAUSE_OVER = "cause_over"
 
 
 EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.FIRST: AlertType.FIRING,
     Reason.SEVERITY_UP: AlertType.UPDATED,
     Reason.SEVERITY_DOWN: AlertType.UPDATED,
+    Reason.CAUSE_OVER: AlertType.UPDATED,
     Reason.RECOVERED: AlertType.RESOLVED,
     Reason.VERSION_RETIRED: AlertType.RESOLVED,
     Reason.SEGMENT_GONE: AlertType.RESOLVED,
@@ -122,6 +124,10 @@ class Episode:
         Highest score of a breaching window, and that window's start.
     evidence
         What the last event with bad news said, for a resolve that has no finding.
+    incident
+        Id of the incident that it belongs to; empty until it is given one.
+    muted_by, mute_until_ms
+        Id of the alert that explains it, empty for none; and, once that one is over, when it is to be told after all.
     """
 
     subject: Subject
@@ -137,6 +143,9 @@ class Episode:
     peak: float
     peak_ms: int
     evidence: Mapping[str, JsonValue]
+    incident: str = ""
+    muted_by: str = ""
+    mute_until_ms: int = 0
 
 
 def bounded(rule: Hysteresis) -> Hysteresis:

@@ -40,6 +40,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "first": "new",
     "severity_up": "more severe than told before",
     "severity_down": "less severe than told before",
+    "cause_over": "what explained it is over, and it is not",
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
     "segment_gone": "the segment gets no traffic any more",

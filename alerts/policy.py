@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from alerts.announce import AlertContext, Transition, announce
-from alerts.identity import OrderKey, fingerprint_of, subject_of
+from alerts.identity import OrderKey, alert_id_of, fingerprint_of, subject_of
+from alerts.incidents import Move, joined, muted, suppressed_by, unmuted
 from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
 from alerts.transitions import Alert, advance, told
 from schemas.alert import AlertType
@@ -88,9 +89,10 @@ def step(
         The new book, and the events by time, then severity (worst first), kind, check, feature.
     """
     draft = _Draft(dict(book.entries), book.refused, context, entries_max)
-    for window_findings in _by_window(findings, app=context.app):
+    for end_ms, window_findings in _by_window(findings, app=context.app):
         for fingerprint, finding in _in_turn(window_findings, known=draft.entries):
             draft.take(fingerprint, finding)
+        draft.tell(end_ms)
     return AlertBook(draft.entries, draft.refused), sorted(draft.events, key=_event_order)
 
 
@@ -102,6 +104,7 @@ class _Draft:
     refused: int
     context: AlertContext
     entries_max: int
+    moves: list[Move] = field(default_factory=list)
     events: list[AlertEvent] = field(default_factory=list)
 
     def take(self, fingerprint: str, finding: Finding) -> None:
@@ -122,9 +125,7 @@ class _Draft:
     def _keep(self, fingerprint: str, after: Alert, reason: Reason, finding: Finding) -> None:
         if isinstance(after, Episode) and reason in EVENT_TYPES:
             said = None if finding.verdict is Verdict.GONE else finding
-            transition = Transition(fingerprint, after, reason, finding.window.end_ms, said)
-            self.events.append(announce(transition, context=self.context))
-            after = told(after)
+            self.moves.append(Move(fingerprint, after, reason, said))
         if EVENT_TYPES.get(reason) is AlertType.RESOLVED:
             del self.entries[fingerprint]
             return
@@ -132,6 +133,38 @@ class _Draft:
             del self.entries[_weakest_pending(self.entries)]
             self.refused += 1
         self.entries[fingerprint] = after
+
+    def tell(self, end_ms: int) -> None:
+        """Put the window's moves into incidents, see which explain others, and build the events."""
+        moves = list(muted(list(joined(self.moves, self.entries, app=self.context.app)), self.entries))
+        for move in moves:
+            self._note(move)
+        for fingerprint, episode, is_told in unmuted(
+            self.entries, at_ms=end_ms, mute_ms=self.context.mute_ms
+        ):
+            self.entries[fingerprint] = episode
+            if is_told:
+                moves.append(Move(fingerprint, episode, Reason.CAUSE_OVER, None))
+        for move in moves:
+            self._announce(move, end_ms)
+        self.moves = []
+
+    def _note(self, move: Move) -> None:
+        if move.fingerprint in self.entries:
+            self.entries[move.fingerprint] = move.episode
+
+    def _announce(self, move: Move, end_ms: int) -> None:
+        alert_id = alert_id_of(move.fingerprint, episode_ms=move.episode.episode_ms)
+        transition = Transition(
+            move.fingerprint,
+            move.episode,
+            move.reason,
+            end_ms,
+            move.finding,
+            suppressed=suppressed_by(alert_id, self.entries),
+        )
+        self.events.append(announce(transition, context=self.context))
+        self._note(replace(move, episode=told(move.episode)))
 
 
 def decide_room(entries: Mapping[str, Alert], alert: Alert, *, entries_max: int) -> Reason:
@@ -160,8 +193,8 @@ def _last_end_ms(alert: Alert | None) -> int | None:
     return alert.window.end_ms if isinstance(alert, Episode) else alert.last_end_ms
 
 
-def _by_window(findings: Sequence[Finding], *, app: str) -> Iterator[dict[str, Finding]]:
-    """Yield the worst finding per fingerprint, window by window in the order of their ends."""
+def _by_window(findings: Sequence[Finding], *, app: str) -> Iterator[tuple[int, dict[str, Finding]]]:
+    """Yield each window's end and its worst finding per fingerprint, in the order of the ends."""
     windows: defaultdict[int, dict[str, Finding]] = defaultdict(dict)
     for finding in findings:
         if finding.evidence_only:
@@ -171,7 +204,7 @@ def _by_window(findings: Sequence[Finding], *, app: str) -> Iterator[dict[str, F
         other = chosen.get(fingerprint)
         chosen[fingerprint] = finding if other is None else max(finding, other, key=_badness)
     for end_ms in sorted(windows):
-        yield windows[end_ms]
+        yield end_ms, windows[end_ms]
 
 
 def _badness(finding: Finding) -> tuple[int, int, float, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from alerts.causes import JOINT_PREFIX
 from alerts.estimate_words import estimate_caution
 from alerts.integrity_words import INTEGRITY, size_of_trouble
 from alerts.joint_words import JOINT
@@ -34,9 +35,6 @@ _TITLE_CHARS: Final = HEADLINE_CHARS_MAX - _LABEL_CHARS
 _SIZE_CHARS: Final = 50
 _MS_PER_S: Final = 1_000
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-_JOINT: Final = "joint."
-"""Begin of the names of figures of all features together."""
 
 _QUALITY: Final = (
     (("missing", "null"), "missing values in {thing}"),
@@ -156,7 +154,7 @@ def _thing(feature: str | None) -> str | None:
     """Return what to call a feature; what stands for all of them together has no name that people know."""
     if feature is None:
         return None
-    return "all features together" if feature.startswith(_JOINT) else short(feature)
+    return "all features together" if feature.startswith(JOINT_PREFIX) else short(feature)
 
 
 def _happened(case: Case, phrases: Phrases, fields: Mapping[str, str]) -> str:

@@ -91,6 +91,13 @@ class AlertData(Wire):
         End of the window that caused the transition.
     until
         End of the last breaching window; null while firing.
+    incident, cause
+        The incident that the alert belongs to, and what the alerts of that have in common; empty in what older
+        releases wrote.
+    suppressed
+        Alerts that are held back because this one explains them.
+    muted_by
+        Id of the alert that explains this one, which is therefore not told by itself.
     """
 
     alert_id: str
@@ -119,6 +126,9 @@ class AlertData(Wire):
     runbook: Text | None = None
     links: Links = Field(default_factory=dict)
     reproduce: AlertReproduce = Field(default_factory=AlertReproduce)
+    incident: str = ""
+    cause: Name = ""
+    muted_by: str | None = None
 
     @model_validator(mode="after")
     def _id_fits(self) -> Self:

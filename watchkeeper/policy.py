@@ -125,6 +125,7 @@ def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
     )
     return AlertContext(
         app=settings.app,
+        mute_ms=model.window_ms + model.allowed_lateness_ms,
         owner=AlertOwner()
         if owner is None
         else AlertOwner(team=owner.team, contact=owner.contact, escalation=tuple(owner.escalation)),

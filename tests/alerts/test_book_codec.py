@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -7,11 +8,13 @@ import pytest
 from alert_builders import CONTEXT, finding, span
 
 from alerts.book_codec import BOOK_VERSION, book_from_bytes, book_to_bytes
+from alerts.lifecycle import Episode
 from alerts.policy import AlertBook, step
 from schemas.errors import Stop
 from schemas.finding import Hysteresis, Severity, Verdict
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "alerts" / "book-v1.msgpack"
+FOLDER = Path(__file__).parents[1] / "golden" / "alerts"
+GOLDEN, OLD = FOLDER / "book-v2.msgpack", FOLDER / "book-v1.msgpack"
 
 
 def a_book() -> AlertBook:
@@ -50,7 +53,15 @@ def test_the_order_of_entries_does_not_show_in_the_bytes() -> None:
     assert book_to_bytes(backward) == book_to_bytes(book)
 
 
-def test_version_1_is_written_and_read_as_it_always_was() -> None:
+def test_a_book_without_incidents_can_still_be_read() -> None:
+    entries = {
+        key: replace(alert, incident="") if isinstance(alert, Episode) else alert
+        for key, alert in a_book().entries.items()
+    }
+    assert book_from_bytes(OLD.read_bytes()) == replace(a_book(), entries=entries)
+
+
+def test_version_2_is_written_and_read_as_it_always_was() -> None:
     assert book_to_bytes(a_book()) == GOLDEN.read_bytes()
     assert book_from_bytes(GOLDEN.read_bytes()) == a_book()
 

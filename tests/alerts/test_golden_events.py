@@ -10,6 +10,7 @@ from cloudevents.core.formats.json import JSONFormat
 from alerts.policy import AlertBook, step
 from schemas.alert import (
     CONTENT_TYPE,
+    AlertEvent,
     AlertsRecord,
     AlertWindow,
     WindowComplete,
@@ -66,6 +67,12 @@ def test_a_record_is_written_byte_for_byte_as_published(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(records()))
 def test_a_published_record_can_still_be_read(name: str) -> None:
     assert parse_alerts_record((GOLDEN / name).read_bytes()) == records()[name]
+
+
+def test_an_alert_from_before_there_were_incidents_can_still_be_read() -> None:
+    event = parse_alerts_record((GOLDEN / "alert-firing-0.1.json").read_bytes())
+    assert isinstance(event, AlertEvent)
+    assert (event.data.incident, event.data.cause, event.data.muted_by) == ("", "", None)
 
 
 @pytest.mark.parametrize("name", sorted(records()))

@@ -167,11 +167,12 @@ def test_a_rule_that_cannot_be_met_is_bounded(given: Hysteresis, met: Hysteresis
     assert bounded(given) == met
 
 
-def test_people_hear_of_seven_reasons_only() -> None:
+def test_people_hear_of_eight_reasons_only() -> None:
     assert dict(EVENT_TYPES) == {
         Reason.FIRST: AlertType.FIRING,
         Reason.SEVERITY_UP: AlertType.UPDATED,
         Reason.SEVERITY_DOWN: AlertType.UPDATED,
+        Reason.CAUSE_OVER: AlertType.UPDATED,
         Reason.RECOVERED: AlertType.RESOLVED,
         Reason.VERSION_RETIRED: AlertType.RESOLVED,
         Reason.SEGMENT_GONE: AlertType.RESOLVED,

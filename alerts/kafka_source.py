@@ -1,43 +1,48 @@
-"""The gate that reads the alerts topic for the notifier: its own consumer group, offsets after delivery.
+"""The gate that reads the alerts topic for the notifier: a consumer group of its own, offsets from the store.
 
-An event counts as done when the caller says so. After a crash or a rebalance an event that was not done
-comes again, so delivery is at least once.
+The store's offsets decide where to read on; Kafka's are a witness, for people and lag monitors, and for a store that has
+forgotten everything.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.alert import AlertEvent, parse_alerts_record
+from schemas.alert import parse_alerts_record
 from schemas.errors import Reject, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Start: TypeAlias = Literal["earliest", "latest"]
+    from schemas.alert import AlertsRecord
 
 GROUP_SUFFIX: Final = "-notify"
-POLL_INTERVAL_MS: Final = 900_000
-"""Longest time between two polls; the notifier may hold on to one event for minutes."""
+BATCH_MAX: Final = 1_000
+METADATA_TIMEOUT_S: Final = 10.0
+BEGINNING: Final = -2
+"""What librdkafka calls the first offset that there is."""
 
-SKIPS_BEFORE_COMMIT: Final = 500
-
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("watchkeeper.notify")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """An event and where it stands in the topic."""
+class Heard:
+    """What the topic said in one poll.
 
-    event: AlertEvent
-    topic: str
-    partition: int
-    offset: int
+    Parameters
+    ----------
+    records
+        Partition to offsets and records, in order; None for a record that is not ours or broken.
+    ended
+        Partitions that have been read to their end.
+    """
+
+    records: Mapping[int, Sequence[tuple[int, AlertsRecord | None]]] = field(default_factory=dict)
+    ended: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,8 @@ class SourceStats:
 
     Parameters
     ----------
-    skipped
-        Window-complete records passed over.
+    taken, skipped
+        Alert events, and window-complete records.
     rejected
         Records that are not ours or broken, by reason.
     errors
@@ -61,7 +66,7 @@ class SourceStats:
 
 
 class AlertSource:
-    """Reads alert events in the group `<group>-notify`. Not thread-safe.
+    """Reads the alerts topic in the group `<group>-notify`. Not thread-safe.
 
     Parameters
     ----------
@@ -71,8 +76,11 @@ class AlertSource:
         The alerts topic.
     group
         Watchkeeper's own group, without the suffix.
-    start
-        Where a group that has no offsets begins.
+    assigned
+        Called with a partition and Kafka's own offset of it (-1 for none); returns the offset to begin at, -1 for the
+        beginning. Comes from inside `poll`, and may block.
+    gone
+        Called with a partition that is no longer ours.
 
     Raises
     ------
@@ -81,133 +89,134 @@ class AlertSource:
     """
 
     def __init__(
-        self, properties: Mapping[str, Any], *, topic: str, group: str, start: Start = "earliest"
+        self,
+        properties: Mapping[str, Any],
+        *,
+        topic: str,
+        group: str,
+        assigned: Callable[[int, int], int],
+        gone: Callable[[int], None],
     ) -> None:
+        self._assigned = assigned
+        self._gone = gone
+        self._topic = topic
+        self._taken = self._skipped = self._errors = 0
+        self._rejected: dict[str, int] = {}
+        self._witnessed: dict[int, int] = {}
+        self._closed = False
         self._consumer = _consumer(
             {
-                "max.poll.interval.ms": POLL_INTERVAL_MS,
                 **properties,
                 "group.id": f"{group}{GROUP_SUFFIX}",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                "auto.offset.reset": start,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
             }
         )
-        self._consumer.subscribe([topic])
-        self._open: Taken | None = None
-        self._taken = 0
-        self._skipped = 0
-        self._uncommitted = 0
-        self._rejected: dict[str, int] = {}
-        self._errors = 0
-        self._closed = False
+        self._consumer.subscribe(
+            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
 
     @property
     def stats(self) -> SourceStats:
         """The counts so far."""
         return SourceStats(self._taken, self._skipped, dict(self._rejected), self._errors)
 
-    def poll(self, *, timeout_s: float) -> Taken | None:
-        """Return the next alert event, or None if none came in time or what came was passed over.
-
-        Blocks at most `timeout_s`. Must be called more often than `POLL_INTERVAL_MS`. An event that is not
-        `done` is returned again.
+    def poll(self, *, timeout_s: float) -> Heard:
+        """Return what has come; blocks at most `timeout_s`, and as long as `assigned` does.
 
         Raises
         ------
         Stop
-            The Kafka client says that it cannot go on.
+            The Kafka client says that it cannot go on. What `assigned` raises comes out here too.
         """
-        if self._open is not None:
-            return self._open
-        message = self._consumer.poll(timeout_s)
-        if message is None:
-            self._commit_skipped(at_least=1)
-        elif (error := message.error()) is not None:
-            self._note(error)
-        else:
-            self._open = self._taken_from(message)
-        return self._open
+        records: dict[int, list[tuple[int, AlertsRecord | None]]] = {}
+        ended: list[int] = []
+        messages = self._consumer.consume(BATCH_MAX, timeout_s)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                partition, offset = _place(message)
+                records.setdefault(partition, []).append((offset, self._record_in(message)))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names
+                ended.append(message.partition() or 0)
+            else:
+                self._note(error)
+        return Heard(records, ended)
 
-    def done(self, taken: Taken) -> None:
-        """Commit that an event and everything before it in its partition was dealt with.
+    def again(self, partition: int) -> None:
+        """Claim a partition of ours afresh, and read on from where the store says."""
+        place = TopicPartition(self._topic, partition)
+        start = self._assigned(partition, self._committed(place))
+        self._consumer.seek(TopicPartition(self._topic, partition, start if start >= 0 else BEGINNING))
 
-        Blocks until the broker has answered or the client gives up on it. A commit that fails is logged and counted, not raised: the
-        event then comes again.
-        """
-        self._open = None
-        self._store(taken.topic, taken.partition, taken.offset)
-        self._commit()
+    def witness(self, offsets: Mapping[int, int]) -> None:
+        """Commit offsets to Kafka without waiting; what is known to it already is left out."""
+        news = {number: at for number, at in offsets.items() if self._witnessed.get(number) != at}
+        if not news:
+            return
+        try:
+            places = [TopicPartition(self._topic, number, at) for number, at in news.items()]
+            self._consumer.commit(offsets=places, asynchronous=True)
+            self._witnessed |= news
+        except KafkaException as failure:
+            self._note(failure.args[0])
 
     def close(self) -> None:
-        """Commit what was passed over and leave the group; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        self._commit_skipped(at_least=1)
-        self._consumer.close()
+        """Leave the group; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
 
-    def _taken_from(self, message: Message) -> Taken | None:
-        event = self._event_in(message)
-        if event is None:
-            self._pass_over(message)
-            return None
-        self._taken += 1
-        return Taken(event, *_place(message))
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            start = self._assigned(place.partition, self._committed(place))
+            place.offset = start if start >= 0 else BEGINNING
+        consumer.assign(places)
 
-    def _event_in(self, message: Message) -> AlertEvent | None:
+    def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._gone(place.partition)
+            self._witnessed.pop(place.partition, None)
+
+    def _committed(self, place: TopicPartition) -> int:
+        try:
+            (found,) = self._consumer.committed([place], timeout=METADATA_TIMEOUT_S)
+        except KafkaException as failure:
+            self._note(failure.args[0])
+            return -1
+        return int(found.offset) if found.offset >= 0 else -1
+
+    def _record_in(self, message: Message) -> AlertsRecord | None:
         try:
             record = parse_alerts_record(message.value() or b"")
         except Reject as reject:
             self._rejected[reject.reason] = self._rejected.get(reject.reason, 0) + 1
-            topic, partition, offset = _place(message)
+            partition, offset = _place(message)
             _log.warning(
-                "alerts_record_rejected",
+                "alerts record rejected",
                 reason=reject.reason,
                 detail=str(reject),
-                topic=topic,
+                topic=self._topic,
                 partition=partition,
                 offset=offset,
             )
             return None
-        if isinstance(record, AlertEvent):
-            return record
-        self._skipped += 1
-        return None
-
-    def _pass_over(self, message: Message) -> None:
-        self._store(*_place(message))
-        self._uncommitted += 1
-        self._commit_skipped(at_least=SKIPS_BEFORE_COMMIT)
-
-    def _commit_skipped(self, *, at_least: int) -> None:
-        if self._uncommitted >= at_least:
-            self._commit()
-
-    def _store(self, topic: str, partition: int, offset: int) -> None:
-        try:
-            self._consumer.store_offsets(offsets=[TopicPartition(topic, partition, offset + 1)])
-        except KafkaException as failure:
-            # The partition went to another member: it will read the record again.
-            self._note(failure.args[0])
-
-    def _commit(self) -> None:
-        self._uncommitted = 0
-        try:
-            self._consumer.commit(asynchronous=False)
-        except KafkaException as failure:
-            self._note(failure.args[0])
+        if record.type == "io.watchkeeper.window_complete":
+            self._skipped += 1
+        else:
+            self._taken += 1
+        return record
 
     def _note(self, error: KafkaError) -> None:
-        if error.code() in {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}:  # noqa: SLF001 - librdkafka's names
-            return
         self._errors += 1
         if error.fatal():
             raise Stop(
                 f"alerts topic: the Kafka client cannot go on ({error.name()}); restart the notifier",
                 exit_code=1,
             )
-        _log.warning("alerts_topic_error", error=error.name())
+        _log.warning("alerts topic error", error=error.name())
 
 
 def _consumer(properties: Mapping[str, Any]) -> Consumer:
@@ -221,9 +230,9 @@ def _consumer(properties: Mapping[str, Any]) -> Consumer:
     )
 
 
-def _place(message: Message) -> tuple[str, int, int]:
-    """Return topic, partition and offset; a message without an error has all three."""
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    if topic is None or partition is None or offset is None:
+def _place(message: Message) -> tuple[int, int]:
+    """Return partition and offset; a message without an error has both."""
+    partition, offset = message.partition(), message.offset()
+    if partition is None or offset is None:
         raise Stop("alerts topic: expected a message with its place, got one without; update confluent-kafka")
-    return topic, partition, offset
+    return partition, offset

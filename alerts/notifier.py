@@ -1,84 +1,80 @@
-"""Brings events to their sinks: each as often as it takes within a bounded time, none holding up another."""
+"""Brings incidents to people: reads the alerts topic, decides what each sink is told, and remembers it in the store.
+
+One thread decides; every sink has one of its own (`alerts.lanes`). In a round the outcomes of tries and the records of
+the topic are taken in, what is due is decided, all of it is stored in one write for each partition, and only then are
+messages posted.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from alerts.compose import alone
-from alerts.delivery import Backoff, Effort, NextStep, decide_next
-from alerts.routing import RoutingReason, check_routes, choose_sinks
-from alerts.sinks import Delivery, Outcome
+from alerts.delivery import Backoff, NextStep
+from alerts.desk import Desk, Outcome
+from alerts.routing import check_routes
+from alerts.telling import Rules
+from schemas.errors import Retry
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
 
-    from alerts.routing import Route
+    from alerts.kafka_source import Heard
+    from alerts.lanes import Lanes
+    from alerts.notify_store import NotifyStore
+    from alerts.outlook import Outlook
     from alerts.sinks import Sink
-    from schemas.alert import AlertEvent
 
-ALERTS_REMEMBERED_MAX: Final = 10_000
+BACKOFF: Final = Backoff(wait_s_max=300.0, horizon_s=24 * 3600.0, attempts_max=1_000)
 
-OnDead: TypeAlias = "Callable[[AlertEvent, str, str], None]"
-"""Called with the event, the sink's name and the reason when a sink has not got an event."""
-
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("watchkeeper.notify")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NotifierStats:
-    """Counts since the start: per sink name events delivered and dead, and attempts that were repeated.
+    """Counts since the start, by sink: messages delivered and given up, tries that were repeated.
 
     Parameters
     ----------
     unrouted
-        Events that no route matched: nobody was told.
-    repeated
-        Events skipped because the same or a later revision of their alert was handled before.
+        Incidents that no route leads anywhere from: nobody was told.
+    fenced
+        Partitions whose state was thrown away because somebody else has it, or the store has lost it.
+    waiting
+        Messages that are on their way.
+    behind
+        Partitions whose backlog is still being read: nobody is told before it has been.
+    latency_s
+        By sink, the time from the end of the window that decided to the delivery, of the last message.
     """
 
-    delivered: Mapping[str, int]
-    retried: Mapping[str, int]
-    dead: Mapping[str, int]
-    unrouted: int
-    repeated: int
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One event's way to one sink."""
-
-    sink: Sink
-    due_s: float
-    attempts: int = 0
-
-
-@dataclass(slots=True)
-class _Counts:
     delivered: Counter[str] = field(default_factory=Counter)
     retried: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
+    latency_s: dict[str, float] = field(default_factory=dict)
     unrouted: int = 0
-    repeated: int = 0
+    fenced: int = 0
+    waiting: int = 0
+    behind: int = 0
 
 
 class Notifier:
-    """Delivers events to sinks. Not thread-safe.
+    """Decides and remembers what people are told. Not thread-safe.
 
     Parameters
     ----------
-    clock
-        Monotonic seconds.
-    sleep
-        Waits that many seconds; it may raise to break off, and then the event is not done.
+    sinks
+        By name.
+    wall_ms
+        Epoch milliseconds: the age of an incident, and when to tell again, are about now.
     rng
         Source of the jitter.
-    on_dead
-        Takes over what could not be delivered; what it raises goes to the caller of `handle`.
+    rules, backoff
+        How often people are told, and how long a message is tried.
 
     Raises
     ------
@@ -89,115 +85,166 @@ class Notifier:
     def __init__(  # noqa: PLR0913 - wired once, by keyword, in the composition root
         self,
         sinks: Sequence[Sink],
-        routes: Sequence[Route],
         *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
+        app: str,
+        outlook: Outlook,
+        store: NotifyStore,
+        make_lanes: Callable[[Mapping[str, Sink], Callable[[int], bool]], Lanes],
+        wall_ms: Callable[[], int],
         rng: random.Random,
-        on_dead: OnDead,
-        backoff: Backoff | None = None,
+        rules: Rules | None = None,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._sinks = {sink.name: sink for sink in sinks}
-        check_routes(routes, sinks=self._sinks)
-        self._routes = tuple(routes)
-        self._clock = clock
-        self._sleep = sleep
+        check_routes(outlook.routes, sinks=self._sinks)
+        self._app = app
+        self._outlook = outlook
+        self._store = store
+        self._wall_ms = wall_ms
         self._rng = rng
-        self._on_dead = on_dead
-        self._backoff = backoff if backoff is not None else Backoff()
-        self._counts = _Counts()
-        self._free_s: dict[str, float] = {}
-        self._on_probation: set[str] = set()
-        self._heads: OrderedDict[str, int] = OrderedDict()
+        self._rules = rules if rules is not None else Rules()
+        self._backoff = backoff
+        self._desks: dict[int, Desk] = {}
+        self._lanes = make_lanes(self._sinks, self._desks.__contains__)
+        self._unrouted_before = 0
+        self.stats = NotifierStats()
 
-    @property
-    def stats(self) -> NotifierStats:
-        """The counts so far."""
-        counts = self._counts
-        return NotifierStats(
-            dict(counts.delivered), dict(counts.retried), dict(counts.dead), counts.unrouted, counts.repeated
-        )
+    def assigned(self, partition: int, committed: int) -> int:
+        """Take a partition over; returns the offset to read on from, -1 for its beginning.
 
-    def handle(self, event: AlertEvent) -> None:
-        """Bring one event to its sinks.
-
-        Returns when each of them has it or `on_dead` was told. Blocks at most about the backoff's horizon
-        plus one attempt of each sink. A revision that was handled before, or is older, is skipped.
+        Parameters
+        ----------
+        committed
+            What Kafka believes to have been told, -1 for nothing: it counts only where the store has forgotten.
         """
-        if self._heads.get(event.data.alert_id, -1) >= event.data.revision:
-            self._counts.repeated += 1
-            return
-        names, reason = choose_sinks(event.data, routes=self._routes, sinks=tuple(self._sinks))
-        if reason is RoutingReason.UNMATCHED:
-            self._counts.unrouted += 1
-            _log.warning("alert_unrouted", alert=event.id, severity=event.data.severity.value)
-        self._deliver(event, [self._sinks[name] for name in names])
-        self._remember(event)
+        claimed = self._store.claim(partition)
+        forgotten = claimed.offset < 0 <= committed
+        if forgotten:
+            _log.error(
+                "the delivery log is lost: nobody is paged for what was told before", partition=partition
+            )
+        self._desks[partition] = Desk(
+            partition,
+            claimed,
+            app=self._app,
+            sinks=self._sinks,
+            outlook=self._outlook,
+            rules=self._rules,
+            backoff=self._backoff,
+            now_ms=self._wall_ms(),
+            known_until=committed if forgotten else 0,
+        )
+        return claimed.offset
+
+    def gone(self, partition: int) -> None:
+        """Forget a partition that is somebody else's now."""
+        desk = self._desks.pop(partition, None)
+        self._unrouted_before += 0 if desk is None else desk.unrouted
+
+    def offsets(self) -> dict[int, int]:
+        """Return the stored offsets by partition."""
+        return {number: desk.offset for number, desk in self._desks.items() if desk.offset >= 0}
+
+    def step(self, heard: Heard, *, wait_s: float = 0.0) -> list[int]:
+        """Take in what was read and what was delivered, and tell what is due.
+
+        Parameters
+        ----------
+        heard
+            What the topic said since the last round.
+        wait_s
+            How long to wait for the outcome of a try.
+
+        Returns
+        -------
+        list of int
+            Partitions whose state was thrown away, because somebody else has it or the store has lost it: they must
+            be claimed again.
+
+        Raises
+        ------
+        Retry
+            If the store does not answer; nothing was posted then, and the next round tries again.
+        """
+        now_ms = self._wall_ms()
+        for job, delivery in self._lanes.results(wait_s):
+            if (desk := self._desks.get(job.partition)) is not None:
+                self._count(desk.settle(job, delivery, now_ms=now_ms, fraction=self._rng.random()), now_ms)
+        for partition, records in heard.records.items():
+            if (desk := self._desks.get(partition)) is not None:
+                for offset, record in records:
+                    desk.take(offset, record, now_ms=now_ms)
+        for partition in heard.ended:
+            if partition in self._desks:
+                self._desks[partition].caught_up = True
+        return self._tell(now_ms)
 
     def close(self) -> None:
-        """Close every sink."""
-        for sink in self._sinks.values():
-            sink.close()
+        """Wait for the tries in hand, remember their outcome, and close the sinks."""
+        self._lanes.close()
+        now_ms = self._wall_ms()
+        for job, delivery in self._lanes.results():
+            if (desk := self._desks.get(job.partition)) is not None:
+                self._count(desk.settle(job, delivery, now_ms=now_ms, fraction=0.0), now_ms)
+        try:
+            for desk in self._desks.values():
+                self._stored(desk)
+        except Retry as error:
+            _log.warning("the last outcomes are not stored: their messages may be repeated", error=str(error))
 
-    def _deliver(self, event: AlertEvent, sinks: Sequence[Sink]) -> None:
-        began_s = self._clock()
-        lanes = [_Lane(sink, max(began_s, self._free_s.get(sink.name, began_s))) for sink in sinks]
-        while lanes:
-            lane = min(lanes, key=lambda waiting: waiting.due_s)
-            self._wait_until(lane.due_s)
-            if not self._attempt(lane, event, began_s):
-                lanes.remove(lane)
+    def _tell(self, now_ms: int) -> list[int]:
+        busy = self._lanes.busy | {job.sink for desk in self._desks.values() for job in desk.outgoing}
+        lost: list[int] = []
+        for number, desk in list(self._desks.items()):
+            before = len(desk.outgoing)
+            desk.plan(now_ms=now_ms, busy=busy)
+            busy |= {job.sink for job in desk.outgoing[before:]}
+            if self._stored(desk):
+                self._post(desk)
+            else:
+                self.stats.fenced += 1
+                _log.warning("delivery log thrown away", partition=number)
+                del self._desks[number]
+                lost.append(number)
+        desks = self._desks.values()
+        self.stats.waiting = sum(desk.waiting for desk in desks)
+        self.stats.behind = sum(not desk.caught_up for desk in desks)
+        self.stats.unrouted = self._unrouted_before + sum(desk.unrouted for desk in desks)
+        return lost
 
-    def _attempt(self, lane: _Lane, event: AlertEvent, began_s: float) -> bool:
-        """Try once; return whether another attempt follows."""
-        name = lane.sink.name
-        delivery = _delivered_by(lane.sink, event)
-        lane.attempts += 1
-        now_s = self._clock()
-        self._free_s[name] = now_s + lane.sink.pace_s
-        decision = decide_next(
-            delivery,
-            Effort(attempts=lane.attempts, elapsed_s=now_s - began_s, probation=name in self._on_probation),
-            backoff=self._backoff,
-            fraction=self._rng.random(),
-        )
-        if decision.again:
-            self._counts.retried[name] += 1
-            lane.due_s = now_s + max(decision.wait_s, lane.sink.pace_s)
+    def _post(self, desk: Desk) -> None:
+        while desk.outgoing:
+            self._lanes.send(desk.outgoing.pop(0))
+
+    def _stored(self, desk: Desk) -> bool:
+        while (draft := desk.draft()) is not None:
+            kept = self._store.commit(
+                desk.partition,
+                token=desk.token,
+                sequence=draft.sequence,
+                offset=draft.offset,
+                changed=draft.changed,
+                forgotten=draft.forgotten,
+            )
+            if not kept:
+                return False
+            desk.stored()
+        return True
+
+    def _count(self, outcome: Outcome, now_ms: int) -> None:
+        sink = outcome.job.sink
+        if outcome.step is NextStep.DELIVERED:
+            self.stats.delivered[sink] += 1
+            noticed_ms = outcome.job.notification.detected_at.timestamp() * 1000
+            self.stats.latency_s[sink] = max(0.0, (now_ms - noticed_ms) / 1000)
+        elif outcome.step in (NextStep.BACK_OFF, NextStep.WAIT_AS_ASKED):
+            self.stats.retried[sink] += 1
         else:
-            self._settle(event, name, delivery, decision.step)
-        return decision.again
-
-    def _settle(self, event: AlertEvent, name: str, delivery: Delivery, step: NextStep) -> None:
-        if step is NextStep.DELIVERED:
-            self._counts.delivered[name] += 1
-            if name in self._on_probation:
-                self._on_probation.discard(name)
-                _log.info("sink_recovered", sink=name)
-            return
-        self._counts.dead[name] += 1
-        if delivery.outcome is Outcome.RETRY and name not in self._on_probation:
-            self._on_probation.add(name)
-            _log.error("sink_failing", sink=name, reason=delivery.reason, step=step.value)
-        _log.error("alert_not_delivered", sink=name, alert=event.id, reason=delivery.reason, step=step.value)
-        self._on_dead(event, name, delivery.reason)
-
-    def _wait_until(self, due_s: float) -> None:
-        wait_s = due_s - self._clock()
-        if wait_s > 0:
-            self._sleep(wait_s)
-
-    def _remember(self, event: AlertEvent) -> None:
-        self._heads[event.data.alert_id] = event.data.revision
-        self._heads.move_to_end(event.data.alert_id)
-        if len(self._heads) > ALERTS_REMEMBERED_MAX:
-            self._heads.popitem(last=False)
-
-
-def _delivered_by(sink: Sink, event: AlertEvent) -> Delivery:
-    try:
-        return sink.deliver(alone(event, sink=sink.name))
-    except Exception as error:  # noqa: BLE001 - the outermost loop over sinks: one bad sink never stops the others
-        # Only the type is logged: the message may hold the sink's secret.
-        _log.error("sink_raised", sink=sink.name, error=type(error).__name__)
-        return Delivery.dead("sink_raised")
+            self.stats.dead[sink] += 1
+            _log.error(
+                "message not delivered",
+                sink=sink,
+                incident=outcome.job.incident,
+                reason=outcome.reason,
+                step=outcome.step.value,
+            )

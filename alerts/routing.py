@@ -44,10 +44,13 @@ class Route:
     ----------
     match
         Field to value; `error|critical` means either. An empty match takes every event.
+    after_s
+        The sinks are told only of what nobody has acknowledged for so long.
     """
 
     match: Mapping[str, str]
     sinks: tuple[str, ...]
+    after_s: float = 0.0
 
 
 def check_routes(routes: Sequence[Route], *, sinks: Collection[str]) -> None:

@@ -69,6 +69,21 @@ class SlackSink:
         """One second between messages."""
         return PACE_S
 
+    @property
+    def pages(self) -> bool:
+        """It wakes nobody."""
+        return False
+
+    @property
+    def repeatable(self) -> bool:
+        """A repeat cannot be told apart."""
+        return False
+
+    @property
+    def refresh_s(self) -> float | None:
+        """What was told stays."""
+        return None
+
     def deliver(self, notification: Notification) -> Delivery:
         """Post a notification once; blocks at most as long as the gate's time limit, 10 s by default."""
         answer = self._gate.post_json(self._webhook_url, render_slack(notification, zone=self._zone))

@@ -57,6 +57,21 @@ class StdoutSink:
         """No pause is needed."""
         return 0.0
 
+    @property
+    def pages(self) -> bool:
+        """It wakes nobody."""
+        return False
+
+    @property
+    def repeatable(self) -> bool:
+        """A repeat cannot be told apart."""
+        return False
+
+    @property
+    def refresh_s(self) -> float | None:
+        """What was told stays."""
+        return None
+
     def deliver(self, notification: Notification) -> Delivery:
         """Write a notification; blocks as long as the stream's reader does."""
         text = self._json(notification) if self._style == "json" else self._text(notification)

@@ -64,6 +64,18 @@ class Sink(Protocol):
     def pace_s(self) -> float:
         """Seconds to leave between two messages, as the other side asks for; 0 for none."""
 
+    @property
+    def pages(self) -> bool:
+        """Whether it wakes people: it hears of what is bad, of what has become worse, and of the end."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the other side tells a repeat of a message apart by its key or id."""
+
+    @property
+    def refresh_s(self) -> float | None:
+        """How often it must hear that an incident goes on; None if it remembers."""
+
     def deliver(self, notification: Notification) -> Delivery:
         """Try once to deliver a notification.
 

@@ -84,6 +84,10 @@ def _one(number: Callable[[WorkerStats], float]) -> Callable[[Reading], Samples]
     return lambda reading: [((), number(reading.worker))]
 
 
+def _one_told(number: Callable[[NotifierStats], float]) -> Callable[[Reading], Samples]:
+    return lambda reading: [] if reading.notifier is None else [((), number(reading.notifier))]
+
+
 def _deliveries(reading: Reading) -> Samples:
     if reading.notifier is None:
         return
@@ -152,13 +156,20 @@ METRICS: Final = (
            "Records that Kafka has acknowledged.", ("topic",),
            lambda r: [((topic,), n) for topic, n in dict(r.worker.published).items()]),
     Metric("watchkeeper_alert_deliveries_total", "counter", "",
-           "Alert events delivered, tried again, and given up.", ("sink", "outcome"), _deliveries),
-    Metric("watchkeeper_alerts_unrouted_total", "counter", "",
-           "Alert events that no route matched: nobody was told.", (),
-           lambda r: [] if r.notifier is None else [((), r.notifier.unrouted)]),
-    Metric("watchkeeper_alerts_repeated_total", "counter", "",
-           "Alert events passed over because they, or later ones, were handled before.", (),
-           lambda r: [] if r.notifier is None else [((), r.notifier.repeated)]),
+           "Messages delivered, tried again, and given up.", ("sink", "outcome"), _deliveries),
+    Metric("watchkeeper_incidents_unrouted_total", "counter", "",
+           "Incidents that no route leads anywhere from: nobody was told.", (), _one_told(lambda n: n.unrouted)),
+    Metric("watchkeeper_notifications_waiting", "gauge", "",
+           "Messages that are decided and not yet delivered.", (), _one_told(lambda n: n.waiting)),
+    Metric("watchkeeper_notifier_partitions_behind", "gauge", "",
+           "Partitions of the alerts topic whose backlog is being read: nobody is told before it has been.", (),
+           _one_told(lambda n: n.behind)),
+    Metric("watchkeeper_notifier_fenced_total", "counter", "",
+           "Delivery logs thrown away because another process had taken over, or Redis had lost them.", (),
+           _one_told(lambda n: n.fenced)),
+    Metric("watchkeeper_notification_latency_seconds", "gauge", "seconds",
+           "From the end of the window that decided to the delivery, of the last message.", ("sink",),
+           lambda r: [] if r.notifier is None else [((s,), t) for s, t in dict(r.notifier.latency_s).items()]),
     Metric("watchkeeper_alert_records_total", "counter", "",
            "Records read from the alerts topic.", ("outcome",), _alert_records),
     Metric("watchkeeper_alert_source_errors_total", "counter", "",

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from alerts.http_gate import HttpGate
-from alerts.kafka_source import AlertSource, SourceStats
-from alerts.notifier import Notifier, NotifierStats
-from alerts.routing import Route
-from alerts.sink_slack import SlackSink
-from alerts.sink_stdout import StdoutSink
-from alerts.sinks import Sink
+from alerts.kafka_source import SourceStats
+from alerts.notifier import NotifierStats
 from consumers.evaluate_role import Assignment, EvaluateRole
 from consumers.integrity_role import IntegrityRole
 from consumers.kafka_client import check_topics
@@ -38,12 +31,12 @@ from consumers.source import Callbacks, TopicNames
 from consumers.stats import WorkerStats
 from consumers.worker import JoinWorker
 from detectors.river_gate import load_river
-from schemas.alert import AlertEvent
 from schemas.errors import Retry, Stop
 from schemas.finding import JsonValue
 from schemas.settings import Settings
-from schemas.sink_settings import SlackSink as SlackSettings
 from watchkeeper.liveness import Liveness
+from watchkeeper.notify_role import NotifyRole
+from watchkeeper.notify_store import StoredDeliveries
 from watchkeeper.policy import integrity_policy, policies
 
 ROLES: Final = ("join", "evaluate", "notify")
@@ -97,21 +90,20 @@ class Service:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self.stats = WorkerStats(progress_s=time.monotonic())
-        self.notifier: Notifier | None = None
-        self._alerts: AlertSource | None = None
+        self._notifying: NotifyRole | None = None
         self._working = False
 
     def notifier_stats(self) -> NotifierStats | None:
         """Return what the notifier has delivered, or None if this process has none."""
-        return None if self.notifier is None else self.notifier.stats
+        return None if self._notifying is None else self._notifying.stats
 
     def source_stats(self) -> SourceStats | None:
         """Return what the notifier has read, or None if this process has none."""
-        return None if self._alerts is None else self._alerts.stats
+        return None if self._notifying is None else self._notifying.source_stats
 
     def ready(self) -> bool:
         """Return whether every role of this process has begun its work."""
-        notifies = "notify" not in self._roles or self.notifier is not None
+        notifies = "notify" not in self._roles or self._notifying is not None
         works = self._working or not self._roles & {"join", "evaluate"}
         return notifies and works and (self.stats.owned > 0 or "join" not in self._roles)
 
@@ -261,39 +253,14 @@ class Service:
     def _notify(self) -> None:
         """Deliver alerts; runs on a thread of its own, because sinks are slow."""
         try:
-            self._deliver()
+            with closing(connect_redis(self._settings)) as gate:
+                store = StoredDeliveries(RedisModels(gate, self._settings.app))
+                self._notifying = NotifyRole(self._settings, store, wall_ms=wall_ms, stop=self._stop)
+                self._notifying.run()
         except Exception as error:  # noqa: BLE001 - the outermost loop of this thread: the main one raises it
             self._failure = error
         finally:
             self._stop.set()
-
-    def _deliver(self) -> None:
-        kafka = self._settings.kafka
-        source = AlertSource(kafka.properties, topic=kafka.alerts, group=kafka.group)
-        self._alerts = source
-        self.notifier = Notifier(
-            make_sinks(self._settings),
-            [Route(dict(route.match), tuple(route.sinks)) for route in self._settings.routes],
-            clock=time.monotonic,
-            sleep=self._sleep,
-            rng=random.Random(),  # noqa: S311 - jitter
-            on_dead=_undelivered,
-        )
-        try:
-            while not self._stop.is_set():
-                taken = source.poll(timeout_s=0.5)
-                if taken is not None:
-                    self.notifier.handle(taken.event)
-                    source.done(taken)
-        except _Stopping:
-            _log.info("stopped with an alert undelivered; it will be delivered after the restart")
-        finally:
-            self.notifier.close()
-            source.close()
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise _Stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,25 +269,6 @@ class _Watching:
 
     evaluate: EvaluateRole
     integrity: IntegrityRole
-
-
-class _Stopping(Exception):  # noqa: N818 - not an error: the way out of a wait
-    """The service stops while an alert waits for its next try."""
-
-
-def make_sinks(settings: Settings) -> list[Sink]:
-    """Return the sinks of the settings; standard output if they name none."""
-    sinks: list[Sink] = []
-    for name, sink in settings.sinks.items():
-        if isinstance(sink, SlackSettings):
-            sinks.append(SlackSink(sink.webhook_url, gate=HttpGate(), name=name))
-        else:
-            sinks.append(StdoutSink(sys.stdout, style=sink.format, name=name))
-    return sinks or [StdoutSink(sys.stdout)]
-
-
-def _undelivered(event: AlertEvent, sink: str, reason: Any) -> None:
-    _log.error("alert not delivered", alert=event.id, sink=sink, reason=str(reason))
 
 
 def wall_ms() -> int:

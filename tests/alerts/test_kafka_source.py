@@ -9,14 +9,19 @@ from alert_builders import fired, span
 from confluent_kafka import Consumer, Producer, TopicPartition
 from structlog.testing import capture_logs
 
-from alerts.kafka_source import AlertSource, Taken
-from schemas.alert import CONTENT_TYPE, AlertWindow, WindowComplete, WindowCompleteData
+from alerts.kafka_source import AlertSource
+from schemas.alert import (
+    CONTENT_TYPE,
+    AlertEvent,
+    AlertsRecord,
+    AlertWindow,
+    WindowComplete,
+    WindowCompleteData,
+)
 from schemas.errors import Stop
 from schemas.finding import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from servers.fixtures import TopicFactory
     from servers.selection import Server
 
@@ -32,14 +37,24 @@ class Topic:
         self.group = f"{GROUP}-{name}"
         self.properties = {"bootstrap.servers": server.address, "session.timeout.ms": 6_000}
         self._producer = Producer({"bootstrap.servers": server.address})
+        self.claims: list[tuple[int, int]] = []
+        self.gone: list[int] = []
 
     def write(self, *values: bytes) -> None:
         for value in values:
             self._producer.produce(self.name, value=value, headers={"content-type": CONTENT_TYPE})
         assert self._producer.flush(DEADLINE_S) == 0
 
-    def source(self) -> AlertSource:
-        return AlertSource(self.properties, topic=self.name, group=self.group)
+    def source(self, start: int = -1) -> AlertSource:
+        """Return a reader whose store says where to begin; what it was told of is in `claims`."""
+
+        def assigned(partition: int, committed: int) -> int:
+            self.claims.append((partition, committed))
+            return start
+
+        return AlertSource(
+            self.properties, topic=self.name, group=self.group, assigned=assigned, gone=self.gone.append
+        )
 
     def committed(self) -> int:
         """Return the offset that the notifier's group would go on from."""
@@ -53,20 +68,16 @@ def topic(kafka_server: Server, topics: TopicFactory) -> Topic:
     return Topic(kafka_server, topics("alerts"))
 
 
-def until(holds: Callable[[], bool], source: AlertSource) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, source.stats
-        source.poll(timeout_s=0.1)
-
-
-def take(source: AlertSource) -> Taken:
+def read(source: AlertSource) -> list[tuple[int, AlertsRecord | None]]:
+    """Return offsets and records up to the end of the topic."""
+    found: list[tuple[int, AlertsRecord | None]] = []
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        taken = source.poll(timeout_s=0.1)
-        if taken is not None:
-            return taken
-    pytest.fail(f"no event came in time: {source.stats}")
+        heard = source.poll(timeout_s=0.1)
+        found += heard.records.get(0, [])
+        if 0 in heard.ended:
+            return found
+    pytest.fail(f"the topic has no end: {source.stats}")
 
 
 def window_complete() -> bytes:
@@ -82,76 +93,68 @@ def window_complete() -> bytes:
 
 
 @pytest.mark.servers
-def test_events_come_in_order_and_window_complete_and_bad_records_are_passed_over(topic: Topic) -> None:
+def test_records_come_in_order_and_what_is_broken_is_told_and_passed_over(topic: Topic) -> None:
     first, second = fired(feature="a"), fired(feature="b")
     topic.write(
         window_complete(), first.to_json_bytes(), b"junk", b"", window_complete(), second.to_json_bytes()
     )
     with closing(topic.source()) as source, capture_logs() as lines:
-        got = []
-        for _ in range(2):
-            got.append(take(source))
-            source.done(got[-1])
+        got = read(source)
         stats = source.stats
-    assert [(taken.event, taken.offset) for taken in got] == [(first, 1), (second, 5)]
+    assert [offset for offset, _ in got] == list(range(6))
+    assert [record for _, record in got if isinstance(record, AlertEvent)] == [first, second]
+    assert [offset for offset, record in got if record is None] == [2, 3]
     assert (stats.taken, stats.skipped, dict(stats.rejected), stats.errors) == (
         2,
         2,
         {"alert_not_json": 2},
         0,
     )
-    rejections = [line for line in lines if line["event"] == "alerts_record_rejected"]
+    rejections = [line for line in lines if line["event"] == "alerts record rejected"]
     assert [(line["reason"], line["offset"]) for line in rejections] == [
         ("alert_not_json", 2),
         ("alert_not_json", 3),
     ]
-    assert topic.committed() == 6
+    assert topic.gone == [0]
 
 
 @pytest.mark.servers
-def test_an_event_that_was_not_done_comes_again_and_a_done_one_does_not(topic: Topic) -> None:
+def test_the_store_says_where_to_read_on_and_kafka_is_a_witness(topic: Topic) -> None:
     first, second = fired(feature="a"), fired(feature="b")
     topic.write(first.to_json_bytes(), second.to_json_bytes())
     with closing(topic.source()) as source:
-        source.done(take(source))
-        assert take(source).event == second
-        assert source.poll(timeout_s=0).event == second  # type: ignore[union-attr] # it is there until it is done
-    assert topic.committed() == 1
-    with closing(topic.source()) as source:
-        assert take(source).event == second
+        read(source)
+        source.witness({0: 2})
+    assert topic.claims == [(0, -1)]
+    deadline = time.monotonic() + DEADLINE_S
+    while topic.committed() != 2:
+        assert time.monotonic() < deadline
+    with closing(topic.source(start=1)) as source:
+        assert read(source) == [(1, second)]
+    assert topic.claims[1] == (0, 2)
 
 
 @pytest.mark.servers
-def test_records_behind_an_undone_event_are_not_committed(topic: Topic) -> None:
-    topic.write(fired().to_json_bytes(), window_complete(), window_complete())
+def test_a_partition_that_is_claimed_afresh_is_read_again_from_where_the_store_says(topic: Topic) -> None:
+    topic.write(fired(feature="a").to_json_bytes(), fired(feature="b").to_json_bytes())
     with closing(topic.source()) as source:
-        take(source)
-        for _ in range(5):
-            source.poll(timeout_s=0.05)
-        assert source.stats.skipped == 0
-    assert topic.committed() < 0
+        assert len(read(source)) == 2
+        source.again(0)
+        assert [offset for offset, _ in read(source)] == [0, 1]
 
 
 @pytest.mark.servers
-def test_what_was_passed_over_is_committed_when_the_topic_is_quiet(topic: Topic) -> None:
-    topic.write(*[window_complete()] * 3)
-    with closing(topic.source()) as source:
-        until(lambda: source.stats.skipped == 3, source)
-        source.poll(timeout_s=1.0)
-        assert topic.committed() == 3
-
-
-@pytest.mark.servers
-def test_an_event_whose_partition_went_elsewhere_is_counted_and_raises_nothing(topic: Topic) -> None:
+def test_what_goes_wrong_while_a_partition_is_claimed_is_raised_by_the_next_poll(topic: Topic) -> None:
     topic.write(fired().to_json_bytes())
-    with closing(topic.source()) as source:
-        taken = take(source)
-        source._consumer.unassign()
-        with capture_logs() as lines:
-            source.done(taken)
-        assert source.stats.errors == 1
-        assert [line["event"] for line in lines] == ["alerts_topic_error"]
-    assert topic.committed() < 0
+
+    def assigned(_partition: int, _committed: int) -> int:
+        raise Stop("the store is of another release")
+
+    source = AlertSource(
+        topic.properties, topic=topic.name, group=topic.group, assigned=assigned, gone=topic.gone.append
+    )
+    with closing(source), pytest.raises(Stop, match="another release"):
+        read(source)
 
 
 @pytest.mark.servers
@@ -172,6 +175,6 @@ def test_a_property_that_librdkafka_refuses_stops_with_its_name_and_without_its_
     properties: dict[str, str], named: str
 ) -> None:
     with pytest.raises(Stop, match=named) as stopped:
-        AlertSource(properties, topic="alerts", group=GROUP)
+        AlertSource(properties, topic="alerts", group=GROUP, assigned=lambda _p, _c: -1, gone=lambda _p: None)
     assert "geheim" not in str(stopped.value)
     assert stopped.value.__context__ is None

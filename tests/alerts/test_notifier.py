@@ -1,263 +1,460 @@
+"""What people are told: once, by the right sink, and after a crash neither twice nor never."""
+
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
-from alert_builders import ONE_OF_ONE, fired, run_letters
-from structlog.testing import capture_logs
+from alert_builders import ONE_OF_ONE, finding
+from builders.watch_room import HOUR_MS, MINUTE_MS, SECOND_MS, Clock, Room, ScriptedSink, Topic
 
-from alerts import notifier as notifier_module
-from alerts.delivery import Backoff
-from alerts.notifier import Notifier
+from alerts.kafka_source import Heard
 from alerts.routing import Route
-from alerts.sinks import Delivery, Sink
+from alerts.sinks import Delivery
+from alerts.telling import Rules
+from consumers.memory_store import MemoryModels
 from schemas.errors import Stop
+from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.notification import Why
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from schemas.alert import AlertEvent
-    from schemas.notification import Notification
-
-SECRET = "T000/B000/geheim"
-
-
-@dataclass
-class Clock:
-    """Time that moves only when somebody sleeps."""
-
-    now_s: float = 1_000.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now_s += seconds
+LATER = Delivery.retry("http_503")
+DRIFT: dict[str, Any] = {"kind": Kind.DATA_DRIFT, "check": "drift", "hysteresis": ONE_OF_ONE}
+NULLS: dict[str, Any] = {"kind": Kind.DATA_QUALITY, "check": "missing_rate", "hysteresis": ONE_OF_ONE}
+ERROR: dict[str, Any] = {"severity": Severity.ERROR}
+CRITICAL: dict[str, Any] = {"severity": Severity.CRITICAL}
 
 
-class ScriptedSink:
-    """A sink that answers from a list, then for ever as its last answer."""
+class Scene:
+    """A clock, a topic, a pager and a chat."""
 
-    def __init__(
-        self,
-        name: str,
-        *answers: Delivery | Exception,
-        clock: Clock,
-        pace_s: float = 0.0,
-        takes_s: float = 0.0,
-    ) -> None:
-        self.name = name
-        self.pace_s = pace_s
-        self.attempts: list[tuple[float, str]] = []
-        self.closed = False
-        self._answers: Iterator[Delivery | Exception] = iter(answers)
-        self._last: Delivery | Exception = answers[-1] if answers else Delivery.delivered()
-        self._clock = clock
-        self._takes_s = takes_s
+    def __init__(self, **room: Any) -> None:
+        self.clock = Clock()
+        self.topic = Topic(self.clock)
+        self.pager = ScriptedSink("pager", self.clock, pages=True, repeatable=True)
+        self.chat = ScriptedSink("chat", self.clock)
+        self.states = MemoryModels()
+        self._room = room
+        self.restart()
 
-    def deliver(self, notification: Notification) -> Delivery:
-        said = f"{notification.lead.alert_id}:{notification.sequence}"
-        self.attempts.append((self._clock.now_s, said))
-        self._clock.now_s += self._takes_s
-        answer = next(self._answers, self._last)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def restart(self, **changes: Any) -> None:
+        """Let another process take over, with nothing but the store and the topic."""
+        self._room |= changes
+        self.room = Room(
+            self.pager, self.chat, clock=self.clock, topic=self.topic, states=self.states, **self._room
+        )
 
-    def close(self) -> None:
-        self.closed = True
+    def minute(self, *findings: Finding) -> None:
+        """Let a minute pass, evaluate it and tell what is due."""
+        index = (self.clock.now_ms - 1_793_534_400_000) // MINUTE_MS
+        self.clock.now_ms += MINUTE_MS
+        self.topic.window(*findings, index=index)
+        self.room.settle()
 
+    def minutes(self, number: int, verdict: Verdict = Verdict.BREACH, **what: Any) -> None:
+        for _ in range(number):
+            self.minute(self.read(verdict, **what))
 
-@dataclass
-class Lost:
-    """What `on_dead` was told."""
+    def read(self, verdict: Verdict = Verdict.BREACH, **what: Any) -> Finding:
+        index = (self.clock.now_ms - 1_793_534_400_000) // MINUTE_MS
+        return finding(index, verdict, **{**DRIFT, **what})
 
-    told: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def __call__(self, event: AlertEvent, sink: str, reason: str) -> None:
-        self.told.append((event.id, sink, reason))
+    def over(self, **what: Any) -> None:
+        self.minutes(2, Verdict.CLEAR, **what)
 
 
-LATER = Delivery.retry("network")
+def requests(*sinks: ScriptedSink) -> int:
+    return sum(len(sink.tries) for sink in sinks)
 
 
-def a_notifier(
-    *sinks: Sink, clock: Clock, lost: Callable[[AlertEvent, str, str], None], routes: tuple[Route, ...] = ()
-) -> Notifier:
-    return Notifier(
-        sinks,
-        routes,
-        clock=clock,
-        sleep=clock.sleep,
-        rng=random.Random(7),
-        on_dead=lost,
-        backoff=Backoff(horizon_s=120, wait_s_max=30),
-    )
+def test_forty_features_of_one_window_are_one_page_and_one_message() -> None:
+    scene = Scene()
+    scene.minute(*(scene.read(feature=f"f{i}", **ERROR) for i in range(40)))
+    assert (scene.pager.said, scene.chat.said) == (["first error"], ["first error"])
+    assert scene.chat.got[0].total == 40
 
 
-def test_each_sink_gets_an_event_once() -> None:
-    clock, lost, event = Clock(), Lost(), fired()
-    sinks = [ScriptedSink("a", clock=clock), ScriptedSink("b", clock=clock)]
-    notifier = a_notifier(*sinks, clock=clock, lost=lost)
-    notifier.handle(event)
-    assert [[identity for _, identity in sink.attempts] for sink in sinks] == [[event.id], [event.id]]
-    assert notifier.stats.delivered == {"a": 1, "b": 1}
-    assert lost.told == []
+def test_a_message_waits_for_the_rest_of_its_window_but_not_for_ever() -> None:
+    scene = Scene()
+    scene.topic.window(scene.read(**ERROR))
+    complete = scene.topic.records.pop()
+    scene.room.settle()
+    assert scene.chat.got == []
+    scene.topic.records.append(complete)
+    scene.room.settle()
+    assert scene.chat.said == ["first error"]
+    scene.topic.window(scene.read(feature="other", kind=Kind.LATENCY))
+    scene.topic.records.pop()
+    scene.room.settle()
+    assert len(scene.chat.got) == 1
+    scene.room.after(31 * SECOND_MS)
+    assert len(scene.chat.got) == 2
+
+
+def test_what_explains_forty_others_is_told_alone_and_names_them_also_after_a_restart() -> None:
+    scene = Scene()
+    features = [f"f{i}" for i in range(40)]
+    drifts = [scene.read(feature=name) for name in features]
+    schema = scene.read(kind=Kind.SCHEMA, check="schema", feature=None, **ERROR)
+    scene.minute(schema, *drifts)
+    assert (scene.pager.said, scene.chat.said) == (["first error"], ["first error"])
+    assert scene.chat.got[0].lead.kind is Kind.SCHEMA
+    assert len(scene.chat.got[0].suppressed) == 40
+    before = requests(scene.pager, scene.chat)
+    scene.restart()
+    scene.minute(*(scene.read(feature=name) for name in features))
+    scene.room.after(HOUR_MS)
+    assert requests(scene.pager, scene.chat) == before
+
+
+def test_only_what_is_bad_pages_and_becoming_worse_pages_under_a_key_of_its_own() -> None:
+    scene = Scene()
+    scene.minute(scene.read())
+    assert (scene.pager.said, scene.chat.said) == ([], ["first warning"])
+    scene.minute(scene.read(**ERROR))
+    scene.minute(scene.read(**CRITICAL))
+    assert scene.pager.said == ["first error", "severity_up critical"]
+    assert len({notification.key for notification in scene.pager.got}) == 2
+    scene.over()
+    ends = scene.pager.got[2:]
+    assert [n.why for n in ends] == [Why.ALL_RESOLVED] * 2
+    assert {n.key for n in ends} == {n.key for n in scene.pager.got[:2]}, "each page is closed"
+    assert scene.chat.said[-1].startswith("all_resolved")
+    assert len({n.key for n in scene.chat.got}) == 1
+
+
+def test_new_alerts_of_an_incident_are_told_together_after_a_pause_and_page_nobody() -> None:
+    scene = Scene()
+    scene.minute(scene.read(feature="a", **ERROR))
+    for name in "bcd":
+        scene.minute(scene.read(feature=name))
+    assert len(scene.chat.got) == 1
+    scene.room.after(5 * MINUTE_MS)
+    assert scene.chat.said == ["first error", "new_members error"]
+    assert scene.chat.got[1].total == 4
+    assert len(scene.pager.got) == 1
+
+
+def test_an_incident_that_goes_on_is_told_again_after_hours() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**CRITICAL))
+    scene.room.after(4 * HOUR_MS - 2 * MINUTE_MS)
+    assert len(scene.chat.got) == 1
+    scene.room.after(3 * MINUTE_MS)
+    assert scene.chat.said == ["first critical", "repeat critical"]
+    assert len(scene.pager.got) == 1
+
+
+def test_reading_the_topic_again_tells_nothing_again() -> None:
+    scene = Scene()
+    for _ in range(3):
+        scene.minute(scene.read(**ERROR))
+    scene.over()
+    before = requests(scene.pager, scene.chat)
+    for _ in range(3):
+        scene.restart()
+        scene.room._read = 0
+        scene.room.settle()
+    assert requests(scene.pager, scene.chat) == before
+
+
+def test_an_event_that_comes_twice_is_told_once() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    before = requests(scene.pager, scene.chat)
+    scene.topic.records += scene.topic.records
+    scene.room.settle()
+    scene.room.after(HOUR_MS)
+    assert requests(scene.pager, scene.chat) == before
+
+
+def test_without_the_delivery_log_nobody_is_paged_for_what_was_told_and_its_end_still_arrives() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    key = scene.pager.got[0].key
+    scene.states = MemoryModels()
+    scene.restart(committed=len(scene.topic.records))
+    scene.room.settle()
+    assert len(scene.pager.got) == len(scene.chat.got) == 1
+    scene.over()
+    assert scene.pager.said == ["first error", "all_resolved error"]
+    assert scene.pager.got[1].key == key
+
+
+@pytest.mark.parametrize("why", ["never stopped", "was down for three hours"])
+def test_a_critical_incident_pages_exactly_once_whether_or_not_the_notifier_was_there(why: str) -> None:
+    scene = Scene()
+    down = why != "never stopped"
+    for minute in range(180):
+        index = minute
+        scene.clock.now_ms += MINUTE_MS
+        scene.topic.window(finding(index, **{**DRIFT, **CRITICAL}), index=index)
+        if not down:
+            scene.room.settle()
+    scene.room.settle()
+    assert [n.lead.severity for n in scene.pager.got] == [Severity.CRITICAL]
+    assert scene.pager.got[0].late is down
+    assert scene.pager.got[0].why is (Why.LATE if down else Why.FIRST)
+
+
+def test_what_began_and_ended_while_nobody_was_there_wakes_nobody() -> None:
+    scene = Scene()
+    scene.clock.now_ms += MINUTE_MS
+    scene.topic.window(finding(0, **{**DRIFT, **CRITICAL}), index=0)
+    for index in (1, 2):
+        scene.topic.window(finding(index, Verdict.CLEAR, **DRIFT), index=index)
+    scene.clock.now_ms += 3 * HOUR_MS
+    scene.room.settle()
+    assert requests(scene.pager, scene.chat) == 0
+
+
+def test_evidence_of_yesterday_pages_nobody_and_is_marked_late_for_those_who_read() -> None:
+    scene = Scene()
+    scene.topic.window(finding(0, **{**DRIFT, **CRITICAL}), index=0)
+    scene.clock.now_ms += 24 * HOUR_MS
+    scene.room.settle()
+    assert scene.pager.got == []
+    assert [(n.why, n.late) for n in scene.chat.got] == [(Why.LATE, True)]
+
+
+def test_nobody_is_told_before_the_backlog_is_read() -> None:
+    scene = Scene()
+    scene.topic.window(scene.read(**CRITICAL))
+    scene.room.notifier.step(Heard({0: list(enumerate(scene.topic.records))}))
+    scene.room.notifier.step(Heard())
+    assert requests(scene.pager, scene.chat) == 0
+    assert scene.room.notifier.stats.behind == 1
+    scene.room.notifier.step(Heard({}, (0,)))
+    assert requests(scene.pager, scene.chat) == 2
 
 
 def test_a_sink_that_asks_for_time_gets_it_and_holds_up_no_other() -> None:
-    clock, lost = Clock(), Lost()
-    slow = ScriptedSink("slow", Delivery.retry("http_429", after_s=30), Delivery.delivered(), clock=clock)
-    quick = ScriptedSink("quick", clock=clock)
-    notifier = a_notifier(slow, quick, clock=clock, lost=lost)
-    notifier.handle(fired())
-    assert quick.attempts[0][0] == 1_000.0
-    assert [when for when, _ in slow.attempts] == [1_000.0, 1_030.0]
-    assert notifier.stats.retried == {"slow": 1}
-    assert notifier.stats.delivered == {"slow": 1, "quick": 1}
+    scene = Scene()
+    scene.chat.answers = [Delivery.retry("http_429", after_s=30.0)]
+    scene.minute(scene.read(**ERROR))
+    began = scene.chat.tries[0][0]
+    assert scene.pager.said == ["first error"]
+    scene.room.after(29 * SECOND_MS)
+    assert len(scene.chat.tries) == 1
+    scene.room.after(2 * SECOND_MS)
+    assert scene.chat.said == ["first error"]
+    assert scene.chat.tries[1][0] - began >= 30 * SECOND_MS
+    assert scene.chat.tries[0][1].delivery_id == scene.chat.tries[1][1].delivery_id
 
 
-def test_a_refusal_is_not_repeated_and_is_handed_over() -> None:
-    clock, lost, event = Clock(), Lost(), fired()
-    sink = ScriptedSink("slack", Delivery.dead("http_404"), clock=clock)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    notifier.handle(event)
-    assert len(sink.attempts) == 1
-    assert clock.slept == []
-    assert lost.told == [(event.id, "slack", "http_404")]
-    assert notifier.stats.dead == {"slack": 1}
+def test_a_message_that_nobody_needs_any_more_is_given_up_and_whoever_reads_hears_of_the_end() -> None:
+    scene = Scene()
+    for sink in (scene.chat, scene.pager):
+        sink.answers = [Delivery.retry("http_429", after_s=300.0)]
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    scene.room.after(5 * MINUTE_MS)
+    assert scene.pager.got == []
+    assert [n.why for n in scene.chat.got] == [Why.ALL_RESOLVED]
+    assert scene.room.notifier.stats.waiting == 0
 
 
-def test_a_sink_that_is_down_is_given_up_within_the_horizon() -> None:
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("slack", LATER, clock=clock)
-    a_notifier(sink, clock=clock, lost=lost).handle(fired())
-    assert 3 <= len(sink.attempts) <= 21
-    assert sink.attempts[-1][0] <= 1_000 + 120
-    assert [reason for _, _, reason in lost.told] == ["network"]
+def test_a_refusal_is_not_repeated_and_another_sink_stands_in() -> None:
+    scene = Scene(stand_ins={"pager": "chat"}, routes=[Route({}, ("pager",))])
+    scene.pager.answers = [Delivery.dead("http_400")]
+    scene.minute(scene.read(**ERROR))
+    scene.room.settle()
+    scene.room.after(HOUR_MS)
+    assert len(scene.pager.tries) == 1
+    assert scene.room.notifier.stats.dead == {"pager": 1}
+    assert scene.chat.said == ["first error"]
 
 
-def test_a_sink_that_gave_up_gets_one_attempt_an_event_until_it_delivers() -> None:
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("slack", clock=clock)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    sink._last = LATER
-    notifier.handle(fired(feature="a"))
-    tries = len(sink.attempts)
-    notifier.handle(fired(feature="b"))
-    assert len(sink.attempts) == tries + 1
-    sink._last = Delivery.delivered()
-    notifier.handle(fired(feature="c"))
-    sink._last = LATER
-    tries = len(sink.attempts)
-    notifier.handle(fired(feature="d"))
-    assert len(sink.attempts) > tries + 1
-    assert notifier.stats.dead == {"slack": 3}
-    assert notifier.stats.delivered == {"slack": 1}
+def test_a_critical_page_that_does_not_arrive_goes_to_the_stand_in_after_five_minutes() -> None:
+    scene = Scene(stand_ins={"pager": "chat"}, routes=[Route({}, ("pager",))])
+    scene.pager.answers = [Delivery.retry("network", after_s=60.0)] * 20
+    scene.minute(scene.read(**CRITICAL))
+    scene.room.after(4 * MINUTE_MS)
+    assert scene.chat.got == []
+    for _ in range(3):
+        scene.room.after(MINUTE_MS)
+    assert scene.chat.said == ["first critical"]
+    assert scene.pager.got == []
 
 
-def test_a_refusal_does_not_put_a_sink_on_probation() -> None:
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("slack", Delivery.dead("http_400"), LATER, Delivery.delivered(), clock=clock)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    notifier.handle(fired(feature="a"))
-    notifier.handle(fired(feature="b"))
-    assert notifier.stats.delivered == {"slack": 1}
+def test_a_sink_that_raises_is_given_up_for_that_message_alone() -> None:
+    scene = Scene()
+    scene.chat.answers = [RuntimeError("https://hooks.example/secret")]
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    assert scene.pager.said[0] == "first error"
+    assert [n.why for n in scene.chat.got] == [Why.ALL_RESOLVED]
 
 
-def test_messages_keep_the_pace_that_the_other_side_asks_for() -> None:
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("slack", clock=clock, pace_s=1.0, takes_s=0.25)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    for feature in "abc":
-        notifier.handle(fired(feature=feature))
-    assert [when for when, _ in sink.attempts] == [1_000.0, 1_001.25, 1_002.5]
+def test_an_alert_that_breaches_every_other_window_pages_once_a_day() -> None:
+    scene = Scene()
+    for minute in range(24 * 60):
+        scene.minute(scene.read(Verdict.BREACH if minute % 2 else Verdict.CLEAR, **ERROR))
+    assert len([n for n in scene.pager.got if n.why is not Why.ALL_RESOLVED]) == 1
 
 
-def test_a_sink_that_raises_stops_no_other_and_gives_away_no_secret() -> None:
-    clock, lost, event = Clock(), Lost(), fired()
-    broken = ScriptedSink(
-        "broken", RuntimeError(f"cannot post to https://hooks.example/{SECRET}"), clock=clock
+def test_an_incident_that_comes_and_goes_pages_twice_and_is_then_said_to_flap() -> None:
+    scene = Scene()
+    for _ in range(6):
+        scene.minute(scene.read(**ERROR))
+        scene.over()
+        scene.minutes(10, Verdict.CLEAR)
+    pages = [n.why for n in scene.pager.got if n.why is not Why.ALL_RESOLVED]
+    assert pages == [Why.FIRST, Why.FIRST]
+    opened = [n.why for n in scene.chat.got if n.why is not Why.ALL_RESOLVED]
+    assert opened == [Why.FIRST, Why.FIRST, *[Why.FLAPPING] * 4]
+
+
+def test_routes_may_change_while_an_incident_is_open_and_its_key_stays() -> None:
+    scene = Scene(routes=[Route({"severity": "error|critical"}, ("pager", "chat"))])
+    scene.minute(scene.read(**ERROR))
+    scene.restart(routes=[Route({"severity": "critical"}, ("pager",)), Route({"model": "fraud"}, ("chat",))])
+    scene.over()
+    for sink in (scene.pager, scene.chat):
+        assert [n.why for n in sink.got] == [Why.FIRST, Why.ALL_RESOLVED]
+        assert len({n.key for n in sink.got}) == 1
+
+
+def test_a_route_with_a_delay_is_told_of_what_goes_on_so_long() -> None:
+    scene = Scene(
+        routes=[Route({}, ("chat",)), Route({"severity": "error|critical"}, ("pager",), after_s=1800.0)]
     )
-    good = ScriptedSink("good", clock=clock)
-    notifier = a_notifier(broken, good, clock=clock, lost=lost)
-    with capture_logs() as lines:
-        notifier.handle(event)
-    assert notifier.stats.delivered == {"good": 1}
-    assert lost.told == [(event.id, "broken", "sink_raised")]
-    assert "RuntimeError" in str(lines)
-    assert SECRET not in str(lines)
+    scene.minute(scene.read(**ERROR))
+    scene.minutes(28, **ERROR)
+    assert (scene.chat.said, scene.pager.said) == (["first error"], [])
+    scene.minutes(3, **ERROR)
+    assert scene.pager.said == ["escalated error"]
 
 
-def test_routes_choose_the_sinks() -> None:
-    clock, lost = Clock(), Lost()
-    sinks = [ScriptedSink("a", clock=clock), ScriptedSink("b", clock=clock)]
-    routes = (Route({"model": "fraud"}, ("b",)),)
-    notifier = a_notifier(*sinks, clock=clock, lost=lost, routes=routes)
-    notifier.handle(fired())
-    assert notifier.stats.delivered == {"b": 1}
+def test_nothing_is_escalated_that_ended_before() -> None:
+    scene = Scene(routes=[Route({}, ("chat",)), Route({}, ("pager",), after_s=1800.0)])
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    scene.room.after(HOUR_MS)
+    assert scene.pager.tries == []
 
 
-def test_an_event_without_a_route_is_counted_and_logged() -> None:
-    clock, lost, event = Clock(), Lost(), fired()
-    routes = (Route({"model": "credit"}, ("a",)),)
-    notifier = a_notifier(ScriptedSink("a", clock=clock), clock=clock, lost=lost, routes=routes)
-    with capture_logs() as lines:
-        notifier.handle(event)
-    assert notifier.stats.unrouted == 1
-    assert [(line["event"], line["alert"]) for line in lines] == [("alert_unrouted", event.id)]
+def test_a_route_for_one_status_hears_of_that_alone() -> None:
+    scene = Scene(routes=[Route({"status": "firing"}, ("chat",)), Route({"status": "resolved"}, ("pager",))])
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    assert [n.why for n in scene.chat.got] == [Why.FIRST]
+    assert [n.why for n in scene.pager.got] == [Why.ALL_RESOLVED]
 
 
-def test_a_route_to_an_unknown_sink_stops_at_once() -> None:
-    clock = Clock()
-    with pytest.raises(Stop, match="slack"):
-        a_notifier(ScriptedSink("a", clock=clock), clock=clock, lost=Lost(), routes=(Route({}, ("slack",)),))
+def test_an_incident_that_no_route_takes_is_counted_and_told_to_nobody() -> None:
+    scene = Scene(routes=[Route({"model": "other"}, ("chat",))])
+    scene.minute(scene.read(**ERROR))
+    assert scene.room.notifier.stats.unrouted == 1
+    assert requests(scene.pager, scene.chat) == 0
 
 
-def test_a_revision_that_was_handled_or_overtaken_is_skipped() -> None:
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("a", clock=clock)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    first, second = run_letters("BCC", hysteresis=ONE_OF_ONE)[1]
-    for event in (first, first, second, first, second):
-        notifier.handle(event)
-    assert [identity for _, identity in sink.attempts] == [first.id, second.id]
-    assert notifier.stats.repeated == 3
+def test_a_sink_that_forgets_is_told_again_while_it_lasts_and_its_end_for_a_while() -> None:
+    scene = Scene()
+    scene.chat.refresh_s = 60.0
+    scene.minutes(5)
+    assert scene.chat.said == ["first warning", *["repeat warning"] * 4]
+    scene.over()
+    ends = [n for n in scene.chat.got if n.why is Why.ALL_RESOLVED]
+    assert len(ends) == 1
+    for _ in range(40):
+        scene.room.after(MINUTE_MS)
+    ends = [n for n in scene.chat.got if n.why is Why.ALL_RESOLVED]
+    assert 15 <= len(ends) <= 17
 
 
-def test_memory_of_handled_alerts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier_module, "ALERTS_REMEMBERED_MAX", 2)
-    clock, lost = Clock(), Lost()
-    sink = ScriptedSink("a", clock=clock)
-    notifier = a_notifier(sink, clock=clock, lost=lost)
-    for feature in "abcb":
-        notifier.handle(fired(feature=feature))
-    assert notifier.stats.repeated == 1
-    notifier.handle(fired(feature="a"))
-    assert len(sink.attempts) == 4
+@pytest.mark.parametrize("jump_ms", [-HOUR_MS, HOUR_MS])
+def test_a_clock_that_jumps_an_hour_repeats_nothing(jump_ms: int) -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    before = requests(scene.pager, scene.chat)
+    scene.clock.now_ms += jump_ms
+    scene.room.settle()
+    scene.restart()
+    scene.room.settle()
+    assert requests(scene.pager, scene.chat) == before
 
 
-def test_breaking_off_leaves_the_event_to_be_handled_again() -> None:
-    clock, lost, event = Clock(), Lost(), fired()
-    sink = ScriptedSink("a", LATER, Delivery.delivered(), clock=clock)
-
-    def interrupt(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    notifier = Notifier([sink], [], clock=clock, sleep=interrupt, rng=random.Random(7), on_dead=lost)
-    with pytest.raises(KeyboardInterrupt):
-        notifier.handle(event)
-    notifier.handle(event)
-    assert notifier.stats.delivered == {"a": 1}
-    assert notifier.stats.repeated == 0
+def test_an_owner_that_was_fenced_tells_nothing_more() -> None:
+    scene = Scene()
+    old = scene.room
+    scene.restart()
+    scene.topic.window(scene.read(**ERROR))
+    assert old.step() == [0]
+    assert requests(scene.pager, scene.chat) == 0
+    scene.room.settle()
+    assert (scene.pager.said, scene.chat.said) == (["first error"], ["first error"])
 
 
-def test_close_closes_every_sink() -> None:
-    clock = Clock()
-    sinks = [ScriptedSink("a", clock=clock), ScriptedSink("b", clock=clock)]
-    a_notifier(*sinks, clock=clock, lost=Lost()).close()
-    assert all(sink.closed for sink in sinks)
+class Died(BaseException):
+    """The process was killed."""
+
+
+def crashing(at: int) -> Any:
+    """Return what dies at the n-th point."""
+    points = iter(range(10_000))
+
+    def crash(_where: str) -> None:
+        if next(points) == at:
+            raise Died
+
+    return crash
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_whoever_dies_when_each_page_arrives_under_one_key_and_chat_hears_at_most_once_more(at: int) -> None:
+    scene = Scene(crash=crashing(at))
+
+    def survive(work: Any) -> None:
+        try:
+            work()
+        except Died:
+            scene.restart(crash=None)
+            scene.room.settle()
+
+    survive(lambda: scene.minute(scene.read(**CRITICAL)))
+    for _ in range(2):
+        survive(lambda: scene.minute(scene.read(Verdict.CLEAR)))
+    scene.room.settle()
+    opened = [n for n in scene.pager.got if n.why is Why.FIRST]
+    assert opened
+    assert len({n.key for n in scene.pager.got}) == 1
+    assert len({n.delivery_id for n in opened}) == 1, "a repeat is told apart by its id"
+    assert scene.pager.got[-1].why is Why.ALL_RESOLVED
+    firsts = [n for n in scene.chat.got if n.why is Why.FIRST]
+    assert 1 <= len(firsts) <= 2
+    assert all(n.possible_repeat for n in firsts[1:])
+
+
+def test_a_mild_message_that_may_have_arrived_is_not_repeated_where_repeats_show() -> None:
+    scene = Scene(crash=crashing(1))
+    with pytest.raises(Died):
+        scene.minute(scene.read())
+    assert scene.chat.said == ["first warning"]
+    scene.restart(crash=None)
+    scene.room.settle()
+    assert scene.chat.said == ["first warning"]
+    scene.over()
+    assert scene.chat.said[-1] == "all_resolved warning"
+
+
+def test_incidents_that_are_over_are_forgotten_after_a_day() -> None:
+    scene = Scene()
+    for name in "abc":
+        scene.minute(scene.read(feature=name, kind=Kind.LATENCY, **ERROR))
+        scene.over(feature=name, kind=Kind.LATENCY)
+    assert len(scene.states.past("*notify:0")) > 3
+    scene.room.after(25 * HOUR_MS)
+    scene.room.after(1)
+    assert list(scene.states.past("*notify:0")) == ["state"]
+
+
+def test_a_route_to_a_sink_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Stop, match="chatt"):
+        Scene(routes=[Route({}, ("chatt",))])
+
+
+def test_a_closed_notifier_has_closed_its_sinks() -> None:
+    scene = Scene(rules=Rules())
+    scene.room.notifier.close()
+    assert (scene.pager.closed, scene.chat.closed) == (1, 1)

@@ -44,7 +44,14 @@ BUSY = WorkerStats(
     halted=16,
 )
 NOTIFIED = NotifierStats(
-    delivered={"ops": 10}, retried={"ops": 2}, dead={"chat": 1}, unrouted=11, repeated=12
+    delivered=Counter({"ops": 10}),
+    retried=Counter({"ops": 2}),
+    dead=Counter({"chat": 1}),
+    latency_s={"ops": 1.5},
+    unrouted=11,
+    fenced=3,
+    waiting=12,
+    behind=1,
 )
 SOURCE = SourceStats(taken=20, skipped=21, rejected={"decode": 1, "contract": 1}, errors=22)
 
@@ -124,8 +131,11 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_alert_deliveries_total", (("outcome", "delivered"), ("sink", "ops"))): 10,
         ("watchkeeper_alert_deliveries_total", (("outcome", "retried"), ("sink", "ops"))): 2,
         ("watchkeeper_alert_deliveries_total", (("outcome", "dead"), ("sink", "chat"))): 1,
-        ("watchkeeper_alerts_unrouted_total", ()): 11,
-        ("watchkeeper_alerts_repeated_total", ()): 12,
+        ("watchkeeper_incidents_unrouted_total", ()): 11,
+        ("watchkeeper_notifications_waiting", ()): 12,
+        ("watchkeeper_notifier_partitions_behind", ()): 1,
+        ("watchkeeper_notifier_fenced_total", ()): 3,
+        ("watchkeeper_notification_latency_seconds", (("sink", "ops"),)): 1.5,
         ("watchkeeper_alert_records_total", (("outcome", "taken"),)): 20,
         ("watchkeeper_alert_records_total", (("outcome", "skipped"),)): 21,
         ("watchkeeper_alert_records_total", (("outcome", "rejected"),)): 2,

@@ -63,7 +63,11 @@ class Stage:
         self._tell = tell
         self._sink = EventSink(settings.kafka.properties)
         self._alerts = AlertSource(
-            settings.kafka.properties, topic=settings.kafka.alerts, group=settings.kafka.group
+            settings.kafka.properties,
+            topic=settings.kafka.alerts,
+            group=settings.kafka.group,
+            assigned=lambda _partition, _committed: -1,
+            gone=lambda _partition: None,
         )
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name="service", daemon=True)
@@ -121,10 +125,10 @@ class Stage:
         """Read alerts until `enough` holds and the moment `until` has come."""
         moved, seen = time.monotonic(), (0, 0)
         while not enough() or time.monotonic() < until:
-            taken = self._alerts.poll(timeout_s=_POLL_S)
-            if taken is not None:
-                self._tell(taken.event)
-                self._alerts.done(taken)
+            for records in self._alerts.poll(timeout_s=_POLL_S).records.values():
+                for _, record in records:
+                    if isinstance(record, AlertEvent):
+                        self._tell(record)
             if seen != (now_seen := (self._taken(), self._alerts.stats.skipped)):
                 moved, seen = time.monotonic(), now_seen
             if self._failure is not None:

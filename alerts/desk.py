@@ -1,0 +1,374 @@
+"""One partition of the alerts topic on its way to people: what stands, who knows of it, what is on its way.
+
+Everything that must survive is a field of the store, written under the owner's token together with the offset of the
+topic. A message that is about to be posted is written down before, and its outcome after: a new owner goes on where
+this one stopped, and knows what may have arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from alerts.board import Board, Incident
+from alerts.compose import compose
+from alerts.delivery import Backoff, Effort, NextStep, decide_next
+from alerts.outlook import Outlook
+from alerts.telling import Attempt, Rules, Told, View, after_delivery, next_message
+from schemas.finding import Severity
+from schemas.notification import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from alerts.notify_store import NotifyClaimed
+    from alerts.sinks import Delivery, Sink
+    from schemas.alert import AlertsRecord
+    from schemas.notification import Notification
+
+TOLD_FIELD: Final = "t/"
+"""Begin of the name of the field that holds what a sink knows: `t/<incident>/<sink>`."""
+
+STATE_FIELD: Final = "state"
+KEPT_MS: Final = 24 * 3_600_000
+"""An incident whose end was told is kept for so long, so that an event that comes twice opens nothing."""
+
+STAND_IN_MS: Final = 300_000
+"""A critical incident that has not reached its sink by then goes to the sink's stand-in as well."""
+
+OFFSETS_UNSTORED_MAX: Final = 500
+"""So many records that change nothing are passed over before the offset is stored."""
+
+_log = structlog.get_logger("watchkeeper.notify")
+_told = msgspec.msgpack.Decoder(Told)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One try to deliver one message.
+
+    Parameters
+    ----------
+    view
+        How the incident stood when the message was written.
+    """
+
+    partition: int
+    sink: str
+    incident: str
+    why: Why
+    tier: str
+    view: View
+    notification: Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a try that is settled: the sink, the message, and what follows."""
+
+    job: Job
+    step: NextStep
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One write to the store; repeated as it is where nobody knows whether it has arrived."""
+
+    sequence: int
+    offset: int
+    changed: Mapping[str, bytes]
+    forgotten: Sequence[str]
+
+
+class _State(msgspec.Struct):
+    """What is not about one incident: newest complete windows, and when incidents of a cause began (event time)."""
+
+    complete_ms: dict[str, int] = {}
+    openings: dict[str, list[int]] = {}
+
+
+class Desk:
+    """The incidents of one partition, and what each sink knows of them. Pure but for the log: the caller stores.
+
+    Parameters
+    ----------
+    claimed
+        What the store holds.
+    known_until
+        Offset below which another owner has told everything, though the store has forgotten it; 0 for none.
+    """
+
+    def __init__(  # noqa: PLR0913 - the notifier hands on what it was given
+        self,
+        partition: int,
+        claimed: NotifyClaimed,
+        *,
+        app: str,
+        sinks: Mapping[str, Sink],
+        outlook: Outlook,
+        rules: Rules,
+        backoff: Backoff,
+        now_ms: int,
+        known_until: int = 0,
+    ) -> None:
+        self.partition = partition
+        self.token, self.sequence, self.offset = claimed.token, claimed.sequence, claimed.offset
+        self.caught_up = False
+        self._app = app
+        self._sinks = sinks
+        self._outlook = outlook
+        self._rules = rules
+        self._backoff = backoff
+        self._known_until = known_until
+        self._flying: set[tuple[str, str]] = set()
+        fields = claimed.fields
+        state = (
+            msgspec.msgpack.decode(fields[STATE_FIELD], type=_State) if STATE_FIELD in fields else _State()
+        )
+        self.board = Board(fields, now_ms=now_ms)
+        self.board.complete_ms.update(state.complete_ms)
+        self._openings = state.openings
+        self._told = {
+            _pair(name): _told.decode(value) for name, value in fields.items() if name.startswith(TOLD_FIELD)
+        }
+        self.changed: dict[str, bytes] = {}
+        self.forgotten: list[str] = []
+        self.outgoing: list[Job] = []
+        self.unrouted = 0
+        self._draft: Draft | None = None
+        self._stored_offset = self.offset
+        self._take_up_what_flew(now_ms)
+
+    # --- what comes in ---
+
+    def take(self, offset: int, record: AlertsRecord | None, *, now_ms: int) -> None:
+        """Take the record at an offset in; None for one that is not ours to read."""
+        if offset < self.offset:
+            return
+        self.offset = offset + 1
+        if record is None:
+            return
+        before = set(self.board.incidents)
+        self.changed |= self.board.take(record, now_ms=now_ms)
+        for name in self.board.incidents.keys() - before:
+            self._opened(self.board.incidents[name], now_ms=now_ms, was_told=offset < self._known_until)
+        if self.changed:
+            self.changed[STATE_FIELD] = msgspec.msgpack.encode(_State(self.board.complete_ms, self._openings))
+
+    def settle(self, job: Job, delivery: Delivery, *, now_ms: int, fraction: float) -> Outcome:
+        """Take the outcome of a try in."""
+        place = (job.incident, job.sink)
+        self._flying.discard(place)
+        told = self._told.get(place, Told())
+        attempt = told.attempt
+        if attempt is None or job.incident not in self.board.incidents:
+            return Outcome(job, NextStep.DELIVERED, "no longer wanted")
+        tries, spent_ms = attempt.tries + 1, now_ms - attempt.begun_ms
+        effort = Effort(attempts=tries, elapsed_s=spent_ms / 1000)
+        decision = decide_next(delivery, effort, backoff=self._backoff, fraction=fraction)
+        if decision.again:
+            due_ms = now_ms + round(decision.wait_s * 1000)
+            waiting = replace(attempt, tries=tries, due_ms=due_ms, posting=False)
+            self._keep(place, replace(told, attempt=waiting))
+            if job.notification.severity is Severity.CRITICAL and spent_ms >= STAND_IN_MS:
+                self._call_stand_in(job)
+        else:
+            after = after_delivery(told, job.view, why=job.why, tier=job.tier, now_ms=now_ms)
+            self._keep(place, after)
+            if decision.step is not NextStep.DELIVERED:
+                self._call_stand_in(job)
+        return Outcome(job, decision.step, delivery.reason)
+
+    # --- what goes out ---
+
+    def plan(self, *, now_ms: int, busy: set[str]) -> None:
+        """Put the tries that are due into `outgoing`, at most one for each sink that is not busy; the worst first.
+
+        They may be posted once the draft is stored.
+        """
+        if self.caught_up:
+            self.outgoing += self._due(now_ms, busy)
+            self._tidy(now_ms)
+
+    def _due(self, now_ms: int, busy: set[str]) -> Iterator[Job]:
+        free = [name for name in self._sinks if name not in busy]
+        for incident in sorted(self.board.incidents.values(), key=_urgency):
+            if not incident.settled(now_ms, self._rules.wait_ms):
+                continue
+            for name in list(free):
+                job = self._job(incident, name, now_ms)
+                if job is not None:
+                    free.remove(name)
+                    yield job
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are on their way."""
+        return sum(told.attempt is not None for told in self._told.values())
+
+    def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
+        place = (incident.id, name)
+        told = self._told.get(place, Told())
+        if place in self._flying or told.done or (told.attempt is not None and told.attempt.due_ms > now_ms):
+            return None
+        view = self._outlook.view(incident, self._sinks[name], told, self, now_ms=now_ms)
+        wanted = next_message(view, told, rules=self._rules, now_ms=now_ms)
+        if wanted is not None and not self._outlook.hears(name, is_over=view.is_over):
+            why, tier = wanted
+            self._keep(place, after_delivery(told, view, why=why, tier=tier, now_ms=now_ms))
+            return None
+        if wanted is None:
+            self._note_held(place, told, view)
+            return None
+        attempt = told.attempt
+        if attempt is None or (attempt.why, attempt.tier) != wanted:
+            # What was tried before may have arrived: the next message is another one.
+            sequence = told.sequence + (1 if attempt is not None and attempt.tries else 0)
+            told = replace(told, sequence=sequence)
+            attempt = Attempt(*wanted, begun_ms=now_ms, due_ms=now_ms)
+        was_posting = attempt.posting
+        self._keep(place, replace(told, attempt=replace(attempt, posting=True)))
+        self._flying.add(place)
+        notification = self._composed(incident, name, view, attempt, told.sequence, now_ms=now_ms)
+        marked = notification.model_copy(
+            update={"possible_repeat": was_posting and not self._sinks[name].repeatable}
+        )
+        return Job(self.partition, name, incident.id, attempt.why, attempt.tier, view, marked)
+
+    def _composed(  # noqa: PLR0913 - the parts of one message
+        self, incident: Incident, sink: str, view: View, attempt: Attempt, sequence: int, *, now_ms: int
+    ) -> Notification:
+        shown = self._outlook.shown(incident, view)
+        return compose(
+            shown,
+            sink=sink,
+            tier=attempt.tier,
+            app=self._app,
+            incident=incident.id,
+            cause=incident.cause,
+            why=attempt.why,
+            sequence=sequence,
+            suppressed=self.board.names_muted_by(shown),
+            late=view.is_late(self._rules, now_ms) and not view.is_over,
+        )
+
+    def _note_held(self, place: tuple[str, str], told: Told, view: View) -> None:
+        """Remember what keeps an incident from people, and give up a message that nobody needs any more."""
+        if told.attempt is not None:
+            _log.info("message superseded", incident=place[0], sink=place[1], why=told.attempt.why.value)
+            told = replace(told, attempt=None, sequence=told.sequence + 1)
+            self._keep(place, told)
+        if view.held is not None and told.held is not view.held:
+            self._keep(place, replace(told, held=view.held))
+
+    # --- what is kept ---
+
+    def escalates(self, incident: Incident, after_ms: int, now_ms: int) -> bool:
+        """Return whether an incident has been known for so long."""
+        return now_ms - incident.began_ms >= after_ms
+
+    def is_flapping(self, incident: Incident) -> bool:
+        """Return whether an incident of this cause has opened once too often lately."""
+        openings = self._openings.get(f"{incident.model}/{incident.cause}", [])
+        return len(openings) >= self._rules.spells
+
+    def draft(self) -> Draft | None:
+        """Return what is to be stored, None for nothing; the same again until it is `stored`."""
+        if self._draft is None:
+            passed = self.offset - self._stored_offset >= OFFSETS_UNSTORED_MAX
+            if self.changed or self.forgotten or passed:
+                self._draft = Draft(self.sequence, self.offset, self.changed, self.forgotten)
+                self.changed, self.forgotten = {}, []
+        return self._draft
+
+    def stored(self) -> None:
+        """Note that the draft is stored."""
+        if self._draft is not None:
+            self._stored_offset, self._draft = self._draft.offset, None
+            self.sequence += 1
+
+    def _opened(self, incident: Incident, *, now_ms: int, was_told: bool) -> None:
+        start_ms = min(data.detected_at for data in incident.alerts.values()).timestamp() * 1000
+        place = f"{incident.model}/{incident.cause}"
+        recent = [ms for ms in self._openings.get(place, []) if start_ms - ms < self._rules.spell_ms]
+        self._openings[place] = [*recent, round(start_ms)]
+        if not self._outlook.reaches(incident):
+            self.unrouted += 1
+            _log.warning("incident is not routed: nobody is told", incident=incident.id, model=incident.model)
+        if was_told:
+            for name, sink in self._sinks.items():
+                tiers = [_worst(incident).value] if sink.pages else []
+                self._keep((incident.id, name), replace(_informed(Told(), incident, now_ms), tiers=tiers))
+
+    def _take_up_what_flew(self, now_ms: int) -> None:
+        """Decide what becomes of tries that an owner before us had begun and not ended."""
+        for place, told in list(self._told.items()):
+            sink = self._sinks.get(place[1])
+            if sink is None or told.attempt is None or not told.attempt.posting:
+                continue
+            incident = self.board.incidents.get(place[0])
+            if incident is None or sink.repeatable or _worst(incident).rank >= self._rules.pages_from.rank:
+                continue
+            # It has most likely arrived, and is mild enough for twice to be worse than never.
+            is_end = told.attempt.why is Why.ALL_RESOLVED
+            self._keep(place, replace(_informed(told, incident, now_ms), done=is_end))
+
+    def _call_stand_in(self, job: Job) -> None:
+        name = self._outlook.stand_in(job.sink)
+        if name is None or self._told.get((job.incident, name), Told()).stands_in:
+            return
+        _log.warning("another sink stands in", incident=job.incident, sink=name, instead_of=job.sink)
+        told = self._told.get((job.incident, name), Told())
+        self._keep((job.incident, name), replace(told, stands_in=True))
+
+    def _keep(self, place: tuple[str, str], told: Told) -> None:
+        self._told[place] = told
+        self.changed[f"{TOLD_FIELD}{place[0]}/{place[1]}"] = msgspec.msgpack.encode(told)
+
+    def _tidy(self, now_ms: int) -> None:
+        """Let incidents go that are over, told, and old."""
+        for incident in [i for i in self.board.incidents.values() if i.is_over]:
+            mine = [place for place in self._told if place[0] == incident.id]
+            waits = any(self._told[p].attempt is not None or not _is_told(self._told[p]) for p in mine)
+            if waits or now_ms - incident.began_ms < KEPT_MS:
+                continue
+            names = self.board.forget(incident) + [f"{TOLD_FIELD}{p[0]}/{p[1]}" for p in mine]
+            for place in mine:
+                del self._told[place]
+            self.forgotten += names
+            for name in names:
+                self.changed.pop(name, None)
+
+
+def _is_told(told: Told) -> bool:
+    return told.done or told.severity is None
+
+
+def _pair(name: str) -> tuple[str, str]:
+    incident, _, sink = name.removeprefix(TOLD_FIELD).partition("/")
+    return incident, sink
+
+
+def _urgency(incident: Incident) -> tuple[int, int, str]:
+    return -_worst(incident).rank, incident.began_ms, incident.id
+
+
+def _worst(incident: Incident) -> Severity:
+    return max((data.severity for data in incident.alerts.values()), key=lambda s: s.rank)
+
+
+def _informed(told: Told, incident: Incident, now_ms: int) -> Told:
+    """Return what a sink knows that has been told of an incident as it stands."""
+    return replace(
+        told,
+        sequence=told.sequence + 1,
+        attempt=None,
+        severity=_worst(incident),
+        members=sorted(incident.alerts),
+        at_ms=now_ms,
+    )

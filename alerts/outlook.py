@@ -1,0 +1,129 @@
+"""What each sink may hear of an incident: routes, muting, silences, acknowledgement, escalation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from alerts.routing import matches
+from alerts.telling import Held, View
+from schemas.alert import AlertStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from alerts.board import Board, Incident
+    from alerts.routing import Route
+    from alerts.sinks import Sink
+    from alerts.telling import Told
+    from schemas.alert import AlertData
+
+
+class Orders(Protocol):
+    """What people have ordered: `alerts.orders`."""
+
+    def silenced(self, data: AlertData, now_ms: int) -> bool:
+        """Return whether somebody wants to hear nothing of this alert now."""
+
+    def acknowledged(self, incident: Incident, now_ms: int) -> bool:
+        """Return whether somebody looks after an incident now."""
+
+
+class NoOrders:
+    """Nobody has ordered anything."""
+
+    def silenced(self, data: AlertData, now_ms: int) -> bool:
+        """Return False."""
+        del data, now_ms
+        return False
+
+    def acknowledged(self, incident: Incident, now_ms: int) -> bool:
+        """Return False."""
+        del incident, now_ms
+        return False
+
+
+class Spells(Protocol):
+    """What is known of the past of an incident: `alerts.desk`."""
+
+    board: Board
+
+    def is_flapping(self, incident: Incident) -> bool:
+        """Return whether it comes and goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How incidents look from the sinks.
+
+    Parameters
+    ----------
+    routes
+        Without any, every sink hears of everything.
+    stand_ins
+        Sink to the one that is told where it cannot be reached.
+    """
+
+    routes: Sequence[Route]
+    orders: Orders = field(default_factory=NoOrders)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+
+    def stand_in(self, sink: str) -> str | None:
+        """Return the name of the sink that stands in for another, None for none."""
+        return self.stand_ins.get(sink)
+
+    def view(self, incident: Incident, sink: Sink, told: Told, past: Spells, *, now_ms: int) -> View:
+        """Return how an incident stands for a sink."""
+        known_s = (now_ms - incident.began_ms) / 1000
+        acknowledged = self.orders.acknowledged(incident, now_ms)
+        due = [
+            r
+            for r in self._routes_to(sink.name)
+            if r.after_s == 0 or (known_s >= r.after_s and not acknowledged)
+        ]
+        everything = not self.routes or told.stands_in or told.severity is not None
+        firing = [d for d in incident.alerts.values() if d.status is AlertStatus.FIRING]
+        mine = [d for d in firing if everything or any(_concerns(route, d) for route in due)]
+        heard = [d for d in mine if d.muted_by is None or d.alert_id in told.members]
+        loud = [d for d in heard if not self.orders.silenced(d, now_ms)]
+        held = Held.ACKNOWLEDGED if acknowledged else Held.SILENCED if len(loud) < len(heard) else None
+        noticed = [round(d.detected_at.timestamp() * 1000) for d in loud]
+        return View(
+            firing=tuple(loud),
+            is_over=incident.is_over,
+            evidence_ms=past.board.evidence_ms(incident, now_ms=now_ms),
+            noticed_ms=max(noticed, default=now_ms),
+            held=held,
+            escalated=bool(due) and all(route.after_s > 0 for route in due),
+            flapping=past.is_flapping(incident),
+            pages=sink.pages,
+            refresh_ms=None if sink.refresh_s is None else round(sink.refresh_s * 1000),
+        )
+
+    def reaches(self, incident: Incident) -> bool:
+        """Return whether the routes lead from an incident to anybody."""
+        return not self.routes or any(
+            _concerns(route, data) for route in self.routes for data in incident.alerts.values()
+        )
+
+    def hears(self, sink: str, *, is_over: bool) -> bool:
+        """Return whether the routes to a sink let a message of this status through."""
+        status = AlertStatus.RESOLVED if is_over else AlertStatus.FIRING
+        wanted = [route.match.get("status", status).split("|") for route in self._routes_to(sink)]
+        return not wanted or any(status in statuses for statuses in wanted)
+
+    def shown(self, incident: Incident, view: View) -> Sequence[AlertData]:
+        """Return the alerts that a message shows: those that fire for the sink, or, of the end, all that did."""
+        if view.firing:
+            return view.firing
+        return [data for data in incident.alerts.values() if data.muted_by is None] or list(
+            incident.alerts.values()
+        )
+
+    def _routes_to(self, sink: str) -> list[Route]:
+        return [route for route in self.routes if sink in route.sinks]
+
+
+def _concerns(route: Route, data: AlertData) -> bool:
+    """Return whether an alert is one of a route's; its status is asked about when a message is written."""
+    return matches(data, {key: wanted for key, wanted in route.match.items() if key != "status"})

@@ -1,0 +1,131 @@
+"""The notify role: reads the alerts topic and brings incidents to people, until somebody says stop."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from alerts.http_gate import HttpGate
+from alerts.kafka_source import AlertSource, SourceStats
+from alerts.lanes import Threads
+from alerts.notifier import Notifier, NotifierStats
+from alerts.outlook import Outlook
+from alerts.routing import Route
+from alerts.sink_slack import SlackSink
+from alerts.sink_stdout import StdoutSink
+from schemas.errors import Retry
+from schemas.sink_settings import SlackSink as SlackSettings
+
+if TYPE_CHECKING:
+    import threading
+
+    from alerts.notify_store import NotifyStore
+    from alerts.sinks import Sink
+    from schemas.settings import Settings
+
+POLL_S: Final = 0.2
+AGAIN_S: Final = 1.0
+
+_log = structlog.get_logger("watchkeeper.notify")
+
+
+class NotifyRole:
+    """One notifier with its source.
+
+    Parameters
+    ----------
+    store
+        Keeps the delivery log.
+    wall_ms
+        Epoch milliseconds.
+    stop
+        Set when the process is to end.
+    """
+
+    def __init__(
+        self, settings: Settings, store: NotifyStore, *, wall_ms: Callable[[], int], stop: threading.Event
+    ) -> None:
+        self._stop = stop
+        kafka = settings.kafka
+        self._notifier = Notifier(
+            make_sinks(settings),
+            app=settings.app,
+            outlook=Outlook([Route(dict(route.match), tuple(route.sinks)) for route in settings.routes]),
+            store=store,
+            make_lanes=lambda sinks, owns: Threads(sinks, owns=owns, sleep=time.sleep),
+            wall_ms=wall_ms,
+            rng=random.Random(),  # noqa: S311 - jitter
+        )
+        self._source = AlertSource(
+            kafka.properties,
+            topic=kafka.alerts,
+            group=kafka.group,
+            assigned=partial(self._insist, self._notifier.assigned),
+            gone=self._notifier.gone,
+        )
+
+    @property
+    def stats(self) -> NotifierStats:
+        """What was delivered."""
+        return self._notifier.stats
+
+    @property
+    def source_stats(self) -> SourceStats:
+        """What was read."""
+        return self._source.stats
+
+    def run(self) -> None:
+        """Run until told to stop; tries in hand are finished and remembered."""
+        try:
+            while not self._stop.is_set():
+                self._round()
+        except _Stopping:
+            _log.info("stopped while Redis did not answer; what is due is told after the restart")
+        finally:
+            self._notifier.close()
+            self._source.witness(self._notifier.offsets())
+            self._source.close()
+
+    def _round(self) -> None:
+        heard = self._source.poll(timeout_s=POLL_S)
+        try:
+            lost = self._notifier.step(heard)
+        except Retry as error:
+            self._wait(error)
+            return
+        for partition in lost:
+            self._source.again(partition)
+        self._source.witness(self._notifier.offsets())
+
+    def _insist(self, claim: Callable[[int, int], int], partition: int, committed: int) -> int:
+        while True:
+            try:
+                return claim(partition, committed)
+            except Retry as error:
+                self._wait(error)
+
+    def _wait(self, error: Retry) -> None:
+        _log.warning("waiting for a server", error=str(error))
+        if self._stop.wait(AGAIN_S):
+            raise _Stopping from error
+
+
+class _Stopping(Exception):  # noqa: N818 - not an error: the way out of a wait
+    """The process ends while a server does not answer."""
+
+
+def make_sinks(settings: Settings) -> list[Sink]:
+    """Return the sinks of the settings; standard output if they name none."""
+    sinks: list[Sink] = []
+    for name, sink in settings.sinks.items():
+        if isinstance(sink, SlackSettings):
+            sinks.append(SlackSink(sink.webhook_url, gate=HttpGate(), name=name))
+        else:
+            sinks.append(StdoutSink(sys.stdout, style=sink.format, name=name))
+    return sinks or [StdoutSink(sys.stdout)]

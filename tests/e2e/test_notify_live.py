@@ -1,0 +1,151 @@
+"""The notify role as a real process, killed and started again, between a real Kafka, a real Redis and a webhook."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_builders import ONE_OF_ONE, finding
+from builders.watch_room import MINUTE_MS, Clock, Topic
+from confluent_kafka import Producer
+
+from schemas.alert import CONTENT_TYPE
+from schemas.finding import Severity, Verdict
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+WITHIN_S = 60.0
+PAUSE = threading.Event()
+SETTINGS = """\
+app: {app}
+kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels}, alerts: {alerts},
+  dead_letters: {letters}, group: {app}, session.timeout.ms: 6000}}
+redis: {{url: "{redis}"}}
+models:
+  fraud: {{task: binary, positive_class: fraud}}
+sinks:
+  chat: {{type: slack, webhook_url: "http://127.0.0.1:{port}/services/hush"}}
+"""
+
+
+class Webhook:
+    """Slack's side: keeps what is posted, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.status = 200
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                self.send_response(outer.status)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+                if outer.status == 200:
+                    outer.bodies.append(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def texts(self) -> list[str]:
+        return [body["text"] for body in self.bodies]
+
+    def wait(self, count: int) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while len(self.bodies) < count:
+            assert time.monotonic() < deadline, self.texts
+            PAUSE.wait(0.1)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    found = Webhook()
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()
+
+
+class Site:
+    """Settings, the alerts topic, and what an evaluator would write into it."""
+
+    def __init__(self, folder: Path, port: int, kafka: str, redis: str, topics: Callable[..., str]) -> None:
+        names = {kind: topics(kind, partitions=1) for kind in ("predictions", "labels", "alerts", "letters")}
+        self.config = folder / "watchkeeper.yaml"
+        self.config.write_text(
+            SETTINGS.format(app=names["alerts"], port=port, kafka=kafka, redis=redis, **names)
+        )
+        self.clock = Clock(time.time_ns() // 1_000_000)
+        self.topic = Topic(self.clock)
+        self._alerts = names["alerts"]
+        self._producer = Producer({"bootstrap.servers": kafka})
+        self._written = 0
+
+    def minute(self, verdict: Verdict = Verdict.BREACH, **what: Any) -> None:
+        """Evaluate the minute before now, and publish what comes of it."""
+        index = (self.clock.now_ms - 1_793_534_400_000) // MINUTE_MS
+        self.topic.window(finding(index, verdict, hysteresis=ONE_OF_ONE, **what), index=index)
+        self.clock.now_ms += MINUTE_MS
+        for record in self.topic.records[self._written :]:
+            self._producer.produce(
+                self._alerts, record.to_json_bytes(), partition=0, headers={"content-type": CONTENT_TYPE}
+            )
+        self._written = len(self.topic.records)
+        assert self._producer.flush(30) == 0
+
+    @contextmanager
+    def notifier(self, *, end: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
+        options = ("--config", str(self.config), "--roles", "notify", "--metrics-address", "off")
+        process = subprocess.Popen([sys.executable, "-m", "watchkeeper", "run", *options])
+        try:
+            yield process
+        finally:
+            process.send_signal(end)
+            code = process.wait(WITHIN_S)
+        assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL)
+
+
+def test_an_incident_is_told_once_through_kills_and_restarts_and_its_end_too(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    for feature in ("amount", "age"):
+        site.minute(severity=Severity.CRITICAL, feature=feature)
+    with site.notifier(end=signal.SIGKILL):
+        webhook.wait(1)
+        PAUSE.wait(1.0)
+    with site.notifier(end=signal.SIGKILL):
+        PAUSE.wait(4.0)
+    assert len(webhook.bodies) == 1, "a new owner knows what was told"
+    webhook.status = 503
+    with site.notifier():
+        for verdict in (Verdict.CLEAR, Verdict.CLEAR):
+            for feature in ("amount", "age"):
+                site.minute(verdict, feature=feature)
+        PAUSE.wait(3.0)
+    assert len(webhook.bodies) == 1
+    webhook.status = 200
+    with site.notifier():
+        webhook.wait(2)
+        PAUSE.wait(1.0)
+    first, last = webhook.texts
+    assert first.startswith("CRIT")
+    assert "(+1 more alert)" in first
+    assert last.startswith("RESOLVED")

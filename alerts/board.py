@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from schemas.alert import AlertData, AlertsRecord
+    from schemas.finding import Severity
 
 ALERT_FIELD: Final = "a/"
 """Begin of the name of the field that holds an alert's last event."""
@@ -41,6 +42,12 @@ class Incident:
     alerts: dict[str, AlertData] = field(default_factory=dict)
     changed_ms: int = 0
     began_ms: int = 0
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of what fires, or, once nothing does, of what did."""
+        firing = [data.severity for data in self.alerts.values() if data.status is AlertStatus.FIRING]
+        return max(firing or [data.severity for data in self.alerts.values()], key=lambda s: s.rank)
 
     @property
     def is_over(self) -> bool:

@@ -302,7 +302,7 @@ class Desk:
             _log.warning("incident is not routed: nobody is told", incident=incident.id, model=incident.model)
         if was_told:
             for name, sink in self._sinks.items():
-                tiers = [_worst(incident).value] if sink.pages else []
+                tiers = [incident.severity.value] if sink.pages else []
                 self._keep((incident.id, name), replace(_informed(Told(), incident, now_ms), tiers=tiers))
 
     def _take_up_what_flew(self, now_ms: int) -> None:
@@ -312,7 +312,7 @@ class Desk:
             if sink is None or told.attempt is None or not told.attempt.posting:
                 continue
             incident = self.board.incidents.get(place[0])
-            if incident is None or sink.repeatable or _worst(incident).rank >= self._rules.pages_from.rank:
+            if incident is None or sink.repeatable or incident.severity.rank >= self._rules.pages_from.rank:
                 continue
             # It has most likely arrived, and is mild enough for twice to be worse than never.
             is_end = told.attempt.why is Why.ALL_RESOLVED
@@ -345,6 +345,11 @@ class Desk:
                 self.changed.pop(name, None)
 
 
+def told_in(fields: Mapping[str, bytes]) -> dict[tuple[str, str], Told]:
+    """Return what each sink knows of each incident, by incident and sink."""
+    return {_pair(name): _told.decode(value) for name, value in fields.items() if name.startswith(TOLD_FIELD)}
+
+
 def _is_told(told: Told) -> bool:
     return told.done or told.severity is None
 
@@ -355,11 +360,7 @@ def _pair(name: str) -> tuple[str, str]:
 
 
 def _urgency(incident: Incident) -> tuple[int, int, str]:
-    return -_worst(incident).rank, incident.began_ms, incident.id
-
-
-def _worst(incident: Incident) -> Severity:
-    return max((data.severity for data in incident.alerts.values()), key=lambda s: s.rank)
+    return -incident.severity.rank, incident.began_ms, incident.id
 
 
 def _informed(told: Told, incident: Incident, now_ms: int) -> Told:
@@ -368,7 +369,7 @@ def _informed(told: Told, incident: Incident, now_ms: int) -> Told:
         told,
         sequence=told.sequence + 1,
         attempt=None,
-        severity=_worst(incident),
+        severity=incident.severity,
         members=sorted(incident.alerts),
         at_ms=now_ms,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from alerts.orders import Orders
 from alerts.routing import matches
 from alerts.telling import Held, View
 from schemas.alert import AlertStatus
@@ -17,30 +18,6 @@ if TYPE_CHECKING:
     from alerts.sinks import Sink
     from alerts.telling import Told
     from schemas.alert import AlertData
-
-
-class Orders(Protocol):
-    """What people have ordered: `alerts.orders`."""
-
-    def silenced(self, data: AlertData, now_ms: int) -> bool:
-        """Return whether somebody wants to hear nothing of this alert now."""
-
-    def acknowledged(self, incident: Incident, now_ms: int) -> bool:
-        """Return whether somebody looks after an incident now."""
-
-
-class NoOrders:
-    """Nobody has ordered anything."""
-
-    def silenced(self, data: AlertData, now_ms: int) -> bool:
-        """Return False."""
-        del data, now_ms
-        return False
-
-    def acknowledged(self, incident: Incident, now_ms: int) -> bool:
-        """Return False."""
-        del incident, now_ms
-        return False
 
 
 class Spells(Protocol):
@@ -65,7 +42,7 @@ class Outlook:
     """
 
     routes: Sequence[Route]
-    orders: Orders = field(default_factory=NoOrders)
+    orders: Orders = field(default_factory=Orders)
     stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     def stand_in(self, sink: str) -> str | None:

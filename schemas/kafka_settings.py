@@ -28,7 +28,7 @@ Property: TypeAlias = str | int | bool | float
 MESSAGE_BYTES_MAX: Final = 1_000_000
 """What `max_message_bytes` is unless somebody sets it; Kafka's own limit is a little above."""
 
-TOPIC_KEYS: Final = ("predictions", "ground_truth", "alerts", "dead_letters")
+TOPIC_KEYS: Final = ("predictions", "ground_truth", "alerts", "dead_letters", "control")
 _KAFKA_KEYS: Final = (*TOPIC_KEYS, "group", "max_message_bytes")
 _DOTLESS_PROPERTIES: Final = frozenset({"acks", "debug", "partitioner", "retries"})
 _OFFSETS_ARE_OURS: Final = "offsets are stored in Redis together with the state"
@@ -109,6 +109,7 @@ class KafkaSettings(BaseModel):
     ground_truth: Topic = "ground-truth"
     alerts: Topic = "alerts"
     dead_letters: Topic = "watchkeeper-dead-letters"
+    control: Topic = "watchkeeper-control"
     group: Text = "watchkeeper"
     max_message_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = MESSAGE_BYTES_MAX
     properties: dict[PropertyKey, PropertyValue] = Field(default_factory=dict)

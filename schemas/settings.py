@@ -25,6 +25,7 @@ from schemas.model_parts import (
 )
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MonitorSettings
+from schemas.notify_settings import NotifySettings
 from schemas.redis_settings import RedisSettings
 from schemas.setting_types import FROZEN, Label, Name, Place, nearest, raise_if_any
 from schemas.sink_settings import Route, Sink, SlackSink, StdoutSink
@@ -73,6 +74,7 @@ class Settings(BaseModel):
     models: dict[Name, ModelSettings]
     sinks: dict[Name, Sink] = Field(default_factory=dict)
     routes: list[Route] = Field(default_factory=list)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
 
     @field_validator("models", mode="before")
     @classmethod
@@ -104,6 +106,21 @@ class Settings(BaseModel):
             )
         raise_if_any(problems)
         return routes
+
+    @field_validator("notify")
+    @classmethod
+    def _known_stand_ins(cls, notify: NotifySettings, info: ValidationInfo) -> NotifySettings:
+        sinks = info.data.get("sinks")
+        if sinks is not None:
+            raise_if_any(
+                [
+                    (("stand_ins", name), f'no sink "{found}"; {nearest(found, sinks)}')
+                    for name, other in notify.stand_ins.items()
+                    for found in (name, other)
+                    if found not in sinks
+                ]
+            )
+        return notify
 
 
 def _unknown_names(

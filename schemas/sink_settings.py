@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from schemas.duration import DurationMs
 from schemas.finding import Kind, Severity
 from schemas.setting_types import FROZEN, ExpectedError, Name, Place, Text, nearest, raise_if_any, unknown_key
 
@@ -73,13 +74,14 @@ def secret_keys(sink_type: object) -> frozenset[str]:
 class Route(BaseModel):
     """Alerts whose fields equal all of `match` go to `sinks`; an empty match takes every alert.
 
-    `error|critical` means either.
+    `error|critical` means either. With `after` they are told only of what nobody has acknowledged for so long.
     """
 
     model_config = FROZEN
 
     match: dict[str, Text] = Field(default_factory=dict)
     sinks: list[Name]
+    after_ms: DurationMs = Field(default=0, alias="after")
 
     @field_validator("match")
     @classmethod

@@ -31,7 +31,7 @@ GATES: Final = {
     # The broker: read and written by the join and by redrive, read by the notifier, carried by the demo.
     "confluent_kafka": {
         *("consumers.kafka_client", "consumers.kafka_gate", "consumers.kafka_sink", "consumers.kafka_topics"),
-        *("consumers.kafka_letters", "alerts.kafka_source", "watchkeeper.embedded"),
+        *("consumers.kafka_letters", "alerts.kafka_source", "alerts.control_source", "watchkeeper.embedded"),
     },
     "redis": {"consumers.redis_gate", "consumers.redis_errors"},
     "httpx2": {"alerts.http_gate"},
@@ -61,7 +61,19 @@ NEVER_IMPORTED: Final = {"hiredis"}
 
 PURE_STANDARD_LIBRARY: Final = (
     *("__future__", "collections", "contextlib", "dataclasses", "datetime", "decimal", "difflib", "enum"),
-    *("functools", "hashlib", "itertools", "json", "math", "operator", "re", "statistics", "struct", "types"),
+    *(
+        "fnmatch",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "statistics",
+        "struct",
+        "types",
+    ),
     *("typing", "urllib.parse", "zlib", "zoneinfo"),
 )
 """What a pure room may take from Python itself; zoneinfo reads the tables of time zones, nothing else."""

@@ -30,6 +30,7 @@ from schemas import (
     metric_settings,
     model_parts,
     monitor_settings,
+    notify_settings,
     river_parameters,
     river_settings,
     sink_settings,
@@ -261,6 +262,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
     "models.NAME.monitors.MONITOR": {"": monitor_settings.MonitorSettings},
     "models.NAME.monitors.NAME": {"": river_settings.RiverSettings},
     "routes": {"": sink_settings.Route},
+    "notify": {"": notify_settings.NotifySettings, "repeat.": notify_settings.Repeat},
 }
 
 

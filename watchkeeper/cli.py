@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import structlog
 
 from schemas.errors import WatchkeeperError
+from watchkeeper.cli_alerts import add_alert_commands
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     _check(commands)
     _status(commands)
     _report(commands)
+    add_alert_commands(commands)
     _redrive(commands)
     _schema(commands)
     return parser

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from alerts.control_source import ControlSource
 from alerts.http_gate import HttpGate
 from alerts.kafka_source import AlertSource, SourceStats
 from alerts.lanes import Threads
 from alerts.notifier import Notifier, NotifierStats
+from alerts.orders import Orders
 from alerts.outlook import Outlook
 from alerts.routing import Route
 from alerts.sink_slack import SlackSink
 from alerts.sink_stdout import StdoutSink
+from alerts.telling import Rules
 from schemas.errors import Retry
+from schemas.finding import Severity
 from schemas.sink_settings import SlackSink as SlackSettings
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from alerts.notify_store import NotifyStore
     from alerts.sinks import Sink
+    from schemas.notify_settings import NotifySettings
     from schemas.settings import Settings
 
 POLL_S: Final = 0.2
@@ -52,15 +57,19 @@ class NotifyRole:
         self, settings: Settings, store: NotifyStore, *, wall_ms: Callable[[], int], stop: threading.Event
     ) -> None:
         self._stop = stop
+        self._wall_ms = wall_ms
+        self._orders = Orders()
         kafka = settings.kafka
+        self._control = ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)
         self._notifier = Notifier(
             make_sinks(settings),
             app=settings.app,
-            outlook=Outlook([Route(dict(route.match), tuple(route.sinks)) for route in settings.routes]),
+            outlook=Outlook(routes_of(settings), orders=self._orders, stand_ins=settings.notify.stand_ins),
             store=store,
             make_lanes=lambda sinks, owns: Threads(sinks, owns=owns, sleep=time.sleep),
             wall_ms=wall_ms,
             rng=random.Random(),  # noqa: S311 - jitter
+            rules=rules_of(settings.notify),
         )
         self._source = AlertSource(
             kafka.properties,
@@ -91,8 +100,13 @@ class NotifyRole:
             self._notifier.close()
             self._source.witness(self._notifier.offsets())
             self._source.close()
+            self._control.close()
 
     def _round(self) -> None:
+        self._orders.take(self._control.poll(), now_ms=self._wall_ms())
+        if not self._control.ready:  # nobody is told before it is known who wants to hear nothing
+            self._stop.wait(POLL_S)
+            return
         heard = self._source.poll(timeout_s=POLL_S)
         try:
             lost = self._notifier.step(heard)
@@ -118,6 +132,25 @@ class NotifyRole:
 
 class _Stopping(Exception):  # noqa: N818 - not an error: the way out of a wait
     """The process ends while a server does not answer."""
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """Return the routes of the settings."""
+    return [
+        Route(dict(route.match), tuple(route.sinks), after_s=route.after_ms / 1000)
+        for route in settings.routes
+    ]
+
+
+def rules_of(notify: NotifySettings) -> Rules:
+    """Return when and how often people are told."""
+    return Rules(
+        wait_ms=notify.wait_ms,
+        interval_ms=notify.interval_ms,
+        repeat_ms={severity: getattr(notify.repeat, f"{severity.value}_ms") for severity in Severity},
+        page_age_ms=notify.page_age_ms,
+        pages_from=notify.pages_from,
+    )
 
 
 def make_sinks(settings: Settings) -> list[Sink]:

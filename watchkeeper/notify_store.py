@@ -32,6 +32,10 @@ class StoredDeliveries:
         offset = -1 if claimed.state is None else msgspec.msgpack.decode(claimed.state, type=_Offset).offset
         return NotifyClaimed(claimed.token, claimed.sequence, offset, self._states.past(slot))
 
+    def peek(self, partition: int) -> Mapping[str, bytes]:
+        """Return what is stored of a partition, without claiming it."""
+        return self._states.past(_slot(partition))
+
     def commit(  # noqa: PLR0913 - the protocol's
         self,
         partition: int,

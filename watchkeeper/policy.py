@@ -20,6 +20,7 @@ from schemas.alert import (
 )
 from schemas.finding import Finding, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
+from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 
 
@@ -115,12 +116,17 @@ def policies(settings: Settings, plans: Mapping[str, ModelPlan]) -> dict[str, Al
 
 
 def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
-    model = plan.settings
+    profile_hash = plan.profile.content_hash[:16] if plan.profile is not None else None
+    return context_of(settings, plan.settings, profile_hash=profile_hash)
+
+
+def context_of(settings: Settings, model: ModelSettings, *, profile_hash: str | None) -> AlertContext:
+    """Return what a model's alerts say that no finding knows."""
     owner = model.owner
     reproduce = AlertReproduce(
         command="watchkeeper replay --config F --predictions A.jsonl --labels B.jsonl --alerts OUT.jsonl",
         config_hash=config_hash(settings),
-        profile_hash=plan.profile.content_hash[:16] if plan.profile is not None else None,
+        profile_hash=profile_hash,
         versions={"watchkeeper": version("watchkeeper"), "river": version("river")},
     )
     return AlertContext(

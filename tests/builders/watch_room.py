@@ -11,7 +11,8 @@ from alert_builders import CONTEXT, NOON_MS, span
 from alerts.kafka_source import Heard
 from alerts.lanes import delivered_by
 from alerts.notifier import Notifier
-from alerts.outlook import NoOrders, Outlook
+from alerts.orders import Orders
+from alerts.outlook import Outlook
 from alerts.policy import AlertBook, step
 from alerts.sinks import Delivery
 from consumers.memory_store import MemoryModels
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from alerts.desk import Job
-    from alerts.outlook import Orders
     from alerts.routing import Route
     from alerts.sinks import Sink
     from alerts.telling import Rules
@@ -167,7 +167,7 @@ class Room:
         self.notifier = Notifier(
             sinks,
             app="prod",
-            outlook=Outlook(routes, orders=orders or NoOrders(), stand_ins=stand_ins or {}),
+            outlook=Outlook(routes, orders=orders or Orders(), stand_ins=stand_ins or {}),
             store=StoredDeliveries(self.states),
             make_lanes=lambda found, _owns: AtOnce(found, self.crash),
             wall_ms=clock,

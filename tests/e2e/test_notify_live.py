@@ -29,7 +29,7 @@ PAUSE = threading.Event()
 SETTINGS = """\
 app: {app}
 kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels}, alerts: {alerts},
-  dead_letters: {letters}, group: {app}, session.timeout.ms: 6000}}
+  dead_letters: {letters}, control: {control}, group: {app}, session.timeout.ms: 6000}}
 redis: {{url: "{redis}"}}
 models:
   fraud: {{task: binary, positive_class: fraud}}
@@ -87,7 +87,10 @@ class Site:
     """Settings, the alerts topic, and what an evaluator would write into it."""
 
     def __init__(self, folder: Path, port: int, kafka: str, redis: str, topics: Callable[..., str]) -> None:
-        names = {kind: topics(kind, partitions=1) for kind in ("predictions", "labels", "alerts", "letters")}
+        names = {
+            kind: topics(kind, partitions=1)
+            for kind in ("predictions", "labels", "alerts", "letters", "control")
+        }
         self.config = folder / "watchkeeper.yaml"
         self.config.write_text(
             SETTINGS.format(app=names["alerts"], port=port, kafka=kafka, redis=redis, **names)
@@ -109,6 +112,13 @@ class Site:
             )
         self._written = len(self.topic.records)
         assert self._producer.flush(30) == 0
+
+    def run(self, command: str, *arguments: str) -> str:
+        """Run a command that must succeed; returns what it wrote."""
+        whole = [sys.executable, "-m", "watchkeeper", command, *arguments, "--config", str(self.config)]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
 
     @contextmanager
     def notifier(self, *, end: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
@@ -149,3 +159,36 @@ def test_an_incident_is_told_once_through_kills_and_restarts_and_its_end_too(
     assert first.startswith("CRIT")
     assert "(+1 more alert)" in first
     assert last.startswith("RESOLVED")
+
+
+def test_people_see_acknowledge_and_silence_incidents_and_try_routes_out(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    assert "delivered" in site.run("test-alert", "--severity", "critical")
+    assert webhook.texts[0].startswith("TEST CRIT")
+    site.minute(severity=Severity.ERROR)
+    with site.notifier():
+        webhook.wait(2)
+        (incident,) = json.loads(site.run("alerts", "--json"))
+        assert (incident["status"], incident["severity"], incident["told"]) == (
+            "firing",
+            "error",
+            {"chat": "error"},
+        )
+        site.run("ack", incident["incident"][:8], "--by", "ada", "--for", "2h")
+        assert "[acknowledged by ada]" in site.run("alerts")
+        assert "mutes 1 of 1 alerts" in site.run(
+            *("silence", "--match", "model=fraud", "--by", "ada", "--reason", "a load test", "--dry-run")
+        )
+        assert "nothing is silenced" in site.run("silence", "--list")
+        said = site.run("silence", "--match", "feature=~am*|zip", "--by", "ada", "--reason", "a load test")
+        name = said.split("silence ")[1].split()[0]
+        PAUSE.wait(1.5)
+        site.minute(severity=Severity.CRITICAL)
+        PAUSE.wait(3.0)
+        assert len(webhook.bodies) == 2, "silenced"
+        assert name in site.run("silence", "--list")
+        site.run("silence", "--end", name)
+        webhook.wait(3)
+    assert webhook.texts[2].startswith("CRIT (now worse)")

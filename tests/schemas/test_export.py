@@ -20,11 +20,13 @@ from schemas.export import json_schemas
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "schemas"
 NAMES = [
+    "ack.json",
     "alert.json",
     "ground-truth.json",
     "notification.json",
     "prediction.json",
     "settings.json",
+    "silence.json",
     "window-complete.json",
 ]
 

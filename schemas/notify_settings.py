@@ -1,0 +1,49 @@
+"""When and how often people are told: the pauses of the notifier, and which sink stands in for which."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, DurationMs
+from schemas.finding import Severity
+from schemas.setting_types import FROZEN, Name
+
+
+class Repeat(BaseModel):
+    """After how long an incident that goes on is told again, by its severity."""
+
+    model_config = FROZEN
+
+    critical_ms: DurationMs = Field(default=4 * MS_PER_HOUR, alias="critical")
+    error_ms: DurationMs = Field(default=MS_PER_DAY, alias="error")
+    warning_ms: DurationMs = Field(default=MS_PER_DAY, alias="warning")
+    info_ms: DurationMs = Field(default=MS_PER_DAY, alias="info")
+
+
+class NotifySettings(BaseModel):
+    """When and how often people are told.
+
+    Attributes
+    ----------
+    wait_ms
+        Longest wait for the rest of a window's alerts, so that they are one message.
+    interval_ms
+        Between two messages about one incident, unless it becomes worse or is over.
+    page_age_ms
+        Nobody is paged on evidence that is older.
+    pages_from
+        The mildest severity that pagers hear of.
+    stand_ins
+        Sink to the one that is told where it cannot be reached.
+    """
+
+    model_config = FROZEN
+
+    wait_ms: DurationMs = Field(default=30 * MS_PER_SECOND, alias="wait")
+    interval_ms: DurationMs = Field(default=5 * MS_PER_MINUTE, alias="interval")
+    repeat: Repeat = Field(default_factory=Repeat)
+    page_age_ms: DurationMs = Field(default=2 * MS_PER_HOUR, alias="page_age")
+    pages_from: Annotated[Severity, Field(strict=False)] = Severity.ERROR
+    stand_ins: dict[Name, Name] = Field(default_factory=dict)

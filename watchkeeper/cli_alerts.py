@@ -1,0 +1,96 @@
+"""The arguments of the commands with which people operate alerts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_alert_commands(commands: Any) -> None:
+    """Add `alerts`, `ack`, `silence` and `test-alert`."""
+    _alerts(_added(commands, "alerts", "the incidents that are open, who was told and who looks after them"))
+    _ack(_added(commands, "ack", "say that somebody looks after an incident: no repeats, no escalation"))
+    _silence(_added(commands, "silence", "hear nothing of some alerts for a while, or list and end silences"))
+    _test(_added(commands, "test-alert", "send a message that is marked as a test through the routes"))
+
+
+def _added(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text)
+    parser.add_argument("--config", type=Path, required=True, metavar="F", help="the settings, a YAML file")
+    return parser
+
+
+def _alerts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="M", help="only incidents of this model")
+    parser.add_argument("--all", action="store_true", help="those that are over, of the last day, too")
+    parser.add_argument("--json", action="store_true", help="machine output")
+    parser.set_defaults(command=_run_alerts)
+
+
+def _run_alerts(parsed: argparse.Namespace) -> int:
+    from watchkeeper.order_commands import run_alerts
+
+    return run_alerts(parsed)
+
+
+def _ack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("incident", metavar="INCIDENT", help="its id, or the begin of it")
+    parser.add_argument("--by", required=True, metavar="NAME", help="who looks after it")
+    parser.add_argument(
+        "--for", dest="span", default="24h", metavar="D", help="for how long (default 24h, at most 7d)"
+    )
+    parser.add_argument("--note", metavar="TEXT", help="what is known")
+    parser.add_argument("--undo", action="store_true", help="take it back")
+    parser.set_defaults(command=_run_ack)
+
+
+def _run_ack(parsed: argparse.Namespace) -> int:
+    from watchkeeper.order_commands import run_ack
+
+    return run_ack(parsed)
+
+
+def _silence(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--match",
+        action="append",
+        metavar="FIELD=VALUE",
+        help="a condition; all must hold. Also != and, for patterns with * and |, =~ and !~",
+    )
+    parser.add_argument(
+        "--for", dest="span", default="2h", metavar="D", help="for how long (default 2h, at most 30d)"
+    )
+    parser.add_argument("--by", metavar="NAME", help="who orders it")
+    parser.add_argument("--reason", metavar="TEXT", help="why")
+    parser.add_argument("--ticket", metavar="T", help="where more is said")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be muted, order nothing")
+    parser.add_argument("--list", action="store_true", help="show what is silenced")
+    parser.add_argument("--end", metavar="ID", help="end a silence")
+    parser.set_defaults(command=_run_silence)
+
+
+def _run_silence(parsed: argparse.Namespace) -> int:
+    from watchkeeper.order_commands import run_silence
+
+    return run_silence(parsed)
+
+
+def _test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", metavar="M", help="the model that it names (default the first of the settings)"
+    )
+    parser.add_argument(
+        "--severity",
+        choices=["info", "warning", "error", "critical"],
+        default="error",
+        help="how bad it says it is (default error)",
+    )
+    parser.add_argument("--sink", metavar="NAME", help="this sink alone, whatever the routes say")
+    parser.set_defaults(command=_run_test)
+
+
+def _run_test(parsed: argparse.Namespace) -> int:
+    from watchkeeper.trial_command import run_test_alert
+
+    return run_test_alert(parsed)

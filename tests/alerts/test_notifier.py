@@ -17,11 +17,12 @@ from alerts.telling import Rules
 from consumers.memory_store import MemoryModels
 from schemas.alert_wire import utc_of_ms
 from schemas.control import AckEvent, Acknowledgement, Matcher, Silence, SilenceEvent
-from schemas.errors import Stop
+from schemas.errors import Retry, Stop
 from schemas.finding import Finding, Kind, Severity, Verdict
 from schemas.notification import Why
 
 if TYPE_CHECKING:
+    from consumers.store import CommitStatus, ModelCommit
     from schemas.control import ControlRecord
 
 LATER = Delivery.retry("http_503")
@@ -169,6 +170,58 @@ def test_reading_the_topic_again_tells_nothing_again() -> None:
         scene.room._read = 0
         scene.room.settle()
     assert requests(scene.pager, scene.chat) == before
+
+
+def test_reading_the_topic_again_after_its_incidents_are_forgotten_tells_nothing_either() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    scene.room.after(25 * HOUR_MS)
+    scene.room.after(1)
+    before = requests(scene.pager, scene.chat)
+    scene.restart()
+    scene.room._read = 0
+    scene.room.settle()
+    assert requests(scene.pager, scene.chat) == before
+
+
+def test_every_message_has_an_id_of_its_own() -> None:
+    scene = Scene()
+    for feature in "abc":
+        scene.minute(scene.read(feature=feature, **ERROR))
+        scene.room.after(6 * MINUTE_MS)
+    for feature in "abc":
+        scene.over(feature=feature)
+    for sink in (scene.pager, scene.chat):
+        ids = [n.delivery_id for n in sink.got]
+        assert len(set(ids)) == len(ids) > 1
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_answer_of_the_store_that_is_lost_changes_nothing(taken: bool) -> None:
+    scene = Scene()
+    commit, troubles = scene.states.commit, [1]
+
+    def unsteady(given: ModelCommit) -> CommitStatus:
+        if not troubles:
+            return commit(given)
+        troubles.pop()
+        if taken:
+            commit(given)
+        raise Retry("redis: no answer")
+
+    scene.states.commit = unsteady  # type: ignore[method-assign] # it is unsteady
+    scene.topic.window(scene.read(**ERROR))
+    with pytest.raises(Retry):
+        scene.room.step()
+    assert requests(scene.pager, scene.chat) == 0
+    scene.topic.window(scene.read(kind=Kind.LATENCY, **ERROR))
+    scene.room.settle()
+    assert len(scene.chat.got) == len(scene.pager.got) == 2
+    scene.restart()
+    scene.room.settle()
+    scene.room.after(HOUR_MS)
+    assert len(scene.chat.got) == len(scene.pager.got) == 2
 
 
 def test_an_event_that_comes_twice_is_told_once() -> None:

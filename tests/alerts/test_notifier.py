@@ -210,7 +210,7 @@ def test_an_answer_of_the_store_that_is_lost_changes_nothing(taken: bool) -> Non
             commit(given)
         raise Retry("redis: no answer")
 
-    scene.states.commit = unsteady  # type: ignore[method-assign] # it is unsteady
+    scene.states.commit = unsteady  # type: ignore[method-assign, assignment] # it is unsteady
     scene.topic.window(scene.read(**ERROR))
     with pytest.raises(Retry):
         scene.room.step()

@@ -18,6 +18,7 @@ from alerts.board import Board, Incident
 from alerts.compose import compose
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
 from alerts.outlook import Outlook
+from alerts.pages import PageBudget
 from alerts.telling import Attempt, Rules, Told, View, after_delivery, next_message
 from schemas.finding import Severity
 from schemas.notification import Why
@@ -86,10 +87,11 @@ class Draft:
 
 
 class _State(msgspec.Struct):
-    """What is not about one incident: newest complete windows, and when incidents of a cause began (event time)."""
+    """What is not about one incident: newest complete windows, when incidents of a cause began, and pages of late."""
 
     complete_ms: dict[str, int] = {}
     openings: dict[str, list[int]] = {}
+    pages: dict[str, list[int]] = {}
 
 
 class Desk:
@@ -133,6 +135,7 @@ class Desk:
         self.board = Board(fields, now_ms=now_ms)
         self.board.complete_ms.update(state.complete_ms)
         self._openings = state.openings
+        self._pages = PageBudget(rules, state.pages)
         self._told = {
             _pair(name): _told.decode(value) for name, value in fields.items() if name.startswith(TOLD_FIELD)
         }
@@ -158,7 +161,7 @@ class Desk:
         for name in self.board.incidents.keys() - before:
             self._opened(self.board.incidents[name], now_ms=now_ms, was_told=offset < self._known_until)
         if self.changed:
-            self.changed[STATE_FIELD] = msgspec.msgpack.encode(_State(self.board.complete_ms, self._openings))
+            self._keep_state()
 
     def settle(self, job: Job, delivery: Delivery, *, now_ms: int, fraction: float) -> Outcome:
         """Take the outcome of a try in."""
@@ -226,7 +229,14 @@ class Desk:
             self._note_held(place, told, view)
             return None
         attempt = told.attempt
-        if attempt is None or (attempt.why, attempt.tier) != wanted:
+        if attempt is None or not _is_same(attempt, wanted):
+            if view.pages and wanted[0] is not Why.ALL_RESOLVED:
+                left = self._pages.left(name, now_ms)
+                if left < 0:
+                    return None
+                self._pages.spend(name, now_ms)
+                self._keep_state()
+                wanted = (wanted[0] if left else Why.STORM_DIGEST, wanted[1])
             # What was tried before may have arrived: the next message is another one.
             sequence = told.sequence + (1 if attempt is not None and attempt.tries else 0)
             told = replace(told, sequence=sequence)
@@ -255,6 +265,14 @@ class Desk:
             sequence=sequence,
             suppressed=self.board.names_muted_by(shown),
             late=view.is_late(self._rules, now_ms) and not view.is_over,
+            untold=self._untold(sink) if attempt.why is Why.STORM_DIGEST else 0,
+        )
+
+    def _untold(self, sink: str) -> int:
+        """Return how many open incidents a sink knows nothing of."""
+        return sum(
+            self._told.get((incident.id, sink), Told()).severity is None and not incident.is_over
+            for incident in self.board.incidents.values()
         )
 
     def _note_held(self, place: tuple[str, str], told: Told, view: View) -> None:
@@ -267,10 +285,6 @@ class Desk:
             self._keep(place, replace(told, held=view.held))
 
     # --- what is kept ---
-
-    def escalates(self, incident: Incident, after_ms: int, now_ms: int) -> bool:
-        """Return whether an incident has been known for so long."""
-        return now_ms - incident.began_ms >= after_ms
 
     def is_flapping(self, incident: Incident) -> bool:
         """Return whether an incident of this cause has opened once too often lately."""
@@ -326,6 +340,10 @@ class Desk:
         told = self._told.get((job.incident, name), Told())
         self._keep((job.incident, name), replace(told, stands_in=True))
 
+    def _keep_state(self) -> None:
+        state = _State(self.board.complete_ms, self._openings, self._pages.spent)
+        self.changed[STATE_FIELD] = msgspec.msgpack.encode(state)
+
     def _keep(self, place: tuple[str, str], told: Told) -> None:
         self._told[place] = told
         self.changed[f"{TOLD_FIELD}{place[0]}/{place[1]}"] = msgspec.msgpack.encode(told)
@@ -357,6 +375,13 @@ def _is_told(told: Told) -> bool:
 def _pair(name: str) -> tuple[str, str]:
     incident, _, sink = name.removeprefix(TOLD_FIELD).partition("/")
     return incident, sink
+
+
+def _is_same(attempt: Attempt, wanted: tuple[Why, str]) -> bool:
+    """Return whether a message on its way says what is wanted; a digest stands for the page it took the place of."""
+    why, tier = wanted
+    is_page = attempt.why is Why.STORM_DIGEST and why is not Why.ALL_RESOLVED
+    return attempt.tier == tier and (attempt.why is why or is_page)
 
 
 def _urgency(incident: Incident) -> tuple[int, int, str]:

@@ -58,6 +58,7 @@ _UPDATES: Final[Mapping[Why, str]] = {
     Why.ACK_EXPIRED: "(still, its acknowledgement ended) ",
     Why.ESCALATED: "(nobody has acknowledged) ",
     Why.FLAPPING: "(comes and goes) ",
+    Why.STORM_DIGEST: "STORM: ",
 }
 """What an update says before its title, so that it does not read like a new alert."""
 
@@ -100,6 +101,7 @@ def message_of(notification: Notification, *, zone: tzinfo | None = None) -> Mes
     data = notification.lead
     sections = (
         Section("Since", _since(notification, zone)),
+        Section("Storm", _storm(notification)),
         Section("Alerts", _members(notification)),
         Section(_figures_title(data), how_bad(data)),
         Section("Where", _where(data)),
@@ -137,6 +139,17 @@ def _since(notification: Notification, zone: tzinfo | None) -> tuple[str, ...]:
         f"{began}, last seen {_time(until, zone)}, lasted {_length(since, until)}",
         f"closed {_time(notification.detected_at, zone)}",
         *late,
+    )
+
+
+def _storm(notification: Notification) -> tuple[str, ...]:
+    """Return what a pager is told once its pages of the hour are spent."""
+    if notification.why is not Why.STORM_DIGEST:
+        return ()
+    others = max(0, notification.untold - 1)
+    return (
+        f"too many pages: {others} other incidents are open and page nobody for now",
+        "see them with `watchkeeper alerts`",
     )
 
 

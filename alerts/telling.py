@@ -47,6 +47,8 @@ class Rules:
         What is told so long after it was noticed is marked late.
     pages_from
         The mildest severity that may page.
+    pages_max, pages_span_ms
+        A pager hears of no more than so many incidents within so long, and then once of a storm.
     spells
         An incident of one model and cause that opens for the third time within `spell_ms` pages nobody, unless it is
         worse than before: it comes and goes.
@@ -63,6 +65,8 @@ class Rules:
     page_age_ms: int = 2 * _HOUR_MS
     late_ms: int = 15 * _MINUTE_MS
     pages_from: Severity = Severity.ERROR
+    pages_max: int = 10
+    pages_span_ms: int = _HOUR_MS
     spells: int = 3
     spell_ms: int = 24 * _HOUR_MS
 

@@ -89,6 +89,8 @@ class Notification(Wire):
         How many alerts the incident has, those that are not listed included, and how many of them fire.
     suppressed
         Alerts of other incidents that are held back because this one explains them.
+    untold
+        In the digest of a storm: other incidents that are open and that the pager hears nothing of for now.
     late
         It is told long after it happened, because nobody could tell before.
     possible_repeat
@@ -114,6 +116,7 @@ class Notification(Wire):
     total: Annotated[int, Field(ge=1)]
     firing: Annotated[int, Field(ge=0)]
     suppressed: tuple[Text, ...] = ()
+    untold: Annotated[int, Field(ge=0)] = 0
     late: bool = False
     possible_repeat: bool = False
     test: bool = False

@@ -35,6 +35,8 @@ class NotifySettings(BaseModel):
         Nobody is paged on evidence that is older.
     pages_from
         The mildest severity that pagers hear of.
+    pages_per_hour
+        A pager hears of no more incidents than so many, and then once of a storm.
     stand_ins
         Sink to the one that is told where it cannot be reached.
     """
@@ -46,4 +48,5 @@ class NotifySettings(BaseModel):
     repeat: Repeat = Field(default_factory=Repeat)
     page_age_ms: DurationMs = Field(default=2 * MS_PER_HOUR, alias="page_age")
     pages_from: Annotated[Severity, Field(strict=False)] = Severity.ERROR
+    pages_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
     stand_ins: dict[Name, Name] = Field(default_factory=dict)

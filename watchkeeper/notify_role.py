@@ -150,6 +150,7 @@ def rules_of(notify: NotifySettings) -> Rules:
         repeat_ms={severity: getattr(notify.repeat, f"{severity.value}_ms") for severity in Severity},
         page_age_ms=notify.page_age_ms,
         pages_from=notify.pages_from,
+        pages_max=notify.pages_per_hour,
     )
 
 

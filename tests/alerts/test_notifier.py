@@ -610,3 +610,26 @@ def test_an_acknowledgement_is_void_once_the_incident_becomes_worse() -> None:
     assert scene.pager.said == ["first error", "severity_up critical"]
     scene.room.after(4 * HOUR_MS + MINUTE_MS)
     assert scene.chat.said[-1] == "repeat critical"
+
+
+def test_a_storm_pages_ten_times_says_so_once_and_goes_on_after_the_hour() -> None:
+    scene = Scene()
+    models = [f"m{i}" for i in range(14)]
+    topics = [Topic(scene.clock, model=model) for model in models]
+    scene.clock.now_ms += MINUTE_MS
+    for topic, model in zip(topics, models, strict=True):
+        topic.window(finding(0, model=model, **{**DRIFT, **ERROR}), index=0)
+        scene.topic.records += topic.records
+    scene.room.settle()
+    assert [n.why for n in scene.pager.got] == [Why.FIRST] * 10 + [Why.STORM_DIGEST]
+    assert scene.pager.got[-1].untold == 4
+    assert len(scene.chat.got) == 14
+    for topic, model in zip(topics, models, strict=True):
+        topic.records.clear()
+        topic.window(finding(59, model=model, **{**DRIFT, **ERROR}), index=59)
+        scene.topic.records += topic.records
+    scene.room.after(59 * MINUTE_MS)
+    assert len(scene.pager.got) == 11
+    scene.room.after(2 * MINUTE_MS)
+    scene.room.settle()
+    assert len(scene.pager.got) == 14, "what still goes on is told when there is room again"

@@ -19,7 +19,8 @@ from alerts.compose import compose
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
 from alerts.outlook import Outlook
 from alerts.pages import PageBudget
-from alerts.telling import Attempt, Rules, Told, View, after_delivery, next_message
+from alerts.telling import Rules, View, after_delivery, next_message
+from alerts.told import Attempt, Told, field_of, informed, told_in
 from schemas.finding import Severity
 from schemas.notification import Why
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from alerts.sinks import Delivery, Sink
     from schemas.alert import AlertsRecord
     from schemas.notification import Notification
-
-TOLD_FIELD: Final = "t/"
-"""Begin of the name of the field that holds what a sink knows: `t/<incident>/<sink>`."""
 
 STATE_FIELD: Final = "state"
 KEPT_MS: Final = 24 * 3_600_000
@@ -45,7 +43,6 @@ OFFSETS_UNSTORED_MAX: Final = 500
 """So many records that change nothing are passed over before the offset is stored."""
 
 _log = structlog.get_logger("watchkeeper.notify")
-_told = msgspec.msgpack.Decoder(Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +133,7 @@ class Desk:
         self.board.complete_ms.update(state.complete_ms)
         self._openings = state.openings
         self._pages = PageBudget(rules, state.pages)
-        self._told = {
-            _pair(name): _told.decode(value) for name, value in fields.items() if name.startswith(TOLD_FIELD)
-        }
+        self._told = told_in(fields)
         self.changed: dict[str, bytes] = {}
         self.forgotten: list[str] = []
         self.outgoing: list[Job] = []
@@ -317,7 +312,7 @@ class Desk:
         if was_told:
             for name, sink in self._sinks.items():
                 tiers = [incident.severity.value] if sink.pages else []
-                self._keep((incident.id, name), replace(_informed(Told(), incident, now_ms), tiers=tiers))
+                self._keep((incident.id, name), replace(informed(Told(), incident, now_ms), tiers=tiers))
 
     def _take_up_what_flew(self, now_ms: int) -> None:
         """Decide what becomes of tries that an owner before us had begun and not ended."""
@@ -330,7 +325,7 @@ class Desk:
                 continue
             # It has most likely arrived, and is mild enough for twice to be worse than never.
             is_end = told.attempt.why is Why.ALL_RESOLVED
-            self._keep(place, replace(_informed(told, incident, now_ms), done=is_end))
+            self._keep(place, replace(informed(told, incident, now_ms), done=is_end))
 
     def _call_stand_in(self, job: Job) -> None:
         name = self._outlook.stand_in(job.sink)
@@ -346,7 +341,7 @@ class Desk:
 
     def _keep(self, place: tuple[str, str], told: Told) -> None:
         self._told[place] = told
-        self.changed[f"{TOLD_FIELD}{place[0]}/{place[1]}"] = msgspec.msgpack.encode(told)
+        self.changed[field_of(*place)] = msgspec.msgpack.encode(told)
 
     def _tidy(self, now_ms: int) -> None:
         """Let incidents go that are over, told, and old."""
@@ -355,7 +350,7 @@ class Desk:
             waits = any(self._told[p].attempt is not None or not _is_told(self._told[p]) for p in mine)
             if waits or now_ms - incident.began_ms < KEPT_MS:
                 continue
-            names = self.board.forget(incident) + [f"{TOLD_FIELD}{p[0]}/{p[1]}" for p in mine]
+            names = self.board.forget(incident) + [field_of(*p) for p in mine]
             for place in mine:
                 del self._told[place]
             self.forgotten += names
@@ -363,18 +358,8 @@ class Desk:
                 self.changed.pop(name, None)
 
 
-def told_in(fields: Mapping[str, bytes]) -> dict[tuple[str, str], Told]:
-    """Return what each sink knows of each incident, by incident and sink."""
-    return {_pair(name): _told.decode(value) for name, value in fields.items() if name.startswith(TOLD_FIELD)}
-
-
 def _is_told(told: Told) -> bool:
     return told.done or told.severity is None
-
-
-def _pair(name: str) -> tuple[str, str]:
-    incident, _, sink = name.removeprefix(TOLD_FIELD).partition("/")
-    return incident, sink
 
 
 def _is_same(attempt: Attempt, wanted: tuple[Why, str]) -> bool:
@@ -386,15 +371,3 @@ def _is_same(attempt: Attempt, wanted: tuple[Why, str]) -> bool:
 
 def _urgency(incident: Incident) -> tuple[int, int, str]:
     return -incident.severity.rank, incident.began_ms, incident.id
-
-
-def _informed(told: Told, incident: Incident, now_ms: int) -> Told:
-    """Return what a sink knows that has been told of an incident as it stands."""
-    return replace(
-        told,
-        sequence=told.sequence + 1,
-        attempt=None,
-        severity=incident.severity,
-        members=sorted(incident.alerts),
-        at_ms=now_ms,
-    )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from alerts.orders import Orders
 from alerts.routing import matches
-from alerts.telling import Held, View
+from alerts.telling import View
+from alerts.told import Held
 from schemas.alert import AlertStatus
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from alerts.board import Board, Incident
     from alerts.routing import Route
     from alerts.sinks import Sink
-    from alerts.telling import Told
+    from alerts.told import Told
     from schemas.alert import AlertData
 
 

@@ -8,18 +8,18 @@ one message and not forty.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec.structs import replace
 
+from alerts.told import Held
 from schemas.finding import Severity
 from schemas.notification import Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alerts.told import Told
     from schemas.alert import AlertData
 
 _MINUTE_MS: Final = 60_000
@@ -69,71 +69,6 @@ class Rules:
     pages_span_ms: int = _HOUR_MS
     spells: int = 3
     spell_ms: int = 24 * _HOUR_MS
-
-
-class Attempt(msgspec.Struct):
-    """A message that is on its way: decided, not yet known to have arrived.
-
-    Parameters
-    ----------
-    begun_ms, due_ms
-        When it was first due, and when the next try is; wall clock.
-    tries
-        Tries that have ended.
-    posting
-        A try has begun and nobody knows how it ended.
-    """
-
-    why: Why
-    tier: str
-    begun_ms: int
-    due_ms: int
-    tries: int = 0
-    posting: bool = False
-
-
-class Held(StrEnum):
-    """What keeps an incident from people."""
-
-    SILENCED = "silenced"
-    ACKNOWLEDGED = "acknowledged"
-
-
-class Told(msgspec.Struct):
-    """What one sink knows of one incident; stored.
-
-    Parameters
-    ----------
-    sequence
-        Number of the next message.
-    severity
-        The worst severity told; None if nothing was.
-    members
-        Ids of the alerts that were told as firing.
-    tiers
-        Page tiers that are open at a pager.
-    at_ms
-        When the last message was delivered, wall clock; 0 for never.
-    over_ms
-        When its end was first told.
-    held
-        What kept it from people when it was last looked at.
-    stands_in
-        The sink hears of it because another one could not be reached.
-    done
-        Its end was told, and nothing more is to come.
-    """
-
-    sequence: int = 0
-    severity: Severity | None = None
-    members: list[str] = []
-    tiers: list[str] = []
-    at_ms: int = 0
-    over_ms: int = 0
-    held: Held | None = None
-    stands_in: bool = False
-    done: bool = False
-    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from alerts.board import Board, Incident
 from alerts.control_source import ControlSource
-from alerts.desk import told_in
 from alerts.orders import Orders
+from alerts.told import told_in
 from consumers.kafka_client import check_topics
 from consumers.redis_models import RedisModels
 from schemas.errors import Retry, Stop
@@ -18,7 +18,7 @@ from watchkeeper.notify_store import StoredDeliveries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alerts.telling import Told
+    from alerts.told import Told
     from consumers.redis_gate import RedisGate
     from schemas.settings import Settings
 

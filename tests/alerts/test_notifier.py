@@ -2,83 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from alert_builders import ONE_OF_ONE, finding
-from builders.watch_room import HOUR_MS, MINUTE_MS, SECOND_MS, Clock, Room, ScriptedSink, Topic
+from alert_builders import finding
+from builders.watch_room import (
+    CRITICAL,
+    DRIFT,
+    ERROR,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Scene,
+    Topic,
+    requests,
+)
 
 from alerts.kafka_source import Heard
-from alerts.orders import Orders
 from alerts.routing import Route
 from alerts.sinks import Delivery
 from alerts.telling import Rules
 from consumers.memory_store import MemoryModels
-from schemas.alert_wire import utc_of_ms
-from schemas.control import AckEvent, Acknowledgement, Matcher, Silence, SilenceEvent
-from schemas.errors import Retry, Stop
-from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.errors import Stop
+from schemas.finding import Kind, Severity, Verdict
 from schemas.notification import Why
 
 if TYPE_CHECKING:
-    from consumers.store import CommitStatus, ModelCommit
-    from schemas.control import ControlRecord
+    pass
 
 LATER = Delivery.retry("http_503")
-DRIFT: dict[str, Any] = {"kind": Kind.DATA_DRIFT, "check": "drift", "hysteresis": ONE_OF_ONE}
-NULLS: dict[str, Any] = {"kind": Kind.DATA_QUALITY, "check": "missing_rate", "hysteresis": ONE_OF_ONE}
-ERROR: dict[str, Any] = {"severity": Severity.ERROR}
-CRITICAL: dict[str, Any] = {"severity": Severity.CRITICAL}
-
-
-class Scene:
-    """A clock, a topic, a pager and a chat."""
-
-    def __init__(self, **room: Any) -> None:
-        self.clock = Clock()
-        self.topic = Topic(self.clock)
-        self.pager = ScriptedSink("pager", self.clock, pages=True, repeatable=True)
-        self.chat = ScriptedSink("chat", self.clock)
-        self.states = MemoryModels()
-        self.orders = Orders()
-        self._room = room
-        self.restart()
-
-    def restart(self, **changes: Any) -> None:
-        """Let another process take over, with nothing but the store and the topic."""
-        self._room |= changes
-        self.room = Room(
-            self.pager,
-            self.chat,
-            clock=self.clock,
-            topic=self.topic,
-            states=self.states,
-            orders=self.orders,
-            **self._room,
-        )
-
-    def minute(self, *findings: Finding) -> None:
-        """Let a minute pass, evaluate it and tell what is due."""
-        index = (self.clock.now_ms - 1_793_534_400_000) // MINUTE_MS
-        self.clock.now_ms += MINUTE_MS
-        self.topic.window(*findings, index=index)
-        self.room.settle()
-
-    def minutes(self, number: int, verdict: Verdict = Verdict.BREACH, **what: Any) -> None:
-        for _ in range(number):
-            self.minute(self.read(verdict, **what))
-
-    def read(self, verdict: Verdict = Verdict.BREACH, **what: Any) -> Finding:
-        index = (self.clock.now_ms - 1_793_534_400_000) // MINUTE_MS
-        return finding(index, verdict, **{**DRIFT, **what})
-
-    def over(self, **what: Any) -> None:
-        self.minutes(2, Verdict.CLEAR, **what)
-
-
-def requests(*sinks: ScriptedSink) -> int:
-    return sum(len(sink.tries) for sink in sinks)
 
 
 def test_forty_features_of_one_window_are_one_page_and_one_message() -> None:
@@ -195,33 +147,6 @@ def test_every_message_has_an_id_of_its_own() -> None:
     for sink in (scene.pager, scene.chat):
         ids = [n.delivery_id for n in sink.got]
         assert len(set(ids)) == len(ids) > 1
-
-
-@pytest.mark.parametrize("taken", [True, False])
-def test_an_answer_of_the_store_that_is_lost_changes_nothing(taken: bool) -> None:
-    scene = Scene()
-    commit, troubles = scene.states.commit, [1]
-
-    def unsteady(given: ModelCommit) -> CommitStatus:
-        if not troubles:
-            return commit(given)
-        troubles.pop()
-        if taken:
-            commit(given)
-        raise Retry("redis: no answer")
-
-    scene.states.commit = unsteady  # type: ignore[method-assign, assignment] # it is unsteady
-    scene.topic.window(scene.read(**ERROR))
-    with pytest.raises(Retry):
-        scene.room.step()
-    assert requests(scene.pager, scene.chat) == 0
-    scene.topic.window(scene.read(kind=Kind.LATENCY, **ERROR))
-    scene.room.settle()
-    assert len(scene.chat.got) == len(scene.pager.got) == 2
-    scene.restart()
-    scene.room.settle()
-    scene.room.after(HOUR_MS)
-    assert len(scene.chat.got) == len(scene.pager.got) == 2
 
 
 def test_an_event_that_comes_twice_is_told_once() -> None:
@@ -453,58 +378,6 @@ def test_an_owner_that_was_fenced_tells_nothing_more() -> None:
     assert (scene.pager.said, scene.chat.said) == (["first error"], ["first error"])
 
 
-class Died(BaseException):
-    """The process was killed."""
-
-
-def crashing(at: int) -> Any:
-    """Return what dies at the n-th point."""
-    points = iter(range(10_000))
-
-    def crash(_where: str) -> None:
-        if next(points) == at:
-            raise Died
-
-    return crash
-
-
-@pytest.mark.parametrize("at", range(8))
-def test_whoever_dies_when_each_page_arrives_under_one_key_and_chat_hears_at_most_once_more(at: int) -> None:
-    scene = Scene(crash=crashing(at))
-
-    def survive(work: Any) -> None:
-        try:
-            work()
-        except Died:
-            scene.restart(crash=None)
-            scene.room.settle()
-
-    survive(lambda: scene.minute(scene.read(**CRITICAL)))
-    for _ in range(2):
-        survive(lambda: scene.minute(scene.read(Verdict.CLEAR)))
-    scene.room.settle()
-    opened = [n for n in scene.pager.got if n.why is Why.FIRST]
-    assert opened
-    assert len({n.key for n in scene.pager.got}) == 1
-    assert len({n.delivery_id for n in opened}) == 1, "a repeat is told apart by its id"
-    assert scene.pager.got[-1].why is Why.ALL_RESOLVED
-    firsts = [n for n in scene.chat.got if n.why is Why.FIRST]
-    assert 1 <= len(firsts) <= 2
-    assert all(n.possible_repeat for n in firsts[1:])
-
-
-def test_a_mild_message_that_may_have_arrived_is_not_repeated_where_repeats_show() -> None:
-    scene = Scene(crash=crashing(1))
-    with pytest.raises(Died):
-        scene.minute(scene.read())
-    assert scene.chat.said == ["first warning"]
-    scene.restart(crash=None)
-    scene.room.settle()
-    assert scene.chat.said == ["first warning"]
-    scene.over()
-    assert scene.chat.said[-1] == "all_resolved warning"
-
-
 def test_incidents_that_are_over_are_forgotten_after_a_day() -> None:
     scene = Scene()
     for name in "abc":
@@ -525,91 +398,6 @@ def test_a_closed_notifier_has_closed_its_sinks() -> None:
     scene = Scene(rules=Rules())
     scene.room.notifier.close()
     assert (scene.pager.closed, scene.chat.closed) == (1, 1)
-
-
-def order(scene: Scene, *records: ControlRecord) -> None:
-    scene.orders.take(records, now_ms=scene.clock.now_ms)
-
-
-def silence(scene: Scene, hours: float, **matchers: str) -> SilenceEvent:
-    now = utc_of_ms(scene.clock.now_ms)
-    found = Silence(
-        id="s1",
-        matchers=tuple(Matcher(field=key, value=value) for key, value in matchers.items()),  # type: ignore[arg-type] # checked by the model
-        starts=now,
-        ends=now + timedelta(hours=hours),
-        by="ada",
-        reason="a load test",
-    )
-    return SilenceEvent.of(found, now=now)
-
-
-def ack(scene: Scene, hours: float) -> AckEvent:
-    now = utc_of_ms(scene.clock.now_ms)
-    incident = scene.chat.got[0]
-    found = Acknowledgement(
-        incident=incident.incident,
-        by="ada",
-        at=now,
-        until=now + timedelta(hours=hours),
-        severity=incident.severity,
-    )
-    return AckEvent.of(found, now=now)
-
-
-def test_what_is_silenced_is_told_when_the_silence_ends_and_it_goes_on() -> None:
-    scene = Scene()
-    order(scene, silence(scene, 1, model="fraud", feature="amount"))
-    scene.minute(scene.read(**ERROR))
-    scene.minute(scene.read(feature="age", kind=Kind.LATENCY))
-    assert (scene.pager.said, scene.chat.said) == ([], ["first warning"])
-    for _ in range(7):
-        scene.room.after(10 * MINUTE_MS)
-    assert scene.pager.said == ["silence_ended error"]
-    assert scene.chat.said == ["first warning", "silence_ended error"]
-    assert scene.chat.got[1].since < scene.chat.got[0].since
-
-
-def test_the_end_reaches_the_pager_during_a_silence() -> None:
-    scene = Scene()
-    scene.minute(scene.read(**ERROR))
-    order(scene, silence(scene, 1, model="fraud"))
-    scene.over()
-    assert scene.pager.said == ["first error", "all_resolved error"]
-
-
-def test_what_is_silenced_and_over_is_never_told() -> None:
-    scene = Scene()
-    order(scene, silence(scene, 1, model="fraud"))
-    scene.minute(scene.read(**ERROR))
-    scene.over()
-    scene.room.after(2 * HOUR_MS)
-    assert requests(scene.pager, scene.chat) == 0
-
-
-def test_an_acknowledged_incident_is_neither_repeated_nor_escalated_until_that_ends() -> None:
-    scene = Scene(routes=[Route({}, ("chat",)), Route({}, ("pager",), after_s=1800.0)])
-    scene.minute(scene.read(**CRITICAL))
-    order(scene, ack(scene, 6))
-    for _ in range(33):
-        scene.room.after(10 * MINUTE_MS)
-    assert (scene.pager.said, scene.chat.said) == ([], ["first critical"])
-    for _ in range(4):
-        scene.clock.now_ms += 10 * MINUTE_MS
-        scene.topic.window(scene.read(**CRITICAL))
-        scene.room.settle()
-    assert scene.chat.said == ["first critical", "ack_expired critical"]
-    assert len(scene.pager.said) == 1
-
-
-def test_an_acknowledgement_is_void_once_the_incident_becomes_worse() -> None:
-    scene = Scene()
-    scene.minute(scene.read(**ERROR))
-    order(scene, ack(scene, 6))
-    scene.minute(scene.read(**CRITICAL))
-    assert scene.pager.said == ["first error", "severity_up critical"]
-    scene.room.after(4 * HOUR_MS + MINUTE_MS)
-    assert scene.chat.said[-1] == "repeat critical"
 
 
 def test_a_storm_pages_ten_times_says_so_once_and_goes_on_after_the_hour() -> None:

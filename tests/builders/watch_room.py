@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from alert_builders import CONTEXT, NOON_MS, span
+from alert_builders import CONTEXT, NOON_MS, ONE_OF_ONE, finding, span
 
 from alerts.kafka_source import Heard
 from alerts.lanes import delivered_by
@@ -17,7 +17,7 @@ from alerts.policy import AlertBook, step
 from alerts.sinks import Delivery
 from consumers.memory_store import MemoryModels
 from schemas.alert import AlertsRecord, AlertWindow, WindowComplete, WindowCompleteData
-from schemas.finding import Stream
+from schemas.finding import Kind, Severity, Stream, Verdict
 from watchkeeper.notify_store import StoredDeliveries
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
+CRITICAL: dict[str, Any] = {"severity": Severity.CRITICAL}
+ERROR: dict[str, Any] = {"severity": Severity.ERROR}
+DRIFT: dict[str, Any] = {"kind": Kind.DATA_DRIFT, "check": "drift", "hysteresis": ONE_OF_ONE}
 
 
 @dataclass
@@ -197,3 +200,52 @@ class Room:
         """Let time pass, then tell what is due."""
         self.clock.now_ms += ms
         self.settle(5)
+
+
+class Scene:
+    """A clock, a topic, a pager and a chat."""
+
+    def __init__(self, **room: Any) -> None:
+        self.clock = Clock()
+        self.topic = Topic(self.clock)
+        self.pager = ScriptedSink("pager", self.clock, pages=True, repeatable=True)
+        self.chat = ScriptedSink("chat", self.clock)
+        self.states = MemoryModels()
+        self.orders = Orders()
+        self._room = room
+        self.restart()
+
+    def restart(self, **changes: Any) -> None:
+        """Let another process take over, with nothing but the store and the topic."""
+        self._room |= changes
+        self.room = Room(
+            self.pager,
+            self.chat,
+            clock=self.clock,
+            topic=self.topic,
+            states=self.states,
+            orders=self.orders,
+            **self._room,
+        )
+
+    def minute(self, *findings: Finding) -> None:
+        """Let a minute pass, evaluate it and tell what is due."""
+        index = (self.clock.now_ms - NOON_MS) // MINUTE_MS
+        self.clock.now_ms += MINUTE_MS
+        self.topic.window(*findings, index=index)
+        self.room.settle()
+
+    def minutes(self, number: int, verdict: Verdict = Verdict.BREACH, **what: Any) -> None:
+        for _ in range(number):
+            self.minute(self.read(verdict, **what))
+
+    def read(self, verdict: Verdict = Verdict.BREACH, **what: Any) -> Finding:
+        index = (self.clock.now_ms - NOON_MS) // MINUTE_MS
+        return finding(index, verdict, **{**DRIFT, **what})
+
+    def over(self, **what: Any) -> None:
+        self.minutes(2, Verdict.CLEAR, **what)
+
+
+def requests(*sinks: ScriptedSink) -> int:
+    return sum(len(sink.tries) for sink in sinks)

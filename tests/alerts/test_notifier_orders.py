@@ -1,0 +1,108 @@
+"""Silences and acknowledgements: who is not told, and what ends that."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from builders.watch_room import (
+    CRITICAL,
+    ERROR,
+    HOUR_MS,
+    MINUTE_MS,
+    Scene,
+    requests,
+)
+
+from alerts.routing import Route
+from schemas.alert_wire import utc_of_ms
+from schemas.control import AckEvent, Acknowledgement, Matcher, Silence, SilenceEvent
+from schemas.finding import Kind
+
+if TYPE_CHECKING:
+    from schemas.control import ControlRecord
+
+
+def order(scene: Scene, *records: ControlRecord) -> None:
+    scene.orders.take(records, now_ms=scene.clock.now_ms)
+
+
+def silence(scene: Scene, hours: float, **matchers: str) -> SilenceEvent:
+    now = utc_of_ms(scene.clock.now_ms)
+    found = Silence(
+        id="s1",
+        matchers=tuple(Matcher(field=key, value=value) for key, value in matchers.items()),  # type: ignore[arg-type] # checked by the model
+        starts=now,
+        ends=now + timedelta(hours=hours),
+        by="ada",
+        reason="a load test",
+    )
+    return SilenceEvent.of(found, now=now)
+
+
+def ack(scene: Scene, hours: float) -> AckEvent:
+    now = utc_of_ms(scene.clock.now_ms)
+    incident = scene.chat.got[0]
+    found = Acknowledgement(
+        incident=incident.incident,
+        by="ada",
+        at=now,
+        until=now + timedelta(hours=hours),
+        severity=incident.severity,
+    )
+    return AckEvent.of(found, now=now)
+
+
+def test_what_is_silenced_is_told_when_the_silence_ends_and_it_goes_on() -> None:
+    scene = Scene()
+    order(scene, silence(scene, 1, model="fraud", feature="amount"))
+    scene.minute(scene.read(**ERROR))
+    scene.minute(scene.read(feature="age", kind=Kind.LATENCY))
+    assert (scene.pager.said, scene.chat.said) == ([], ["first warning"])
+    for _ in range(7):
+        scene.room.after(10 * MINUTE_MS)
+    assert scene.pager.said == ["silence_ended error"]
+    assert scene.chat.said == ["first warning", "silence_ended error"]
+    assert scene.chat.got[1].since < scene.chat.got[0].since
+
+
+def test_the_end_reaches_the_pager_during_a_silence() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    order(scene, silence(scene, 1, model="fraud"))
+    scene.over()
+    assert scene.pager.said == ["first error", "all_resolved error"]
+
+
+def test_what_is_silenced_and_over_is_never_told() -> None:
+    scene = Scene()
+    order(scene, silence(scene, 1, model="fraud"))
+    scene.minute(scene.read(**ERROR))
+    scene.over()
+    scene.room.after(2 * HOUR_MS)
+    assert requests(scene.pager, scene.chat) == 0
+
+
+def test_an_acknowledged_incident_is_neither_repeated_nor_escalated_until_that_ends() -> None:
+    scene = Scene(routes=[Route({}, ("chat",)), Route({}, ("pager",), after_s=1800.0)])
+    scene.minute(scene.read(**CRITICAL))
+    order(scene, ack(scene, 6))
+    for _ in range(33):
+        scene.room.after(10 * MINUTE_MS)
+    assert (scene.pager.said, scene.chat.said) == ([], ["first critical"])
+    for _ in range(4):
+        scene.clock.now_ms += 10 * MINUTE_MS
+        scene.topic.window(scene.read(**CRITICAL))
+        scene.room.settle()
+    assert scene.chat.said == ["first critical", "ack_expired critical"]
+    assert len(scene.pager.said) == 1
+
+
+def test_an_acknowledgement_is_void_once_the_incident_becomes_worse() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    order(scene, ack(scene, 6))
+    scene.minute(scene.read(**CRITICAL))
+    assert scene.pager.said == ["first error", "severity_up critical"]
+    scene.room.after(4 * HOUR_MS + MINUTE_MS)
+    assert scene.chat.said[-1] == "repeat critical"

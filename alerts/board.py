@@ -34,6 +34,8 @@ class Incident:
         Since when, by the wall clock, it has changes whose window is not complete; 0 for none.
     began_ms
         When, by the wall clock, it was first heard of.
+    look_ms
+        Nothing can be due before, unless it changes: then it is 0 again.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Incident:
     alerts: dict[str, AlertData] = field(default_factory=dict)
     changed_ms: int = 0
     began_ms: int = 0
+    look_ms: int = 0
 
     @property
     def severity(self) -> Severity:
@@ -125,6 +128,7 @@ class Board:
             cause = data.cause or data.kind.value
             incident = self.incidents[name] = Incident(name, cause, data.model, began_ms=now_ms)
         incident.alerts[data.alert_id] = data
+        incident.look_ms = 0
         # What the monitor says of itself is not part of a window: nothing else is waited for.
         incident.changed_ms = 0 if incident.cause == Cause.MONITOR else incident.changed_ms or now_ms
 
@@ -132,8 +136,8 @@ class Board:
         model, end_ms = record.data.model, round(record.data.window.end.timestamp() * 1000)
         self.complete_ms[model] = max(end_ms, self.complete_ms.get(model, 0))
         for incident in self.incidents.values():
-            if incident.model == model:
-                incident.changed_ms = 0
+            if incident.model == model and incident.changed_ms:
+                incident.changed_ms = incident.look_ms = 0
 
 
 def incident_of(data: AlertData) -> str:

@@ -36,6 +36,11 @@ STATE_FIELD: Final = "state"
 KEPT_MS: Final = 24 * 3_600_000
 """An incident whose end was told is kept for so long, so that an event that comes twice opens nothing."""
 
+LOOK_MS: Final = 5_000
+"""What is due by the clock alone is due within so long: most rounds have nothing to decide."""
+
+TIDY_MS: Final = 60_000
+
 STAND_IN_MS: Final = 300_000
 """A critical incident that has not reached its sink by then goes to the sink's stand-in as well."""
 
@@ -140,6 +145,7 @@ class Desk:
         self.unrouted = 0
         self._draft: Draft | None = None
         self._stored_offset = self.offset
+        self._tidy_ms = 0
         self._take_up_what_flew(now_ms)
 
     # --- what comes in ---
@@ -164,6 +170,8 @@ class Desk:
         self._flying.discard(place)
         told = self._told.get(place, Told())
         attempt = told.attempt
+        if (incident := self.board.incidents.get(job.incident)) is not None:
+            incident.look_ms = 0
         if attempt is None or job.incident not in self.board.incidents:
             return Outcome(job, NextStep.DELIVERED, "no longer wanted")
         tries, spent_ms = attempt.tries + 1, now_ms - attempt.begun_ms
@@ -191,13 +199,18 @@ class Desk:
         """
         if self.caught_up:
             self.outgoing += self._due(now_ms, busy)
+        if now_ms >= self._tidy_ms:
+            self._tidy_ms = now_ms + TIDY_MS
             self._tidy(now_ms)
 
     def _due(self, now_ms: int, busy: set[str]) -> Iterator[Job]:
         free = [name for name in self._sinks if name not in busy]
-        for incident in sorted(self.board.incidents.values(), key=_urgency):
+        candidates = [i for i in self.board.incidents.values() if i.look_ms <= now_ms]
+        for incident in sorted(candidates, key=_urgency):
             if not incident.settled(now_ms, self._rules.wait_ms):
                 continue
+            if len(free) == len(self._sinks):
+                incident.look_ms = now_ms + LOOK_MS
             for name in list(free):
                 job = self._job(incident, name, now_ms)
                 if job is not None:
@@ -212,7 +225,10 @@ class Desk:
     def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
         place = (incident.id, name)
         told = self._told.get(place, Told())
-        if place in self._flying or told.done or (told.attempt is not None and told.attempt.due_ms > now_ms):
+        if place in self._flying or told.done:
+            return None
+        if told.attempt is not None and told.attempt.due_ms > now_ms:
+            incident.look_ms = min(incident.look_ms, told.attempt.due_ms)
             return None
         view = self._outlook.view(incident, self._sinks[name], told, self, now_ms=now_ms)
         wanted = next_message(view, told, rules=self._rules, now_ms=now_ms)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TextIO
 
 from alerts.compose import alone
+from alerts.plain_text import plain
 from alerts.render_text import render_text
 from detectors.profile import ReferenceProfile
 from schemas.alert import AlertData, AlertEvent
@@ -85,8 +86,11 @@ class Narrator:
         self._begun_s = time.monotonic()
 
     def alert(self, event: AlertEvent) -> None:
-        """Print an alert as its reader sees it."""
-        self.say(render_text(alone(event), colour=self._colour))
+        """Print an alert as its reader sees it; of one that another explains, that nobody is told."""
+        if event.data.muted_by is None:
+            self.say(render_text(alone(event), colour=self._colour))
+        else:
+            self.say(f"(not told by itself, another alert explains it: {plain(event.data.title)})\n")
 
     def summary(self, verdict: Verdict, counts: Mapping[str, Any]) -> None:
         """Say what was found and what was not, the counts, and what to try next."""
@@ -99,6 +103,11 @@ class Narrator:
         self._row(_clock(story.INCIDENT_MS), _HAPPENED)
         for alert in verdict.later:
             self._row(f"{minutes_after(alert):+g} min", _told(alert))
+        told = [alert for alert in verdict.later if alert.muted_by is None]
+        incidents = {alert.incident for alert in told}
+        self._row(
+            "told", f"{len(verdict.later)} alerts, {len(incidents)} incidents: one message each, to each sink"
+        )
         flagged = {alert.feature for alert in verdict.later}
         self._row("not flagged", ", ".join(name for name in story.FEATURES if name not in flagged))
         self._counts(counts, counts["duplicates"])

@@ -10,6 +10,14 @@ from typing import Final
 
 ELLIPSIS: Final = "…"
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+_LOOK_ALIKES: Final = str.maketrans(
+    {
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+        "@": "\N{FULLWIDTH COMMERCIAL AT}",
+        "`": "'",
+    }
+)
 
 
 def plain(text: str) -> str:
@@ -37,6 +45,41 @@ def clip(text: str, chars_max: int) -> str:
 def short(name: str, chars_max: int = 40) -> str:
     """Return a stranger's name as a sentence may carry it."""
     return clip(plain(name), chars_max)
+
+
+def inert(text: str) -> str:
+    """Return text that makes no tag, mention or link where nobody knows how it is going to be read.
+
+    Examples
+    --------
+    >>> inert("see [x](javascript:y)")
+    'see [x] (javascript:y)'
+    """
+    return text.translate(_LOOK_ALIKES).replace("](", "] (")
+
+
+def units(text: str) -> int:
+    """Return the length in UTF-16 units, which is never less than what another side may count as characters."""
+    return sum(2 if ord(character) > 0xFFFF else 1 for character in text)
+
+
+def clip_units(text: str, units_max: int) -> str:
+    """Return text of at most `units_max` UTF-16 units, cut with an ellipsis.
+
+    Examples
+    --------
+    >>> clip_units("😀😀😀", 4)
+    '😀…'
+    """
+    if units(text) <= units_max:
+        return text
+    room, kept = units_max - len(ELLIPSIS), 0
+    for character in text:
+        room -= units(character)
+        if room < 0:
+            break
+        kept += 1
+    return text[:kept] + ELLIPSIS
 
 
 def _shown(character: str) -> str:

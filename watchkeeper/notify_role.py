@@ -19,8 +19,8 @@ from alerts.notifier import Notifier, NotifierStats
 from alerts.orders import Orders
 from alerts.outlook import Outlook
 from alerts.routing import Route
-from alerts.sink_slack import SlackSink
-from alerts.sink_stdout import StdoutSink
+from alerts.sinks.slack import SlackSink
+from alerts.sinks.stdout import StdoutSink
 from alerts.telling import Rules
 from schemas.errors import Retry
 from schemas.finding import Severity

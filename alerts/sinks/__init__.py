@@ -1,13 +1,16 @@
-"""What a sink is: one place where messages go, and what became of one delivery."""
+"""What a sink is: one place where messages go, and what became of one delivery. One module here is one sink."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from schemas.notification import Notification
+
+REFRESH_OVER_S: Final = 900.0
+"""How long a sink with a `refresh_s` is told again that an incident is over, in case it missed it: as Prometheus does."""
 
 
 class Outcome(StrEnum):
@@ -66,15 +69,15 @@ class Sink(Protocol):
 
     @property
     def pages(self) -> bool:
-        """Whether it wakes people: it hears of what is bad, of what has become worse, and of the end."""
+        """Whether it wakes people: it is told what `PAGED` names and nothing else, with a key per page tier."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether the other side tells a repeat of a message apart by its key or id."""
+        """Whether the other side tells a repeated delivery from a new one, so that repeating it does no harm."""
 
     @property
     def refresh_s(self) -> float | None:
-        """How often it must hear that an incident goes on; None if it remembers."""
+        """How often it must be told again while an incident fires, and for `REFRESH_OVER_S` after; None for never."""
 
     def deliver(self, notification: Notification) -> Delivery:
         """Try once to deliver a notification.

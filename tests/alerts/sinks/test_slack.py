@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 
 from alerts.compose import alone
 from alerts.http_gate import BODY_BYTES_MAX, HttpAnswer, HttpFailure, HttpGate
-from alerts.render_slack import render_slack
-from alerts.sink_slack import SlackSink, delivery_of
 from alerts.sinks import Delivery
+from alerts.sinks.slack import SlackSink, told_by
+from alerts.sinks.slack_blocks import render_slack
 from schemas.errors import Stop
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def test_an_event_is_posted_as_json_and_ok_means_delivered() -> None:
         (Answer(200, b""), Delivery.retry("unexpected_body")),
         (Answer(204, b""), Delivery.dead("http_204")),
         (Answer(302, b"", {"location": "/elsewhere"}), Delivery.dead("http_302")),
-        (Answer(400, b"invalid_blocks"), Delivery.dead("http_400")),
+        (Answer(400, b"invalid_payload"), Delivery.dead("http_400")),
         (Answer(403, b"invalid_token"), Delivery.dead("http_403")),
         (Answer(404, b"no_service"), Delivery.dead("http_404")),
         (Answer(410, b"channel_is_archived"), Delivery.dead("http_410")),
@@ -198,7 +198,7 @@ def test_only_the_head_of_an_answer_is_read() -> None:
 
 @pytest.mark.parametrize("reason", ["timeout", "network", "protocol"])
 def test_every_failure_on_the_way_is_tried_again(reason: str) -> None:
-    assert delivery_of(HttpFailure(reason)) == Delivery.retry(reason)
+    assert told_by(HttpFailure(reason)) == Delivery.retry(reason)
 
 
 @pytest.mark.parametrize(

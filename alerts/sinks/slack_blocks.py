@@ -62,7 +62,7 @@ def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> d
 def render_slack_plain(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
     """Return the same as one text without blocks, for a Slack that refuses our blocks."""
     message = message_of(notification, zone=zone)
-    lines = [f"{section.title}: {' / '.join(section.all_lines)}" for section in message.sections]
+    lines = [section.one_line for section in message.sections]
     return {"text": escaped("\n".join([message.headline, *lines]), _PLAIN_CHARS_MAX), "mrkdwn": False}
 
 

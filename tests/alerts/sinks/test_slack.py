@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import json
 import logging
-import socket
-import threading
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from alert_builders import fired
+from builders.scripted_http import ENDLESS_BYTES, Answer, ScriptedServer, a_closed_port, a_server
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -21,83 +17,14 @@ from alerts.sinks.slack import SlackSink, told_by
 from alerts.sinks.slack_blocks import render_slack
 from schemas.errors import Stop
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ENDLESS_BYTES = 16_000_000
-"""More than the buffers of both sockets hold."""
-
 SECRET = "T0SECRET/B0SECRET/xyzSECRETxyz"
 
 
-@dataclass
-class Answer:
-    status: int = 200
-    body: bytes = b"ok"
-    headers: dict[str, str] = field(default_factory=dict)
-    hang_up: bool = False
-    silent: bool = False
-    endless: bool = False
+def a_webhook(*answers: Answer) -> AbstractContextManager[ScriptedServer]:
+    return a_server(*answers, path=f"/services/{SECRET}")
 
 
-class Webhook:
-    """A real HTTP server that answers from a script, as Slack would."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.requests: list[tuple[str, str, bytes]] = []
-        self.sent_bytes = 0
-        self.release = threading.Event()
-        script = iter(answers)
-        webhook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"] or 0))
-                webhook.requests.append((self.path, str(self.headers["content-type"]), body))
-                webhook.play(self, next(script))
-
-            def do_GET(self) -> None:
-                self.do_POST()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = SecretStr(f"http://127.0.0.1:{self.server.server_port}/services/{SECRET}")
-
-    def play(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
-        if answer.silent:
-            self.release.wait(30)
-        if answer.hang_up or answer.silent:
-            handler.close_connection = True
-            return
-        handler.send_response(answer.status)
-        for name, value in answer.headers.items():
-            handler.send_header(name, value)
-        if not answer.endless:
-            handler.send_header("content-length", str(len(answer.body)))
-        handler.end_headers()
-        handler.wfile.write(answer.body)
-        with suppress(ConnectionError):
-            while answer.endless and self.sent_bytes < ENDLESS_BYTES:
-                self.sent_bytes += handler.wfile.write(b"x" * 100_000)
-
-
-@contextmanager
-def a_webhook(*answers: Answer) -> Iterator[Webhook]:
-    webhook = Webhook(*answers)
-    thread = threading.Thread(target=webhook.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield webhook
-    finally:
-        webhook.release.set()
-        webhook.server.shutdown()
-        webhook.server.server_close()
-        thread.join()
-
-
-def post(webhook: Webhook, *, timeout_s: float = 10.0) -> Delivery:
+def post(webhook: ScriptedServer, *, timeout_s: float = 10.0) -> Delivery:
     sink = SlackSink(webhook.url, gate=HttpGate(timeout_s=timeout_s, trust_env=False))
     try:
         return sink.deliver(alone(fired()))
@@ -108,10 +35,10 @@ def post(webhook: Webhook, *, timeout_s: float = 10.0) -> Delivery:
 def test_an_event_is_posted_as_json_and_ok_means_delivered() -> None:
     with a_webhook(Answer()) as webhook:
         assert post(webhook) == Delivery.delivered()
-    ((path, content_type, body),) = webhook.requests
-    assert path == f"/services/{SECRET}"
-    assert content_type == "application/json"
-    assert json.loads(body) == render_slack(alone(fired()))
+    (request,) = webhook.requests
+    assert (request.method, request.path) == ("POST", f"/services/{SECRET}")
+    assert request.headers["content-type"] == "application/json"
+    assert request.json() == render_slack(alone(fired()))
 
 
 @pytest.mark.parametrize(
@@ -165,13 +92,6 @@ def test_a_server_that_hangs_up_is_tried_again() -> None:
 def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     with a_webhook(Answer(silent=True)) as webhook:
         assert post(webhook, timeout_s=0.4) == Delivery.retry("timeout")
-
-
-def a_closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_server_that_is_not_there_is_tried_again() -> None:

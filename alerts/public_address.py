@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_NEVER: Final = frozenset({ipaddress.ip_address("168.63.129.16")})
-"""Azure's own service for virtual machines has a public address."""
+_NEVER: Final = (ipaddress.ip_network("168.63.129.16/32"), ipaddress.ip_network("192.0.0.0/24"))
+"""Services of clouds for their own machines whose addresses count as public: of Azure, and of Oracle."""
 
 _CARRIERS: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """IPv6 addresses that stand for the IPv4 address in their last 32 bits (RFC 6052, RFC 8215)."""
@@ -56,9 +56,11 @@ def is_public(address: str) -> bool:
     (True, False, False)
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    return all(
-        each.is_global and not each.is_multicast and each not in _NEVER for each in (parsed, *_inside(parsed))
-    )
+    return all(map(_is_open, (parsed, *_inside(parsed))))
+
+
+def _is_open(address: Address) -> bool:
+    return address.is_global and not address.is_multicast and not any(address in net for net in _NEVER)
 
 
 def _inside(address: Address) -> list[Address]:

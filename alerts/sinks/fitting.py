@@ -11,14 +11,18 @@ PartT = TypeVar("PartT")
 
 
 def first_that_fit(parts: Sequence[PartT], fits: Callable[[Sequence[PartT]], bool]) -> tuple[PartT, ...]:
-    """Return as many of the first parts as fit together, perhaps none.
+    """Return as many of the first parts as fit together, perhaps none; fewer must fit where more do.
 
     Examples
     --------
     >>> first_that_fit(["a", "bb", "ccc"], lambda kept: len("".join(kept)) <= 4)
     ('a', 'bb')
     """
-    kept = list(parts)
-    while kept and not fits(kept):
-        kept.pop()
-    return tuple(kept)
+    low, high = 0, len(parts)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fits(parts[:middle]):
+            low = middle
+        else:
+            high = middle - 1
+    return tuple(parts[:low])

@@ -14,7 +14,7 @@ from alerts.compose import alone
 from alerts.http_gate import BODY_BYTES_MAX, HttpAnswer, HttpFailure, HttpGate
 from alerts.sinks import Delivery
 from alerts.sinks.slack import SlackSink, told_by
-from alerts.sinks.slack_blocks import render_slack
+from alerts.sinks.slack_blocks import render_slack, render_slack_plain
 from schemas.errors import Stop
 
 SECRET = "T0SECRET/B0SECRET/xyzSECRETxyz"
@@ -67,6 +67,26 @@ def test_each_answer_means_one_thing(answer: Answer, delivery: Delivery) -> None
     with a_webhook(answer) as webhook:
         assert post(webhook) == delivery
     assert len(webhook.requests) == 1
+
+
+@pytest.mark.parametrize("refusal", [b"invalid_blocks", b"invalid_attachments\n", b"msg_blocks_too_long"])
+@pytest.mark.parametrize(
+    ("second", "delivery"),
+    [
+        (Answer(), Delivery.delivered()),
+        (Answer(400, b"invalid_blocks"), Delivery.dead("http_400")),
+        (Answer(500), Delivery.retry("http_500")),
+    ],
+)
+def test_blocks_that_are_refused_are_followed_by_plain_text_once(
+    refusal: bytes, second: Answer, delivery: Delivery
+) -> None:
+    with a_webhook(Answer(400, refusal), second) as webhook:
+        assert post(webhook) == delivery
+    blocks, plain = (request.json() for request in webhook.requests)
+    assert "blocks" in blocks
+    assert plain == render_slack_plain(alone(fired()))
+    assert "Do now: " in plain["text"]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from schemas.notification import Notification
-
-REFRESH_OVER_S: Final = 900.0
-"""How long a sink with a `refresh_s` is told again that an incident is over, in case it missed it: as Prometheus does."""
 
 
 class Outcome(StrEnum):
@@ -77,7 +74,7 @@ class Sink(Protocol):
 
     @property
     def refresh_s(self) -> float | None:
-        """How often it must be told again while an incident fires, and for `REFRESH_OVER_S` after; None for never."""
+        """How often it must be told again while an incident fires, and for a while after; None for never."""
 
     def deliver(self, notification: Notification) -> Delivery:
         """Try once to deliver a notification.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 ENDLESS_BYTES = 16_000_000
@@ -43,7 +44,7 @@ class Answer:
 class ScriptedServer:
     """A real HTTP server that answers from a script and remembers what it was asked."""
 
-    def __init__(self, *answers: Answer, path: str) -> None:
+    def __init__(self, *answers: Answer, path: str, tls: ssl.SSLContext | None) -> None:
         self.requests: list[Request] = []
         self.sent_bytes = 0
         self.release = threading.Event()
@@ -64,6 +65,8 @@ class ScriptedServer:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.url = SecretStr(f"http://127.0.0.1:{self.server.server_port}{path}")
 
     def play(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
@@ -85,8 +88,10 @@ class ScriptedServer:
 
 
 @contextmanager
-def a_server(*answers: Answer, path: str = "/") -> Iterator[ScriptedServer]:
-    server = ScriptedServer(*answers, path=path)
+def a_server(
+    *answers: Answer, path: str = "/", tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    server = ScriptedServer(*answers, path=path, tls=tls)
     thread = threading.Thread(target=server.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

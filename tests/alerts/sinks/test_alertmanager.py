@@ -78,6 +78,11 @@ def test_what_fires_ends_by_itself_after_four_refreshes_and_what_is_over_has_end
     assert ended["endsAt"] == "2026-11-01T12:01:00.000Z"
 
 
+def test_no_alert_ends_before_it_starts_whatever_our_clock_says() -> None:
+    (alert,) = as_dicts(render_alertmanager(first(), now=NOON - timedelta(days=1)))
+    assert alert["startsAt"] == alert["endsAt"] == "2026-10-31T12:04:00.000Z"
+
+
 def test_identity_stays_the_same_while_figures_and_texts_change() -> None:
     begun = crowd(3)
     data = begun.lead.model_copy(update={"title": "another", "evidence": {}, "revision": 7})

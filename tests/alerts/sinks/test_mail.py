@@ -57,6 +57,12 @@ class Mailbox:
             self.encrypted.append(session.ssl is not None)
         return answer
 
+    async def handle_QUIT(self, server: SmtpServer, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        if self.answer("quit", "221 Bye").startswith("-"):
+            assert server.transport is not None
+            server.transport.close()
+        return "221 Bye"
+
 
 def is_known(
     _server: SmtpServer, _session: Session, _envelope: Envelope, _way: str, data: object
@@ -163,6 +169,13 @@ def test_a_server_that_refuses_for_now_is_tried_again_and_one_that_refuses_for_g
 ) -> None:
     with a_mail_server(Mailbox(data=[answer])) as port:
         assert a_sink(port).deliver(first()) == delivery
+
+
+def test_a_server_that_hangs_up_once_it_has_the_message_has_it() -> None:
+    mailbox = Mailbox(quit=["- hang up"])
+    with a_mail_server(mailbox) as port:
+        assert a_sink(port).deliver(first()) == Delivery.delivered()
+    assert len(mailbox.envelopes) == 1
 
 
 def test_who_has_got_a_message_does_not_get_it_again_because_of_another() -> None:

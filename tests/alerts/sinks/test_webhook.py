@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import base64
+import os
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from builders.notifications import crowd, first
 from builders.scripted_http import Answer, ScriptedServer, a_server
 from pydantic import SecretStr
+from servers.certificates import made_certificates
+from servers.selection import Unavailable, do_without
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from alerts.http_gate import HttpFailure, HttpGate
+from alerts.http_gate import HttpAnswer, HttpFailure, HttpGate
 from alerts.public_address import PrivateAddressError, is_public, public_address
 from alerts.sinks import Delivery
 from alerts.sinks.webhook import WebhookSink
@@ -111,6 +116,27 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(monkeypatch: pyte
         sink.close()
     assert asked == [("hooks.invalid", port)]
     assert server.requests[0].headers["host"] == f"hooks.invalid:{port}"
+
+
+def test_a_pinned_connection_wants_the_certificate_of_the_name_and_not_of_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        made = made_certificates(tmp_path)  # for 127.0.0.1
+    except Unavailable as reason:
+        do_without(reason, os.environ)
+    trust = ssl.create_default_context(cafile=made.certificate("authority"))
+    monkeypatch.setattr("alerts.http_gate._trusted", lambda _: trust)
+    monkeypatch.setattr("alerts.http_gate.public_address", lambda *_: "127.0.0.1")
+    identity = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    identity.load_cert_chain(made.certificate("server"), made.key("server"))
+    with a_server(Answer(), tls=identity) as server:
+        port = server.server.server_port
+        gate = HttpGate(trust_env=False, public_only=True)
+        assert gate.send("POST", SecretStr(f"https://hooks.invalid:{port}/x")) == HttpFailure("network")
+        assert server.requests == []
+        assert isinstance(gate.send("POST", SecretStr(f"https://127.0.0.1:{port}/x")), HttpAnswer)
+        gate.close()
 
 
 def test_a_name_that_nobody_knows_is_tried_again() -> None:

@@ -48,7 +48,7 @@ class AppriseSink:
     def __init__(
         self, urls: Sequence[SecretStr], *, name: str = "apprise", zone: tzinfo | None = None
     ) -> None:
-        self._package = _imported()
+        self._package = _imported(name)
         self._apprise = self._package.Apprise()
         for position, url in enumerate(urls):
             if not self._apprise.add(url.get_secret_value()):
@@ -76,12 +76,12 @@ def render_apprise(notification: Notification, *, zone: tzinfo | None = None) ->
     return inert(message.headline), clip(inert("\n".join(told)), BODY_CHARS_MAX)
 
 
-def _imported() -> Any:
+def _imported(name: str) -> Any:
     try:
         import apprise  # noqa: PLC0415 - an extra that only this sink needs
     except ImportError:
         raise Stop(
-            "a sink of type apprise needs the package apprise, which is not installed; "
+            f"sinks.{name}: a sink of type apprise needs the package apprise, which is not installed; "
             'install it with: pip install "watchkeeper[apprise]"'
         ) from None
     # It logs URLs, secrets and all.

@@ -49,6 +49,7 @@ _PRIORITIES: Final[Mapping[Severity, str]] = {
 }
 _ACCEPTED: Final = 202
 _OK: Final = 200
+_NOT_OPEN: Final = ("does not exist", "already closed")
 _POLLS_S: Final = (0.5, 1.0, 2.0)
 _LATER_S: Final = 5.0
 _WAITING_MAX: Final = 100
@@ -220,12 +221,18 @@ def request_id_of(answer: HttpAnswer | HttpFailure) -> str | None:
 
 
 def was_done(answer: HttpAnswer | HttpFailure) -> bool | None:
-    """Return whether a request was done, None where that is not known yet."""
+    """Return whether a request was done, None where that is not known yet.
+
+    Closing what is not open, because somebody was quicker, is done as well.
+    """
     if isinstance(answer, HttpFailure) or answer.status != _OK:
         return None  # 404: not worked off yet
     data = _loaded(answer).get("data")
-    done = data.get("isSuccess", data.get("success")) if isinstance(data, dict) else None
-    return done if isinstance(done, bool) else None
+    done = data.get("isSuccess") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(done, bool):
+        return None
+    told = str(data.get("status")).lower()
+    return done or (data.get("action") == "Close" and any(words in told for words in _NOT_OPEN))
 
 
 def _loaded(answer: HttpAnswer) -> dict[str, Any]:

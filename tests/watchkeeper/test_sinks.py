@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from alerts.sinks import Sink
@@ -7,6 +9,7 @@ from alerts.sinks.stdout import StdoutSink
 from schemas.settings import Settings
 from schemas.settings_text import parse_settings
 from schemas.sink_settings import SINK_MODELS
+from watchkeeper.check_command import sink_facts
 from watchkeeper.sinks import make_sinks
 
 ONE_OF_EACH = """\
@@ -64,3 +67,18 @@ def test_every_type_of_sink_is_made_and_says_how_it_wants_to_be_treated(
 def test_without_sinks_alerts_go_to_standard_output() -> None:
     (sink,) = make_sinks(settings("models: {m: {task: regression}}\n"))
     assert isinstance(sink, StdoutSink)
+
+
+def test_check_says_that_sinks_can_be_made() -> None:
+    (fact,) = sink_facts(settings(ONE_OF_EACH))
+    assert fact.ok
+    assert fact.answer.startswith("stdout, slack, teams")
+
+
+def test_check_says_how_to_install_what_a_sink_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    text = 'models: {m: {task: regression}}\nsinks: {more: {type: apprise, urls: ["json://h"]}}\n'
+    (fact,) = sink_facts(settings(text))
+    assert not fact.ok
+    assert fact.answer.startswith("sinks.more: ")
+    assert 'pip install "watchkeeper[apprise]"' in fact.answer

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import builtins
 import logging
 import sys
-from typing import Any
 
 import pytest
 from builders.notifications import first, hostile
@@ -68,14 +66,6 @@ def test_a_url_that_apprise_does_not_know_stops_without_showing_it(caplog: pytes
 
 
 def test_without_the_package_the_mend_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    really = builtins.__import__
-
-    def without_apprise(name: str, *arguments: Any, **named: Any) -> Any:
-        if name == "apprise":
-            raise ImportError(name)
-        return really(name, *arguments, **named)
-
-    monkeypatch.delitem(sys.modules, "apprise", raising=False)
-    monkeypatch.setattr(builtins, "__import__", without_apprise)
+    monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(Stop, match=r'pip install "watchkeeper\[apprise\]"'):
         AppriseSink([SecretStr("json://h")])

@@ -100,6 +100,24 @@ def test_an_action_that_failed_afterwards_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "status", "delivery"),
+    [
+        ("Close", "Alert does not exist", Delivery.delivered()),
+        ("Close", "Not allowed", Delivery.retry("not_done")),
+        ("Create", "Alert does not exist", Delivery.retry("not_done")),
+    ],
+)
+def test_closing_what_somebody_has_closed_already_is_done(
+    action: str, status: str, delivery: Delivery
+) -> None:
+    failed = {"data": {"isSuccess": False, "action": action, "status": status}}
+    with a_server(TAKEN, Answer(200, json.dumps(failed).encode()), path="/v2") as server:
+        sink = a_sink(server, Time())
+        assert sink.deliver(over()) == delivery
+        sink.close()
+
+
+@pytest.mark.parametrize(
     ("answer", "delivery"),
     [
         (Answer(200), Delivery.dead("http_200")),

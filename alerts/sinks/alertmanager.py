@@ -1,7 +1,8 @@
 """The sink that hands alerts to Prometheus Alertmanager, which groups, silences and routes them itself.
 
 Identity is the label set, so what changes while an alert goes on (figures, times, texts) is an annotation. An alert
-ends when it is said to be over, or when nobody has told of it for four refreshes.
+ends when it is said to be over, or when nobody has told of it for four refreshes. Where its templates put our texts we
+do not know, so they hold nothing that could be read as a tag or a mention.
 API: prometheus/alertmanager, `api/v2/openapi.yaml`.
 """
 
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 
 from alerts.http_gate import TIMEOUT_S, HttpGate, check_url
 from alerts.message import message_of
-from alerts.plain_text import clip, plain
+from alerts.plain_text import clip, inert, plain
 from alerts.sinks import Delivery, Outcome
 from alerts.sinks.answers import delivery_of
 from alerts.web_address import web_address, web_links
@@ -158,17 +159,21 @@ def _labels(notification: Notification, member: Member) -> dict[str, str]:
         "severity": member.severity.value,
         "team": notification.lead.owner.team,
     }
-    return {name: plain(value) for name, value in named.items() if value}
+    return {name: inert(plain(value)) for name, value in named.items() if value}
 
 
 def _annotations(notification: Notification, member: Member, zone: tzinfo | None) -> dict[str, str]:
     data = notification.lead
-    told = {"summary": plain(member.title), "alert_id": member.alert_id, "incident": notification.incident}
+    told = {
+        "summary": inert(plain(member.title)),
+        "alert_id": member.alert_id,
+        "incident": notification.incident,
+    }
     runbook = None if data.runbook is None else web_address(data.runbook)
     if runbook is not None:
         told["runbook_url"] = runbook
     if member.alert_id == data.alert_id:
         sections = message_of(notification, zone=zone).sections
         described = [section.one_line for section in sections]
-        told["description"] = clip("\n".join(described), TEXT_CHARS_MAX)
+        told["description"] = clip(inert("\n".join(described)), TEXT_CHARS_MAX)
     return told

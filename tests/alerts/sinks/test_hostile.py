@@ -73,7 +73,7 @@ def test_slack_sees_no_mention(sink: str) -> None:
         assert ">" not in without_links
 
 
-@pytest.mark.parametrize("sink", ["jsm", "apprise"])
+@pytest.mark.parametrize("sink", ["jsm", "apprise", "alertmanager"])
 def test_where_nobody_knows_the_reader_no_tag_mention_or_link_is_left(sink: str) -> None:
     for text in SHOWN[sink](hostile()):
         assert not re.search(r"[<>@`]|\]\(", text), text

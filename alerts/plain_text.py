@@ -10,13 +10,12 @@ from typing import Final
 
 ELLIPSIS: Final = "…"
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
-_LOOK_ALIKES: Final = str.maketrans(
-    {
-        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
-        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
-        "@": "\N{FULLWIDTH COMMERCIAL AT}",
-        "`": "'",
-    }
+_LOOK_ALIKES: Final = (
+    ("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
+    (">", "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"),
+    ("@", "\N{FULLWIDTH COMMERCIAL AT}"),
+    ("`", "'"),
+    ("](", "] ("),
 )
 
 
@@ -28,6 +27,8 @@ def plain(text: str) -> str:
     >>> plain("am\nount\x1b[31m")
     'am ount\ufffd[31m'
     """
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else _shown(character) for character in text)
 
 
@@ -55,12 +56,14 @@ def inert(text: str) -> str:
     >>> inert("see [x](javascript:y)")
     'see [x] (javascript:y)'
     """
-    return text.translate(_LOOK_ALIKES).replace("](", "] (")
+    for mark, look_alike in _LOOK_ALIKES:
+        text = text.replace(mark, look_alike)
+    return text
 
 
 def units(text: str) -> int:
     """Return the length in UTF-16 units, which is never less than what another side may count as characters."""
-    return sum(2 if ord(character) > 0xFFFF else 1 for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clip_units(text: str, units_max: int) -> str:

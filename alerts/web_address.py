@@ -25,7 +25,7 @@ def web_address(url: str) -> str | None:
     >>> web_address("javascript:alert(1)") is None
     True
     """
-    if _WEB.fullmatch(url) is None:
+    if len(url) > ADDRESS_CHARS_MAX or _WEB.fullmatch(url) is None:
         return None
     address = quote(url, safe=_SAFE, errors="replace")
     return address if len(address) <= ADDRESS_CHARS_MAX else None

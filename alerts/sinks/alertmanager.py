@@ -20,7 +20,6 @@ from alerts.plain_text import clip, inert, plain
 from alerts.sinks import Delivery, Outcome
 from alerts.sinks.answers import delivery_of
 from alerts.web_address import web_address, web_links
-from schemas.alert import AlertStatus
 from schemas.alert_wire import rfc3339
 from schemas.integrity import ALL_MODELS
 
@@ -125,24 +124,24 @@ def render_alertmanager(
     now
         Wall clock: what fires ends four refreshes later unless it is told again.
     """
-    return [_alert(notification, member, now, zone) for member in notification.members]
+    alerts = [_alert(notification, member, now, zone) for member in notification.members]
+    links = web_links(notification.lead.links)
+    origin: dict[str, JsonValue] = {"generatorURL": links[0][1]} if links else {}
+    return [{**alert, **origin} for alert in alerts]
 
 
 def _alert(
     notification: Notification, member: Member, now: datetime, zone: tzinfo | None
 ) -> dict[str, JsonValue]:
-    over = member.until if member.until is not None and member.status is AlertStatus.RESOLVED else None
-    ends = now + _FORGOTTEN_AFTER if over is None else over
+    ends = now + _FORGOTTEN_AFTER if member.until is None else member.until
     # An event time ahead of our clock must not make an alert end before it starts.
     starts = min(member.since, ends)
-    alert: dict[str, JsonValue] = {
+    return {
         "labels": dict(_labels(notification, member)),
         "annotations": dict(_annotations(notification, member, zone)),
         "startsAt": rfc3339(starts),
         "endsAt": rfc3339(ends),
     }
-    links = web_links(notification.lead.links)
-    return {**alert, "generatorURL": links[0][1]} if links else alert
 
 
 def _labels(notification: Notification, member: Member) -> dict[str, str]:
@@ -175,5 +174,5 @@ def _annotations(notification: Notification, member: Member, zone: tzinfo | None
     if member.alert_id == data.alert_id:
         sections = message_of(notification, zone=zone).sections
         described = [section.one_line for section in sections]
-        told["description"] = clip(inert("\n".join(described)), TEXT_CHARS_MAX)
+        told["description"] = inert(clip("\n".join(described), TEXT_CHARS_MAX))
     return told

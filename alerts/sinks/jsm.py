@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from alerts.http_gate import HttpAnswer, HttpFailure, HttpGate, check_url
 from alerts.message import message_of
-from alerts.plain_text import clip_units, inert, plain, units
+from alerts.plain_text import clip, clip_units, inert, plain, units
 from alerts.sinks import Delivery
 from alerts.sinks.answers import delivery_of
 from alerts.sinks.fitting import first_that_fit
@@ -168,7 +168,8 @@ def render_jsm(notification: Notification, *, zone: tzinfo | None = None) -> Req
     message, data = message_of(notification, zone=zone), notification.lead
     source = clip_units(plain(f"Watchkeeper {notification.app}".strip()), SOURCE_CHARS_MAX)
     described = [section.one_line for section in message.sections]
-    text = clip_units(inert("\n".join(described)), DESCRIPTION_CHARS_MAX)
+    long = clip("\n".join(described), DESCRIPTION_CHARS_MAX)
+    text = clip_units(inert(long), DESCRIPTION_CHARS_MAX)
     if notification.status is AlertStatus.RESOLVED:
         path = f"alerts/{notification.key}/close?identifierType=alias"
         return Request(path, {"source": source, "note": text})

@@ -32,7 +32,7 @@ _FALLBACK_CHARS_MAX: Final = 1_000
 _PLAIN_CHARS_MAX: Final = 3_000
 _LINK_CHARS_MAX: Final = 1_000
 
-_ESCAPES: Final[Mapping[str, str]] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
@@ -76,12 +76,14 @@ def escaped(text: str, units_max: int) -> str:
     >>> escaped("<!channel>", 100)
     '&lt;!channel&gt;'
     """
-    pieces = [_ESCAPES.get(character, character) for character in _printable(text)]
-    if sum(map(units, pieces)) <= units_max:
-        return "".join(pieces)
+    shown = _printable(text)
+    whole = shown.translate(_ESCAPES)
+    if units(whole) <= units_max:
+        return whole
     kept: list[str] = []
     room = units_max - len(ELLIPSIS)
-    for piece in pieces:
+    for character in shown:
+        piece = character.translate(_ESCAPES)
         room -= units(piece)
         if room < 0:
             break

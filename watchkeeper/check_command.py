@@ -74,9 +74,9 @@ def run_check(config: Path, *, offline: bool, json_output: bool) -> int:
     settings = load_settings(config)
     plans = load_plans(settings, config.parent)
     facts = [Fact(True, "settings", "valid", f"{config}, {len(plans)} model{'s' * (len(plans) != 1)}")]
+    facts += sink_facts(settings)
     for plan in plans.values():
         facts += model_facts(plan)
-    facts += sink_facts(settings)
     if not offline:
         facts += server_facts(settings, within_s=ANSWER_WITHIN_S)
     if json_output:

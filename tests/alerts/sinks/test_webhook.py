@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from builders.notifications import crowd, first
-from builders.scripted_http import Answer, ScriptedServer, a_server
+from builders.scripted_http import Answer, ScriptedServer, a_closed_port, a_server
 from pydantic import SecretStr
 from servers.certificates import made_certificates
 from servers.selection import Unavailable, do_without
@@ -137,6 +137,22 @@ def test_a_pinned_connection_wants_the_certificate_of_the_name_and_not_of_the_ad
         assert server.requests == []
         assert isinstance(gate.send("POST", SecretStr(f"https://127.0.0.1:{port}/x")), HttpAnswer)
         gate.close()
+
+
+@pytest.mark.parametrize(("public_only", "reached"), [(True, True), (False, False)])
+def test_a_proxy_that_would_look_the_name_up_again_is_passed_by(
+    public_only: bool, reached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.http_gate.public_address", lambda *_: "127.0.0.1")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{a_closed_port()}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with a_server(*[Answer()] * reached) as server:
+        gate = HttpGate(public_only=public_only)
+        answer = gate.send("POST", SecretStr(f"http://hooks.invalid:{server.server.server_port}/x"))
+        gate.close()
+    assert isinstance(answer, HttpAnswer) is reached
+    assert len(server.requests) == reached
 
 
 def test_a_name_that_nobody_knows_is_tried_again() -> None:

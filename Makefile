@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check bench bench-detect chaos fuzz lock clean
+.PHONY: help demo test lint types check bench bench-detect chaos fuzz pictures lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ chaos: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## kill everything at random an
 
 fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-servers ## 100,000 fuzzed messages through a real worker: make fuzz SEED=1
 	@WATCHKEEPER_FUZZ_MESSAGES=100000 WATCHKEEPER_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/e2e/test_fuzz.py $(ARGS)
+
+pictures: $(VENV)/.stamp-dev ## draw the messages for docs/alerts.md, with headless Chromium
+	@PYTHONPATH=.:tests $(BIN)/python tools/pictures.py
 
 lock: $(VENV)/.stamp-run ## resolve the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -73,6 +73,17 @@ class Section:
     lines: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def all_lines(self) -> tuple[str, ...]:
+        """The lines, and one for each link: its name and URL, or the URL alone where the title is its name."""
+        urls = ((name, plain(url)) for name, url in self.links)
+        return *self.lines, *(url if name == self.title else f"{name}: {url}" for name, url in urls)
+
+    @property
+    def one_line(self) -> str:
+        """All of it on one line, for places that have no other layout."""
+        return f"{self.title}: {' / '.join(self.all_lines)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -6,7 +6,6 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from alerts.message import message_of
-from alerts.plain_text import plain
 from schemas.alert import AlertStatus
 from schemas.finding import Severity
 
@@ -41,10 +40,7 @@ def render_text(notification: Notification, *, colour: bool = False, zone: tzinf
     message = message_of(notification, zone=zone)
     lines = [_coloured(message.headline, notification) if colour else message.headline]
     for section in message.sections:
-        links = tuple(
-            plain(url) if name == section.title else f"{name}: {plain(url)}" for name, url in section.links
-        )
-        lines += _laid_out(section.title, (*section.lines, *links))
+        lines += _laid_out(section.title, section.all_lines)
     return "\n".join(lines) + "\n"
 
 

@@ -28,7 +28,8 @@ from schemas.monitor_settings import MonitorSettings
 from schemas.notify_settings import NotifySettings
 from schemas.redis_settings import RedisSettings
 from schemas.setting_types import FROZEN, Label, Name, Place, nearest, raise_if_any
-from schemas.sink_settings import Route, Sink, SlackSink, StdoutSink
+from schemas.sink_settings import Route, Sink
+from schemas.sink_types import SlackSink, StdoutSink
 
 __all__ = [
     "FalseAlarmBudget",

@@ -11,6 +11,7 @@ from schemas.secret_text import looks_secret
 from schemas.setting_types import ExpectedError, Place, SettingErrors, nearest, unknown_key
 from schemas.settings_shape import known_keys
 from schemas.settings_tree import Problem, Tree, Value, shown
+from schemas.sink_settings import SINK_MODELS
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 _MISSING: Final = {
     "models": "add at least one model, such as {fraud: {task: binary, positive_class: fraud}}",
     "task": "add binary, multiclass or regression",
-    "type": "add stdout or slack",
+    "type": f"add one of {', '.join(SINK_MODELS)}",
     "webhook_url": "add the URL of the incoming webhook, such as ${SLACK_WEBHOOK_URL}",
+    "routing_key": "add the integration key, such as ${PAGERDUTY_ROUTING_KEY}",
+    "api_key": "add the key of the API integration, such as ${JSM_API_KEY}",
+    "url": "add where to post to, such as ${WEBHOOK_URL}",
+    "urls": "add a list of URLs, one for each place to send to",
+    "secrets": "add a list of signing secrets, such as [${WEBHOOK_SECRET}]",
+    "host": "add the name of the mail server",
+    "sender": "add the address that mails come from",
+    "recipients": "add a list of addresses",
     "sinks": "add the names of sinks, such as [ops]",
     "river": "add the name of one of river's detectors, such as PageHinkley",
     "signal": "add what it watches, such as feature:NAME or error",
@@ -43,9 +52,9 @@ _BOUNDS: Final = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "of at most"),
 }
-_MARKS: Final = frozenset({"[key]", OWN_TAG, RIVER_TAG})
+_MARKS: Final = frozenset({"[key]", OWN_TAG, RIVER_TAG, *SINK_MODELS})
 _OPEN_REDIS_KEYS: Final = frozenset({"cluster", "connect_timeout", "command_timeout"})
-_OPEN_SINK_KEYS: Final = frozenset({"type", "format"})
+_OPEN_SINK_KEYS: Final = frozenset({"type", "format", "allow_private", "port", "tls"})
 
 
 def settings_problems(error: ValidationError, tree: Tree) -> list[Problem]:

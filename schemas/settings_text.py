@@ -108,7 +108,7 @@ class _Expansion:
 
 def _is_sink_secret(place: Place, value: Value) -> bool:
     match place, value:
-        case ("sinks", str() as name, str() as key), {"sinks": dict() as sinks}:
+        case ("sinks", str() as name, str() as key, *rest), {"sinks": dict() as sinks} if len(rest) <= 1:
             sink = sinks[name]
             return isinstance(sink, dict) and key in secret_keys(sink.get("type"))
     return False

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Annotated, Final, TypeAlias, get_args
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from schemas.duration import DurationMs
 from schemas.finding import Kind, Severity
-from schemas.setting_types import FROZEN, ExpectedError, Name, Place, Text, nearest, raise_if_any, unknown_key
+from schemas.setting_types import FROZEN, Name, Place, Text, nearest, raise_if_any, unknown_key
+from schemas.sink_types import (
+    AlertmanagerSink,
+    AppriseSink,
+    EmailSink,
+    JsmSink,
+    OpsgenieSink,
+    PagerDutySink,
+    SlackSink,
+    StdoutSink,
+    TeamsSink,
+    WebhookSink,
+)
 
 ROUTE_KEYS: Final = (
     "model",
@@ -24,51 +35,47 @@ ROUTE_KEYS: Final = (
 )
 """What a route can match: fields of an alert event's data, and the owner's team."""
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CLOSED_VALUES: Final = {"kind": [str(kind) for kind in Kind], "severity": [str(level) for level in Severity]}
 
 
-class StdoutSink(BaseModel):
-    """One line per message on the standard output."""
+Sink: TypeAlias = Annotated[
+    AlertmanagerSink
+    | AppriseSink
+    | EmailSink
+    | JsmSink
+    | OpsgenieSink
+    | PagerDutySink
+    | SlackSink
+    | StdoutSink
+    | TeamsSink
+    | WebhookSink,
+    Field(discriminator="type"),
+]
 
-    model_config = FROZEN
-
-    type: Literal["stdout"]
-    format: Literal["text", "json"] = "text"
-
-
-class SlackSink(BaseModel):
-    """A Slack incoming webhook; its URL is the secret."""
-
-    model_config = FROZEN
-
-    type: Literal["slack"]
-    webhook_url: SecretStr
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _is_https(cls, url: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(url.get_secret_value())
-            scheme, host = parts.scheme, parts.hostname
-        except ValueError:
-            scheme, host = "", None
-        if host and (scheme == "https" or (scheme == "http" and host in _LOOPBACK)):
-            return url
-        raise ExpectedError("an https URL (http only on the loopback host)")
-
-
-Sink: TypeAlias = Annotated[StdoutSink | SlackSink, Field(discriminator="type")]
-
-SINK_MODELS: Final[dict[str, type[BaseModel]]] = {"stdout": StdoutSink, "slack": SlackSink}
+SINK_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "alertmanager": AlertmanagerSink,
+    "apprise": AppriseSink,
+    "email": EmailSink,
+    "jsm": JsmSink,
+    "opsgenie": OpsgenieSink,
+    "pagerduty": PagerDutySink,
+    "slack": SlackSink,
+    "stdout": StdoutSink,
+    "teams": TeamsSink,
+    "webhook": WebhookSink,
+}
 
 
 def secret_keys(sink_type: object) -> frozenset[str]:
-    """Return the keys of a sink type whose values are secrets; none for an unknown type."""
+    """Return the keys of a sink type whose values, or items, are secrets; none for an unknown type."""
     model = SINK_MODELS.get(sink_type) if isinstance(sink_type, str) else None
     if model is None:
         return frozenset()
-    return frozenset(key for key, field in model.model_fields.items() if field.annotation is SecretStr)
+    return frozenset(key for key, field in model.model_fields.items() if _holds_secret(field.annotation))
+
+
+def _holds_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(map(_holds_secret, get_args(annotation)))
 
 
 class Route(BaseModel):

@@ -24,6 +24,7 @@ from schemas.kafka_settings import KafkaSettings
 from schemas.redis_settings import RedisSettings
 from schemas.settings import MetricRule, ModelSettings, Settings
 from watchkeeper.loading import load_plans, load_settings
+from watchkeeper.sinks import make_sinks
 
 ANSWER_WITHIN_S: Final = 13.0
 """Longest wait for both servers together, who are asked at the same time."""
@@ -73,6 +74,7 @@ def run_check(config: Path, *, offline: bool, json_output: bool) -> int:
     settings = load_settings(config)
     plans = load_plans(settings, config.parent)
     facts = [Fact(True, "settings", "valid", f"{config}, {len(plans)} model{'s' * (len(plans) != 1)}")]
+    facts += sink_facts(settings)
     for plan in plans.values():
         facts += model_facts(plan)
     if not offline:
@@ -82,6 +84,18 @@ def run_check(config: Path, *, offline: bool, json_output: bool) -> int:
     else:
         write_facts(facts, sys.stdout, env=os.environ)
     return 0 if all(fact.ok for fact in facts) else 1
+
+
+def sink_facts(settings: Settings) -> list[Fact]:
+    """Return whether the sinks that the settings name can be made; nothing is sent."""
+    question = "can its sinks be made"
+    try:
+        sinks = make_sinks(settings)
+    except Stop as error:
+        return [Fact(False, "settings", question, str(error))]
+    for sink in sinks:
+        sink.close()
+    return [Fact(True, "settings", question, ", ".join(sink.name for sink in sinks))]
 
 
 def model_facts(plan: ModelPlan) -> list[Fact]:

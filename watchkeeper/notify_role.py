@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,25 +11,21 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from alerts.control_source import ControlSource
-from alerts.http_gate import HttpGate
 from alerts.kafka_source import AlertSource, SourceStats
 from alerts.lanes import Threads
 from alerts.notifier import Notifier, NotifierStats
 from alerts.orders import Orders
 from alerts.outlook import Outlook
 from alerts.routing import Route
-from alerts.sink_slack import SlackSink
-from alerts.sink_stdout import StdoutSink
 from alerts.telling import Rules
 from schemas.errors import Retry
 from schemas.finding import Severity
-from schemas.sink_settings import SlackSink as SlackSettings
+from watchkeeper.sinks import make_sinks
 
 if TYPE_CHECKING:
     import threading
 
     from alerts.notify_store import NotifyStore
-    from alerts.sinks import Sink
     from schemas.notify_settings import NotifySettings
     from schemas.settings import Settings
 
@@ -152,14 +147,3 @@ def rules_of(notify: NotifySettings) -> Rules:
         pages_from=notify.pages_from,
         pages_max=notify.pages_per_hour,
     )
-
-
-def make_sinks(settings: Settings) -> list[Sink]:
-    """Return the sinks of the settings; standard output if they name none."""
-    sinks: list[Sink] = []
-    for name, sink in settings.sinks.items():
-        if isinstance(sink, SlackSettings):
-            sinks.append(SlackSink(sink.webhook_url, gate=HttpGate(), name=name))
-        else:
-            sinks.append(StdoutSink(sys.stdout, style=sink.format, name=name))
-    return sinks or [StdoutSink(sys.stdout)]

@@ -17,8 +17,9 @@ from schemas.finding import Finding, Hysteresis, Kind, Severity, Verdict, Window
 from schemas.notification import Why
 from schemas.settings_tree import shown
 from watchkeeper.loading import load_settings
-from watchkeeper.notify_role import make_sinks, routes_of
+from watchkeeper.notify_role import routes_of
 from watchkeeper.policy import context_of
+from watchkeeper.sinks import make_sinks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from alerts.compose import alone
 from alerts.message import message_of
 from alerts.policy import AlertBook, step
-from alerts.render_slack import (
+from alerts.render_text import render_text
+from alerts.sinks.slack_blocks import (
     BLOCKS_MAX,
     HEADER_CHARS_MAX,
     MESSAGE_CHARS_MAX,
@@ -22,7 +23,6 @@ from alerts.render_slack import (
     escaped,
     render_slack,
 )
-from alerts.render_text import render_text
 from schemas.alert import AlertData, AlertEvent, AlertOwner, AlertReproduce
 from schemas.finding import JsonValue, Kind, Severity, Verdict
 

@@ -47,6 +47,7 @@ DIVIDES = "expected a window above 0s that divides a day evenly, such as 1m, 5m 
 NO_EXPANSION = (
     "${...} expands in the secrets of sinks only (such as webhook_url): write the value itself here"
 )
+WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SOME_MODEL = "models: {m: {task: regression}}\n"
 REDIS = (
     "expected redis://, rediss:// or unix:// with [user:password@]host[:port][/db], got a value that is not "
@@ -239,7 +240,7 @@ BAD = [
     (f"{SOME_MODEL}redis: {{url: 'redis://h/3', cluster: true}}\n", ["2: redis.cluster: expected redis:// or rediss:// and database 0 in redis.url: a cluster has no other"]),
     (f"{SOME_MODEL}redis: {{connect_timeout: 0}}\n", ["2: redis.connect_timeout: expected a timeout above 0s and up to 10m, got 0"]),
     # Sinks and routes.
-    (f"{SOME_MODEL}sinks: {{ops: {{}}}}\n", ["2: sinks.ops.type: missing; add stdout or slack"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{}}}}\n", ["2: sinks.ops.type: missing; add one of alertmanager, apprise, email, jsm, opsgenie, pagerduty, slack, stdout, teams, webhook"]),
     (f"{SOME_MODEL}sinks: {{ops: {{type: slak}}}}\n", ['2: sinks.ops.type: unknown sink type "slak"; did you mean "slack"?']),
     (f"{SOME_MODEL}sinks: {{ops: {{type: slack}}}}\n", ["2: sinks.ops.webhook_url: missing; add the URL of the incoming webhook, such as ${SLACK_WEBHOOK_URL}"]),
     (f"{SOME_MODEL}sinks: {{ops: {{type: stdout, webhook_url: x}}}}\n", ["2: sinks.ops.webhook_url: unknown key; known here: format, type"]),
@@ -254,6 +255,27 @@ BAD = [
     (f"{SOME_MODEL}sinks: {{ops: {{type: slack, webhook_url: '${{SLACK URL}}'}}}}\n", ["2: sinks.ops.webhook_url: expected ${NAME} or ${file:/path} after the dollar sign"]),
     (f"{SOME_MODEL}sinks: {{ops: {{type: stdout, format: '${{FORMAT}}'}}}}\n", [f"2: sinks.ops.format: {NO_EXPANSION}"]),
     (f"{SOME_MODEL}sinks: {{'${{NAME}}': {{type: stdout}}}}\n", [f"2: sinks.${{NAME}}: {NO_EXPANSION}"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: pagerduty}}}}\n", ["2: sinks.ops.routing_key: missing; add the integration key, such as ${PAGERDUTY_ROUTING_KEY}"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: pagerduty, routing_key: short}}}}\n", ["2: sinks.ops.routing_key: expected the 32 letters and digits of an integration key, got a value that is not shown"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: pagerduty, routing_kee: {'k' * 32}, url: 'http://h'}}}}\n", ["2: sinks.ops.routing_key: missing; add the integration key, such as ${PAGERDUTY_ROUTING_KEY}", "2: sinks.ops.url: expected an https URL (http only on the loopback host), got a value that is not shown", '2: sinks.ops.routing_kee: unknown key; did you mean "routing_key"?']),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: pagerdut}}}}\n", ['2: sinks.ops.type: unknown sink type "pagerdut"; did you mean "pagerduty"?']),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: jsm, api_key: 'two words'}}}}\n", ["2: sinks.ops.api_key: expected a key of printable characters without blanks, got a value that is not shown"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: opsgenie}}}}\n", ["2: sinks.ops.api_key: missing; add the key of the API integration, such as ${JSM_API_KEY}"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: alertmanager, urls: []}}}}\n", ["2: sinks.ops.urls: expected at least one"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: alertmanager, urls: ['ftp://h', 'http://u:p@h']}}}}\n", ["2: sinks.ops.urls[0]: expected an http or https URL without a name or password in it, got a value that is not shown", "2: sinks.ops.urls[1]: expected an http or https URL without a name or password in it, got a value that is not shown"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: alertmanager, urls: ['http://h'], username: u}}}}\n", ["2: sinks.ops: expected username and password together, or neither"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: alertmanager, urls: ['https://h', 'http://h'], bearer_token: t}}}}\n", ["2: sinks.ops.urls[1]: expected an https URL where there is a password or token (http only on the loopback host)"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: webhook, url: 'http://h', secrets: ['whsec_c2hvcnQ=']}}}}\n", ["2: sinks.ops.secrets[0]: expected whsec_ and base64 of 24 to 64 bytes, got a value that is not shown"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: webhook, url: 'http://h', secrets: [{WHSEC}]}}}}\n", ["2: sinks.ops.url: expected an https URL (http only with allow_private: true)"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: webhook, url: 'https://localhost/x', secrets: [{WHSEC}]}}}}\n", ["2: sinks.ops.url: expected a host of the public internet; for one of your own network say allow_private: true"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: webhook, url: 'https://h', secrets: [{WHSEC}], allow_privat: true}}}}\n", ['2: sinks.ops.allow_privat: unknown key; did you mean "allow_private"?']),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: webhook, url: 'https://h', secrets: ['${{NOPE}}']}}}}\n", ["2: sinks.ops.secrets[0]: the environment variable NOPE is not set: set it, or use ${file:/path}"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: email, host: 'm x', sender: a, recipients: ['a@b', 'c']}}}}\n", ["2: sinks.ops.host: expected a host name, got a value that is not shown", "2: sinks.ops.sender: expected an e-mail address such as alerts@example.com, got a value that is not shown", "2: sinks.ops.recipients[1]: expected an e-mail address such as alerts@example.com, got a value that is not shown"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: email, host: m, sender: a@b, recipients: [a@b], tls: none}}}}\n", ["2: sinks.ops.tls: expected starttls or implicit (none only on the loopback host)"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: email, host: m, sender: a@b, recipients: [a@b], tls: starttsl}}}}\n", ['2: sinks.ops.tls: expected starttls, implicit or none, got "starttsl"; did you mean "starttls"?']),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: email, host: m, sender: a@b, recipients: [a@b], port: 0}}}}\n", ["2: sinks.ops.port: expected a number of at least 1, got 0"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: apprise}}}}\n", ["2: sinks.ops.urls: missing; add a list of URLs, one for each place to send to"]),
+    (f"{SOME_MODEL}sinks: {{ops: {{type: alertmanager, urls: ['${{AM}}']}}}}\n", [f"2: sinks.ops.urls[0]: {NO_EXPANSION}"]),
     (f"{SOME_MODEL}sinks: {{ops: {{type: stdout}}}}\nroutes:\n- sinks: [opps]\n", ['4: routes[0].sinks[0]: no sink "opps"; did you mean "ops"?']),
     (f"{SOME_MODEL}routes: [{{sinks: [ops]}}]\n", ['2: routes[0].sinks[0]: no sink "ops"; none is known here']),
     (f"{SOME_MODEL}routes: [{{sinks: []}}, {{}}]\n", ["2: routes[0].sinks: expected the name of at least one sink", "2: routes[1].sinks: missing; add the names of sinks, such as [ops]"]),

@@ -12,8 +12,12 @@ from schemas.errors import Stop
 from schemas.secret_text import MASK, SecretText, looks_secret
 from schemas.settings import KafkaSettings, RedisSettings, Settings, SlackSink
 from schemas.settings_text import parse_settings
+from schemas.sink_settings import SINK_MODELS, secret_keys
+from schemas.sink_types import PagerDutySink, WebhookSink
 
 PLANT = "hunter2plant"
+ROUTING_KEY = PLANT.ljust(32, "0")
+SIGNING = f"whsec_{PLANT.ljust(40, 'A')}"
 GOOD = f"""\
 models: {{m: {{task: regression}}}}
 kafka:
@@ -29,6 +33,15 @@ sinks:
   plain: {{type: slack, webhook_url: "https://h/{PLANT}"}}
   env: {{type: slack, webhook_url: "https://h/${{TOKEN}}"}}
   file: {{type: slack, webhook_url: "${{file:/run/s}}"}}
+  teams: {{type: teams, webhook_url: "https://h/${{TOKEN}}"}}
+  night: {{type: pagerduty, routing_key: "${{TOKEN}}{ROUTING_KEY[len(PLANT) :]}"}}
+  jsm: {{type: jsm, api_key: "${{TOKEN}}"}}
+  opsgenie: {{type: opsgenie, api_key: "${{TOKEN}}"}}
+  basic: {{type: alertmanager, urls: ["https://h"], username: u, password: "${{TOKEN}}"}}
+  bearer: {{type: alertmanager, urls: ["https://h"], bearer_token: "${{TOKEN}}"}}
+  hook: {{type: webhook, url: "https://h/${{TOKEN}}", secrets: ["{SIGNING}"]}}
+  mail: {{type: email, host: h, sender: a@h, recipients: [b@h], username: u, password: "${{TOKEN}}"}}
+  more: {{type: apprise, urls: ["json://u:${{TOKEN}}@h"]}}
 """
 
 
@@ -53,7 +66,14 @@ def test_no_way_of_showing_settings_shows_a_secret() -> None:
         assert PLANT not in repr(dict(part))
         assert PLANT not in repr(vars(part))
     assert PLANT not in f"{settings.kafka.properties} {settings.redis.url!r} {settings.redis.safe_url}"
-    assert repr(settings).count(MASK) >= 10
+    assert repr(settings).count(MASK) >= 20
+
+
+def test_every_secret_of_every_sink_is_planted() -> None:
+    planted = {(s.type, key) for s in parse(GOOD).sinks.values() for key, value in s if value is not None}
+    known = {(name, key) for name in SINK_MODELS for key in secret_keys(name)}
+    assert known <= planted
+    assert len(known) == 11
 
 
 def test_the_secrets_are_there_for_the_clients() -> None:
@@ -61,6 +81,11 @@ def test_the_secrets_are_there_for_the_clients() -> None:
     slack = settings.sinks["env"], settings.sinks["file"]
     assert str(settings.kafka.properties["sasl.password"]) == PLANT
     assert settings.redis.url == f"redis://user:{PLANT}@h:6379/0?password={PLANT}"
+    night, hook = settings.sinks["night"], settings.sinks["hook"]
+    assert isinstance(night, PagerDutySink)
+    assert isinstance(hook, WebhookSink)
+    assert night.routing_key.get_secret_value() == ROUTING_KEY
+    assert [secret.get_secret_value() for secret in hook.secrets] == [SIGNING]
     assert [s.webhook_url.get_secret_value() for s in slack if isinstance(s, SlackSink)] == [
         f"https://h/{PLANT}"
     ] * 2
@@ -106,6 +131,21 @@ def test_the_secrets_are_there_for_the_clients() -> None:
         f"sinks: {{ops: {{type: slack, webhook: {PLANT}}}}}",
         f"sinks: {{ops: {{type: slack, webhook_url:{PLANT}}}}}",
         f"sinks: {{ops: {{type: stdout, token: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: pagerduty, routing_key: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: pagerduty, routing_key: {ROUTING_KEY}, url: 'http://{PLANT}'}}}}",
+        f"sinks: {{ops: {{type: jsm, api_key: '{PLANT} {PLANT}'}}}}",
+        f"sinks: {{ops: {{type: jsm, key: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: alertmanager, urls: ['http://u:{PLANT}@h']}}}}",
+        f"sinks: {{ops: {{type: alertmanager, urls: ['http://h'], username: u, password: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: alertmanager, urls: ['http://h'], password: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: webhook, url: 'http://{PLANT}', secrets: [{SIGNING}]}}}}",
+        f"sinks: {{ops: {{type: webhook, url: 'https://h', secrets: [{PLANT}, whsec_{PLANT}]}}}}",
+        f"sinks: {{ops: {{type: webhook, url: 'https://h', secrets: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: email, host: '{PLANT} x', sender: {PLANT}, recipients: [{PLANT}]}}}}",
+        f"sinks: {{ops: {{type: email, host: h, sender: a@h, recipients: [a@h], password: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: teams, webhook_url: 'http://h/{PLANT}'}}}}",
+        f"sinks: {{ops: {{type: apprise, urls: {PLANT}}}}}",
+        f"sinks: {{ops: {{type: apprise, urls: [[{PLANT}]]}}}}",
     ],
 )
 def test_no_refusal_shows_a_secret(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a sink is: one place where messages go, and what became of one delivery."""
+"""What a sink is: one place where messages go, and what became of one delivery. One module here is one sink."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ class Sink(Protocol):
 
     @property
     def pages(self) -> bool:
-        """Whether it wakes people: it hears of what is bad, of what has become worse, and of the end."""
+        """Whether it wakes people: it is told what `PAGED` names and nothing else, with a key per page tier."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether the other side tells a repeat of a message apart by its key or id."""
+        """Whether the other side tells a repeated delivery from a new one, so that repeating it does no harm."""
 
     @property
     def refresh_s(self) -> float | None:
-        """How often it must hear that an incident goes on; None if it remembers."""
+        """How often it must be told again while an incident fires, and for a while after; None for never."""
 
     def deliver(self, notification: Notification) -> Delivery:
         """Try once to deliver a notification.

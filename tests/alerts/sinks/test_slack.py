@@ -1,103 +1,30 @@
 from __future__ import annotations
 
-import json
 import logging
-import socket
-import threading
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from alert_builders import fired
+from builders.scripted_http import ENDLESS_BYTES, Answer, ScriptedServer, a_closed_port, a_server
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from alerts.compose import alone
 from alerts.http_gate import BODY_BYTES_MAX, HttpAnswer, HttpFailure, HttpGate
-from alerts.render_slack import render_slack
-from alerts.sink_slack import SlackSink, delivery_of
 from alerts.sinks import Delivery
+from alerts.sinks.slack import SlackSink, told_by
+from alerts.sinks.slack_blocks import render_slack, render_slack_plain
 from schemas.errors import Stop
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ENDLESS_BYTES = 16_000_000
-"""More than the buffers of both sockets hold."""
 
 SECRET = "T0SECRET/B0SECRET/xyzSECRETxyz"
 
 
-@dataclass
-class Answer:
-    status: int = 200
-    body: bytes = b"ok"
-    headers: dict[str, str] = field(default_factory=dict)
-    hang_up: bool = False
-    silent: bool = False
-    endless: bool = False
+def a_webhook(*answers: Answer) -> AbstractContextManager[ScriptedServer]:
+    return a_server(*answers, path=f"/services/{SECRET}")
 
 
-class Webhook:
-    """A real HTTP server that answers from a script, as Slack would."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.requests: list[tuple[str, str, bytes]] = []
-        self.sent_bytes = 0
-        self.release = threading.Event()
-        script = iter(answers)
-        webhook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"] or 0))
-                webhook.requests.append((self.path, str(self.headers["content-type"]), body))
-                webhook.play(self, next(script))
-
-            def do_GET(self) -> None:
-                self.do_POST()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = SecretStr(f"http://127.0.0.1:{self.server.server_port}/services/{SECRET}")
-
-    def play(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
-        if answer.silent:
-            self.release.wait(30)
-        if answer.hang_up or answer.silent:
-            handler.close_connection = True
-            return
-        handler.send_response(answer.status)
-        for name, value in answer.headers.items():
-            handler.send_header(name, value)
-        if not answer.endless:
-            handler.send_header("content-length", str(len(answer.body)))
-        handler.end_headers()
-        handler.wfile.write(answer.body)
-        with suppress(ConnectionError):
-            while answer.endless and self.sent_bytes < ENDLESS_BYTES:
-                self.sent_bytes += handler.wfile.write(b"x" * 100_000)
-
-
-@contextmanager
-def a_webhook(*answers: Answer) -> Iterator[Webhook]:
-    webhook = Webhook(*answers)
-    thread = threading.Thread(target=webhook.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield webhook
-    finally:
-        webhook.release.set()
-        webhook.server.shutdown()
-        webhook.server.server_close()
-        thread.join()
-
-
-def post(webhook: Webhook, *, timeout_s: float = 10.0) -> Delivery:
+def post(webhook: ScriptedServer, *, timeout_s: float = 10.0) -> Delivery:
     sink = SlackSink(webhook.url, gate=HttpGate(timeout_s=timeout_s, trust_env=False))
     try:
         return sink.deliver(alone(fired()))
@@ -108,10 +35,10 @@ def post(webhook: Webhook, *, timeout_s: float = 10.0) -> Delivery:
 def test_an_event_is_posted_as_json_and_ok_means_delivered() -> None:
     with a_webhook(Answer()) as webhook:
         assert post(webhook) == Delivery.delivered()
-    ((path, content_type, body),) = webhook.requests
-    assert path == f"/services/{SECRET}"
-    assert content_type == "application/json"
-    assert json.loads(body) == render_slack(alone(fired()))
+    (request,) = webhook.requests
+    assert (request.method, request.path) == ("POST", f"/services/{SECRET}")
+    assert request.headers["content-type"] == "application/json"
+    assert request.json() == render_slack(alone(fired()))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +49,7 @@ def test_an_event_is_posted_as_json_and_ok_means_delivered() -> None:
         (Answer(200, b""), Delivery.retry("unexpected_body")),
         (Answer(204, b""), Delivery.dead("http_204")),
         (Answer(302, b"", {"location": "/elsewhere"}), Delivery.dead("http_302")),
-        (Answer(400, b"invalid_blocks"), Delivery.dead("http_400")),
+        (Answer(400, b"invalid_payload"), Delivery.dead("http_400")),
         (Answer(403, b"invalid_token"), Delivery.dead("http_403")),
         (Answer(404, b"no_service"), Delivery.dead("http_404")),
         (Answer(410, b"channel_is_archived"), Delivery.dead("http_410")),
@@ -140,6 +67,26 @@ def test_each_answer_means_one_thing(answer: Answer, delivery: Delivery) -> None
     with a_webhook(answer) as webhook:
         assert post(webhook) == delivery
     assert len(webhook.requests) == 1
+
+
+@pytest.mark.parametrize("refusal", [b"invalid_blocks", b"invalid_attachments\n", b"msg_blocks_too_long"])
+@pytest.mark.parametrize(
+    ("second", "delivery"),
+    [
+        (Answer(), Delivery.delivered()),
+        (Answer(400, b"invalid_blocks"), Delivery.dead("http_400")),
+        (Answer(500), Delivery.retry("http_500")),
+    ],
+)
+def test_blocks_that_are_refused_are_followed_by_plain_text_once(
+    refusal: bytes, second: Answer, delivery: Delivery
+) -> None:
+    with a_webhook(Answer(400, refusal), second) as webhook:
+        assert post(webhook) == delivery
+    blocks, plain = (request.json() for request in webhook.requests)
+    assert "blocks" in blocks
+    assert plain == render_slack_plain(alone(fired()))
+    assert "Do now: " in plain["text"]
 
 
 @pytest.mark.parametrize(
@@ -167,13 +114,6 @@ def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
         assert post(webhook, timeout_s=0.4) == Delivery.retry("timeout")
 
 
-def a_closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def test_a_server_that_is_not_there_is_tried_again() -> None:
     url = SecretStr(f"http://127.0.0.1:{a_closed_port()}/services/{SECRET}")
     sink = SlackSink(url, gate=HttpGate(trust_env=False))
@@ -198,7 +138,7 @@ def test_only_the_head_of_an_answer_is_read() -> None:
 
 @pytest.mark.parametrize("reason", ["timeout", "network", "protocol"])
 def test_every_failure_on_the_way_is_tried_again(reason: str) -> None:
-    assert delivery_of(HttpFailure(reason)) == Delivery.retry(reason)
+    assert told_by(HttpFailure(reason)) == Delivery.retry(reason)
 
 
 @pytest.mark.parametrize(

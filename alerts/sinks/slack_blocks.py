@@ -9,15 +9,15 @@ whole message stays below the point where Slack answers `msg_blocks_too_long`.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from alerts.message import Section, message_of
-from alerts.plain_text import ELLIPSIS, plain
+from alerts.plain_text import ELLIPSIS, plain, units
+from alerts.sinks.fitting import first_that_fit
+from alerts.web_address import web_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
     from pydantic import JsonValue
@@ -29,12 +29,10 @@ SECTION_CHARS_MAX: Final = 3_000
 BLOCKS_MAX: Final = 45
 MESSAGE_CHARS_MAX: Final = 11_000
 _FALLBACK_CHARS_MAX: Final = 1_000
+_PLAIN_CHARS_MAX: Final = 3_000
 _LINK_CHARS_MAX: Final = 1_000
 
-_ESCAPES: Final[Mapping[str, str]] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_LINK: Final = re.compile(r"https?://[^\s]+")
-_URL_SAFE: Final = ":/?#[]@!$&'()*+,;=%~"
-"""What a URL keeps; `&` is escaped afterwards, and `|`, `<`, `>` are percent-encoded."""
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
@@ -61,6 +59,13 @@ def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> d
     return _within_limits(body, blocks[:BLOCKS_MAX])
 
 
+def render_slack_plain(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+    """Return the same as one text without blocks, for a Slack that refuses our blocks."""
+    message = message_of(notification, zone=zone)
+    lines = [section.one_line for section in message.sections]
+    return {"text": escaped("\n".join([message.headline, *lines]), _PLAIN_CHARS_MAX), "mrkdwn": False}
+
+
 def escaped(text: str, units_max: int) -> str:
     """Return printable text with `&`, `<` and `>` escaped, at most `units_max` UTF-16 units long.
 
@@ -71,13 +76,15 @@ def escaped(text: str, units_max: int) -> str:
     >>> escaped("<!channel>", 100)
     '&lt;!channel&gt;'
     """
-    pieces = [_ESCAPES.get(character, character) for character in _printable(text)]
-    if sum(map(_units, pieces)) <= units_max:
-        return "".join(pieces)
+    shown = _printable(text)
+    whole = shown.translate(_ESCAPES)
+    if units(whole) <= units_max:
+        return whole
     kept: list[str] = []
     room = units_max - len(ELLIPSIS)
-    for piece in pieces:
-        room -= _units(piece)
+    for character in shown:
+        piece = character.translate(_ESCAPES)
+        room -= units(piece)
         if room < 0:
             break
         kept.append(piece)
@@ -88,13 +95,9 @@ def _printable(text: str) -> str:
     return "\n".join(plain(line) for line in text.split("\n"))
 
 
-def _units(text: str) -> int:
-    return sum(2 if ord(character) > 0xFFFF else 1 for character in text)
-
-
 def _section(section: Section) -> JsonValue:
     lines = _links(section.links)
-    used = len(f"*{section.title}*\n") + sum(_units(line) + 1 for line in lines)
+    used = len(f"*{section.title}*\n") + sum(units(line) + 1 for line in lines)
     if section.lines:
         lines.insert(0, escaped("\n".join(section.lines), SECTION_CHARS_MAX - used))
     text = "\n".join([f"*{section.title}*", *lines])
@@ -107,7 +110,7 @@ def _links(links: tuple[tuple[str, str], ...]) -> list[str]:
     room = SECTION_CHARS_MAX // 2
     for name, url in links:
         link = _link(name, url)
-        room -= _units(link) + 1
+        room -= units(link) + 1
         if room < 0:
             break
         shown.append(link)
@@ -116,17 +119,19 @@ def _links(links: tuple[tuple[str, str], ...]) -> list[str]:
 
 def _link(name: str, url: str) -> str:
     """Return a link that can be clicked, or its name and text where it is no web address."""
-    address = quote(url, safe=_URL_SAFE, errors="replace").replace("&", "&amp;")
-    if _LINK.fullmatch(url) is None or len(address) > _LINK_CHARS_MAX:
+    address = web_address(url)
+    if address is None:
         return f"{escaped(name, 100)}: {escaped(url, _LINK_CHARS_MAX)}"
+    address = address.replace("&", "&amp;")
     return f"<{address}|{escaped(name.replace('|', ' ').strip() or 'link', 100)}>"
 
 
 def _within_limits(body: Mapping[str, JsonValue], blocks: list[JsonValue]) -> dict[str, JsonValue]:
-    kept = list(blocks)
-    while len(kept) > 1 and _units(_as_json({**body, "blocks": kept})) > MESSAGE_CHARS_MAX:
-        kept.pop()
-    return {**body, "blocks": kept}
+    def whole(kept: Sequence[JsonValue]) -> dict[str, JsonValue]:
+        return {**body, "blocks": [blocks[0], *kept]}
+
+    rest = first_that_fit(blocks[1:], lambda kept: units(_as_json(whole(kept))) <= MESSAGE_CHARS_MAX)
+    return whole(rest)
 
 
 def _as_json(body: Mapping[str, JsonValue]) -> str:

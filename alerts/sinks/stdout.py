@@ -32,6 +32,11 @@ class StdoutSink:
         The reader's time zone, shown behind UTC in text.
     """
 
+    pace_s = 0.0
+    pages = False
+    repeatable = False
+    refresh_s = None
+
     def __init__(
         self,
         stream: TextIO,
@@ -43,34 +48,9 @@ class StdoutSink:
     ) -> None:
         self._stream = stream
         self._style = style
-        self._name = name
+        self.name = name
         self._colour = colour
         self._zone = zone
-
-    @property
-    def name(self) -> str:
-        """The name that routes use for this sink."""
-        return self._name
-
-    @property
-    def pace_s(self) -> float:
-        """No pause is needed."""
-        return 0.0
-
-    @property
-    def pages(self) -> bool:
-        """It wakes nobody."""
-        return False
-
-    @property
-    def repeatable(self) -> bool:
-        """A repeat cannot be told apart."""
-        return False
-
-    @property
-    def refresh_s(self) -> float | None:
-        """What was told stays."""
-        return None
 
     def deliver(self, notification: Notification) -> Delivery:
         """Write a notification; blocks as long as the stream's reader does."""

@@ -8,8 +8,8 @@ from alert_builders import fired
 
 from alerts.compose import alone
 from alerts.render_text import render_text
-from alerts.sink_stdout import StdoutSink
 from alerts.sinks import Delivery
+from alerts.sinks.stdout import StdoutSink
 from schemas.notification import NotificationEvent
 
 

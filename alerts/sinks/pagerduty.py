@@ -1,0 +1,127 @@
+"""The sink that pages through PagerDuty's Events API v2.
+
+202 means taken. PagerDuty tells repeats by the key while its alert is open, and a resolve of what is not open does
+nothing, so repeating does no harm. Limits: developer.pagerduty.com, "Events API v2".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from alerts.http_gate import HttpGate, check_url
+from alerts.message import message_of
+from alerts.plain_text import clip_units, plain
+from alerts.sinks.answers import delivery_of
+from alerts.sinks.fitting import first_that_fit
+from alerts.web_address import is_image, web_links
+from schemas.alert import AlertStatus
+from schemas.alert_wire import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from pydantic import JsonValue
+
+    from alerts.message import Section
+    from alerts.sinks import Delivery
+    from schemas.notification import Notification
+
+SUMMARY_CHARS_MAX: Final = 1_024
+EVENT_BYTES_MAX: Final = 500_000
+LINKS_MAX: Final = 20
+_NAME_CHARS_MAX: Final = 250
+_ACCEPTED: Final = 202
+_TOO_MANY_WAIT_S: Final = 30.0
+
+
+class PagerDutySink:
+    """Opens an alert for what fires and resolves it when all is over.
+
+    Parameters
+    ----------
+    routing_key
+        The integration key of a service: a secret.
+    url
+        Where events go; another region has another one.
+
+    Raises
+    ------
+    Stop
+        The address is not https.
+    """
+
+    pace_s = 1.0
+    """PagerDuty takes about 120 events a minute and key; this leaves half of them to others."""
+    pages = True
+    repeatable = True
+    refresh_s = None
+
+    def __init__(
+        self,
+        routing_key: SecretStr,
+        *,
+        url: str,
+        gate: HttpGate,
+        name: str = "pagerduty",
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._url = SecretStr(url)
+        check_url(self._url, "url")
+        self._routing_key = routing_key
+        self._gate = gate
+        self.name = name
+        self._zone = zone
+
+    def deliver(self, notification: Notification) -> Delivery:
+        """Send one event; blocks at most as long as the gate's time limit."""
+        event = render_pagerduty(notification, zone=self._zone)
+        answer = self._gate.post_json(
+            self._url, {"routing_key": self._routing_key.get_secret_value(), **event}
+        )
+        return delivery_of(answer, taken={_ACCEPTED}, too_many_wait_s=_TOO_MANY_WAIT_S)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._gate.close()
+
+
+def render_pagerduty(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+    """Return the event without its routing key: less than 500,000 bytes, the last sections dropped first."""
+    if notification.status is AlertStatus.RESOLVED:
+        return {"event_action": "resolve", "dedup_key": notification.key}
+    message, data = message_of(notification, zone=zone), notification.lead
+    links = web_links(tuple(link for section in message.sections for link in section.links))[:LINKS_MAX]
+    payload: dict[str, Any] = {
+        "summary": clip_units(message.headline, SUMMARY_CHARS_MAX),
+        "source": _name("/".join(part for part in (notification.app, notification.model) if part)),
+        "severity": notification.severity.value,
+        "timestamp": rfc3339(notification.detected_at),
+        "component": _name(data.feature or data.segment or data.version or notification.model),
+        "group": _name(notification.cause),
+        "class": data.kind.value,
+    }
+    event: dict[str, Any] = {
+        "event_action": "trigger",
+        "dedup_key": notification.key,
+        "client": "Watchkeeper",
+        "links": [{"href": address, "text": plain(name)} for name, address in links],
+        "images": [{"src": address, "alt": plain(name)} for name, address in links if is_image(address)],
+    }
+
+    def whole(sections: Sequence[Section]) -> dict[str, JsonValue]:
+        details = {section.title: "\n".join(section.all_lines) for section in sections}
+        return {**event, "payload": {**payload, "custom_details": details}}
+
+    return whole(first_that_fit(message.sections, lambda kept: _size(whole(kept)) < EVENT_BYTES_MAX))
+
+
+def _name(text: str) -> str:
+    return clip_units(plain(text), _NAME_CHARS_MAX)
+
+
+def _size(event: dict[str, JsonValue]) -> int:
+    return len(json.dumps(event, ensure_ascii=False).encode())

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import pytest
+from builders.notifications import first, over
+from builders.scripted_http import Answer, ScriptedServer, a_server
+from pydantic import SecretStr
+
+from alerts.http_gate import HttpGate
+from alerts.sinks import Delivery
+from alerts.sinks.pagerduty import PagerDutySink, render_pagerduty
+from schemas.errors import Stop
+from schemas.notification import Notification
+
+KEY = SecretStr("R0SECRETR0SECRETR0SECRETR0SECRET")
+TAKEN = Answer(202, b'{"status": "success"}')
+
+
+def pagerduty(*answers: Answer) -> AbstractContextManager[ScriptedServer]:
+    return a_server(*answers, path="/v2/enqueue")
+
+
+def deliver(server: ScriptedServer, *told: Notification) -> list[Delivery]:
+    sink = PagerDutySink(KEY, url=server.url.get_secret_value(), gate=HttpGate(trust_env=False))
+    try:
+        return [sink.deliver(notification) for notification in told]
+    finally:
+        sink.close()
+
+
+def test_what_fires_is_triggered_and_resolved_under_one_key() -> None:
+    start, end = first(), over()
+    with pagerduty(TAKEN, TAKEN) as server:
+        assert deliver(server, start, end) == [Delivery.delivered()] * 2
+    trigger, resolve = (request.json() for request in server.requests)
+    assert {request.path for request in server.requests} == {"/v2/enqueue"}
+    assert trigger == {"routing_key": KEY.get_secret_value(), **render_pagerduty(start)}
+    assert trigger["event_action"] == "trigger"
+    assert resolve == {
+        "routing_key": KEY.get_secret_value(),
+        "event_action": "resolve",
+        "dedup_key": trigger["dedup_key"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "delivery"),
+    [
+        (Answer(200), Delivery.dead("http_200")),
+        (Answer(302, b"", {"location": "/"}), Delivery.dead("http_302")),
+        (Answer(400, b'{"status": "invalid event"}'), Delivery.dead("http_400")),
+        (Answer(403), Delivery.dead("http_403")),
+        (Answer(429), Delivery.retry("http_429", after_s=30)),
+        (Answer(429, b"", {"retry-after": "7"}), Delivery.retry("http_429", after_s=7)),
+        (Answer(500), Delivery.retry("http_500")),
+        (Answer(503, b"", {"retry-after": "5"}), Delivery.retry("http_503", after_s=5)),
+        (Answer(hang_up=True), Delivery.retry("protocol")),
+    ],
+)
+def test_each_answer_means_one_thing(answer: Answer, delivery: Delivery) -> None:
+    with pagerduty(answer) as server:
+        assert deliver(server, first()) == [delivery]
+    assert len(server.requests) == 1
+
+
+def test_an_address_that_would_give_away_the_key_stops() -> None:
+    with pytest.raises(Stop, match="expected url to be an https URL"):
+        PagerDutySink(KEY, url="http://events.example/v2/enqueue", gate=HttpGate(trust_env=False))

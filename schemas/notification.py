@@ -38,10 +38,6 @@ class Why(StrEnum):
     TEST = "test"
 
 
-PAGED = frozenset({Why.FIRST, Why.SEVERITY_UP, Why.ALL_RESOLVED, Why.ESCALATED, Why.LATE, Why.TEST})
-"""What a pager is told of; the rest is for chat and mail."""
-
-
 class Member(Wire):
     """One alert of an incident, on one line."""
 

@@ -9,6 +9,7 @@ from schemas.errors import Stop
 from schemas.settings_text import require_servers
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.metrics import MetricsServer
+from watchkeeper.paging import check_paging
 from watchkeeper.service import ROLES, Service, stop_on_signals
 
 
@@ -20,6 +21,7 @@ def run_service(config: Path, roles: str, metrics_address: str) -> int:
         raise Stop(f"--roles: expected some of {', '.join(ROLES)}, got {roles!r}")
     settings = load_settings(config)
     require_servers(settings, source=str(config))
+    check_paging(settings)
     service = Service(settings, load_plans(settings, config.parent), named)
     server = None
     if metrics_address != "off":

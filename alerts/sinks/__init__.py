@@ -66,7 +66,7 @@ class Sink(Protocol):
 
     @property
     def pages(self) -> bool:
-        """Whether it wakes people: it is told what `PAGED` names and nothing else, with a key per page tier."""
+        """Whether it wakes people: it is told what `alerts.telling` lets page, with a key per page tier."""
 
     @property
     def repeatable(self) -> bool:

@@ -95,5 +95,7 @@ def further_labels(
 
 def is_repetition(last: Records, new: Records) -> Mask:
     """Return whether labels are exactly the last stored one again, and so are only counted there."""
-    same: Mask = (times_of(last) == times_of(new)) & (last["revision"] == new["revision"])
-    return same & (last["truth"] == new["truth"]) & (last["repeats"] < REPEATS_MAX)
+    same = (times_of(last) == times_of(new)) & (last["revision"] == new["revision"])
+    same &= (last["truth"] == new["truth"]) & (last["repeats"] < REPEATS_MAX)
+    found: Mask = same
+    return found

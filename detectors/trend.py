@@ -17,10 +17,10 @@ import numpy.typing as npt
 from detectors.confidence import Z95, Estimate
 
 DAYS_MIN: Final = 28
-"""Days with labels below which no trend is told, and the shortest slow change."""
+"""Days with labels below which no trend is told, and the shortest slow change of a report."""
 
 EDGE_DAYS: Final = 7
-"""A step has so many days on both sides."""
+"""A step has so many days on both sides in a report, and so many lie between two."""
 
 TERMS_MAX: Final = 6
 PAIR_DAYS: Final = 5
@@ -96,8 +96,15 @@ Place = tuple[str, int]
 """("bend" or "step", day)."""
 
 
-def find_trend(days: Days) -> Trend | None:
+def find_trend(days: Days, *, shortest: int = DAYS_MIN, edge: int = EDGE_DAYS) -> Trend | None:
     """Return the trend of the days; None where they are fewer than `DAYS_MIN`.
+
+    Parameters
+    ----------
+    shortest
+        A slow change lasts for so many days at least.
+    edge
+        A step has so many days on both sides.
 
     Notes
     -----
@@ -116,8 +123,8 @@ def find_trend(days: Days) -> Trend | None:
         return None
     spread = _overdispersion(days)
     first, last = int(days.number[0]), int(days.number[-1])
-    bends: list[Place] = [("bend", day) for day in range(first, last - DAYS_MIN + 2)]
-    steps: list[Place] = [("step", int(day)) for day in days.number[EDGE_DAYS:-EDGE_DAYS]]
+    bends: list[Place] = [("bend", day) for day in range(first, last - shortest + 2)]
+    steps: list[Place] = [("step", int(day)) for day in days.number[edge:-edge]]
     terms = _selected(days, bends, steps, spread)
     fixed = sorted(day for kind, day in terms if kind == "step")
     bent = any(kind == "bend" for kind, _ in terms)

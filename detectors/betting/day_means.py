@@ -1,7 +1,7 @@
 """What signals came to day by day, to date a change that came so slowly that no bet saw it begin.
 
-A bet starts to win when the change has outgrown what does not matter. The days before tell when it began: they are fitted as
-the days of a report are (`detectors.trend`).
+A bet starts to win when the change has outgrown what does not matter. The days before tell whether it was a jump on that day or
+a straight line that began earlier (`detectors.trend`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.betting.watched import Watched
-from detectors.trend import Days, find_trend
+from detectors.trend import Days, bend_before
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.int64]
 
 DAY_MS: Final = 86_400_000
 DAYS_KEPT: Final = 128
-SHORTEST_DAYS: Final = 7
-"""A rise that lasts for fewer days is dated by the bet."""
 
 
 class DayMeans:
@@ -81,11 +79,9 @@ class DayMeans:
             return None
         number, n, total = np.array(known).T
         variance = float(self._signals[place].sds[0]) ** 2
-        trend = find_trend(Days(number, total / n, n / variance), shortest=SHORTEST_DAYS, edge=1)
-        if trend is None or not trend.bent or trend.change.value * direction <= 0:
-            return None
-        onset_ms = trend.since * DAY_MS
-        return onset_ms if onset_ms < before_ms else None
+        days = Days(number, total / n, n / variance)
+        day = bend_before(days, before_ms // DAY_MS, direction=direction)
+        return None if day is None else day * DAY_MS
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`."""

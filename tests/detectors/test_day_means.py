@@ -19,7 +19,6 @@ USUAL = 0.08
 PER_DAY = 6_000
 FIRST_DAY = 20_000
 NONE = np.array([False])
-LAST_MS = (FIRST_DAY + 1_000) * DAY_MS
 
 
 def means() -> DayMeans:
@@ -48,14 +47,15 @@ def decay(days: int, *, since: int, a_day: float) -> npt.NDArray[np.float64]:
     return shares
 
 
-def onset(days: DayMeans, *, before_ms: int = LAST_MS) -> float | None:
-    found = days.onset_ms(0, UP, before_ms=before_ms)
+def onset(days: DayMeans, *, bet: int) -> float | None:
+    """Return the day on which the change began, given that on which the bet began to win."""
+    found = days.onset_ms(0, UP, before_ms=(FIRST_DAY + bet) * DAY_MS)
     return None if found is None else found / DAY_MS - FIRST_DAY
 
 
 def test_a_slow_decay_is_dated_within_a_week() -> None:
     """Three points in ninety days, told when half of them are lost."""
-    found = [onset(lived(decay(105, since=60, a_day=0.03 / 90), seed=seed)) for seed in range(20)]
+    found = [onset(lived(decay(105, since=60, a_day=0.03 / 90), seed=seed), bet=90) for seed in range(20)]
     dated = [abs(day - 60) for day in found if day is not None]
     assert len(dated) == 20
     assert sum(off <= 7 for off in dated) >= 18
@@ -64,24 +64,28 @@ def test_a_slow_decay_is_dated_within_a_week() -> None:
 def test_a_jump_is_left_to_the_bet_however_few_days_ago_it_was() -> None:
     for days in (1, 3, 10, 30):
         shares = np.where(np.arange(80) < 80 - days, USUAL, USUAL + 0.03)
-        assert [onset(lived(shares, seed=seed)) for seed in range(5)] == [None] * 5
+        assert [onset(lived(shares, seed=seed), bet=80 - days) for seed in range(5)] == [None] * 5
 
 
-def test_chance_and_a_change_for_the_better_are_no_onset() -> None:
-    assert [onset(lived(np.full(100, USUAL), seed=seed)) for seed in range(10)] == [None] * 10
-    assert onset(lived(decay(100, since=50, a_day=-0.0005), seed=1)) is None
+def test_a_change_for_the_better_is_no_onset() -> None:
+    assert onset(lived(decay(100, since=50, a_day=-0.0005), seed=1), bet=90) is None
+
+
+def test_few_days_say_nothing() -> None:
+    assert onset(lived(decay(20, since=5, a_day=0.002), seed=1), bet=15) is None
+    assert onset(means(), bet=15) is None
 
 
 def test_a_better_version_before_the_decay_does_not_hide_when_it_began() -> None:
     shares = decay(110, since=70, a_day=0.0005) + np.where(np.arange(110) < 40, 0.02, 0.0)
-    found = onset(lived(shares, seed=1))
+    found = onset(lived(shares, seed=1), bet=95)
     assert found is not None
     assert abs(found - 70) <= 7
 
 
 def test_what_the_bet_saw_earlier_stands() -> None:
     days = lived(decay(105, since=60, a_day=0.03 / 90), seed=1)
-    assert onset(days, before_ms=(FIRST_DAY + 30) * DAY_MS) is None
+    assert onset(days, bet=30) is None
 
 
 def test_days_of_a_known_trouble_and_old_days_are_left_out() -> None:
@@ -89,7 +93,7 @@ def test_days_of_a_known_trouble_and_old_days_are_left_out() -> None:
     assert len(days.to_bytes()) < 24 * DAYS_KEPT + 100
     size = len(days.to_bytes())
     days.add(np.array([0, PER_DAY]), made_ms=(FIRST_DAY + 300) * DAY_MS, left_out=np.array([True]))
-    assert abs((onset(days) or 0) - 250) <= 7
+    assert abs((onset(days, bet=290) or 0) - 250) <= 7
     assert len(days.to_bytes()) <= size
 
 
@@ -97,7 +101,7 @@ def test_a_state_comes_back_and_another_one_is_refused() -> None:
     days, again = lived(decay(105, since=60, a_day=0.0005), seed=1), means()
     again.restore(days.to_bytes())
     assert again.to_bytes() == days.to_bytes()
-    assert onset(again) == onset(days)
+    assert onset(again, bet=90) == onset(days, bet=90)
     for data in (b"nothing", b"\x81\x01\x91\xcb" + bytes(8)):
         with pytest.raises(ValueError, match="daily sums"):
             again.restore(data)

@@ -36,7 +36,7 @@ class Losses:
     Parameters
     ----------
     joined
-        Rows of `consumers.join.JOINED` that have an answer.
+        Rows of `consumers.joined.JOINED` that have an answer.
     class_names
         The partition's classes of the model, by code.
     """

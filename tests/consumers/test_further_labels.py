@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from consumers import join
 from consumers.columns import LabelColumns
 from consumers.fold import COLUMN
-from consumers.join import Join, JoinResult
+from consumers.join import Join
+from consumers.joined import JoinResult
 from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_entry, encode_entry
 from consumers.plan import ModelPlan, plan_model
 from schemas.model_settings import ModelSettings

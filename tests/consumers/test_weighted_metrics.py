@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from consumers.join import JOINED
+from consumers.joined import JOINED
 from consumers.losses import Losses
 from consumers.plan import ModelPlan, plan_model
 from detectors.codec import decode_summary, encode_summary

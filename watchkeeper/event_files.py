@@ -51,7 +51,7 @@ class EventBatch:
     passed_ms
         Event time that both inputs had passed before this batch; `consumers.clocks.NEVER` at first.
     latest_ms
-        The largest watermark of either input so far.
+        The largest watermark of either input, after all lines that have been read.
     """
 
     predictions: list[bytes]

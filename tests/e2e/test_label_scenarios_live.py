@@ -28,7 +28,7 @@ from consumers.redis_partitions import RedisPartitions
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.report.past import read_past
 
-pytestmark = [pytest.mark.servers]
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 SETTINGS = """\
 app: stories

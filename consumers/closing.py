@@ -103,14 +103,5 @@ def record_of(plan: ModelPlan, window: ClosedWindow[Any], findings: int) -> Clos
         versions={v: int(s.vector[0]) for v, s in window.versions.items()},
         metrics=metrics,
         findings=findings,
-        profile=_reference(plan, window.stream)[:16],
+        profile=plan.compared_with.get(window.stream, ""),
     )
-
-
-def _reference(plan: ModelPlan, stream: Stream) -> str:
-    """Return the hash of what the windows of a stream are compared with; labels may be learned later than the rest."""
-    profile = plan.profile
-    if profile is None:
-        return ""
-    inputs_only = profile.learned is not None and stream is Stream.PREDICTIONS
-    return profile.inputs_hash if inputs_only else profile.content_hash

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from consumers.join import labelled_rows
+from consumers.joined import labelled_rows
 from consumers.pending import Records, times_of
 from consumers.plan import ModelPlan
 

@@ -1,14 +1,13 @@
 """The join: a model's batch of predictions and labels against what is remembered of their ids.
 
-Most predictions are new and most labels are the first of their id; those go through array arithmetic.
-Everything else (duplicates, corrections, labels that came first, several versions of one id) goes through
-`consumers.fold`, one id at a time. Both ways end in the same table of joined rows and counter changes.
+Most predictions are new, and most labels are for ids with one prediction; those go through array arithmetic, corrections
+and repetitions too (`consumers.further_labels`). Everything else (several versions of one id, repeated predictions, several
+labels before the prediction) goes through `consumers.fold`, one id at a time. Both ways end in the same table of joined rows and counter changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,15 +15,12 @@ import numpy.typing as npt
 
 from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
-from consumers.label_events import LabelEvents
+from consumers.further_labels import FurtherLabels, further_labels, is_repetition
+from consumers.joined import JOINED, JoinResult, labelled_rows
 from consumers.pending import (
-    ASSUMED_FLAG,
     ONE_PREDICTION,
-    ONE_WEIGHTED,
-    PREDICTION,
+    PER_ID_MAX,
     SHADOW_FLAG,
-    UNOBSERVABLE_FLAG,
-    WEIGHTED,
     Entry,
     Integers,
     PendingLabel,
@@ -34,9 +30,12 @@ from consumers.pending import (
     decode_entry,
     encode_entry,
     encode_joined,
+    encode_labelled,
     encode_labels,
     encode_predictions,
+    label_records,
     label_type,
+    labelled_records,
     one_label,
     prediction_records,
     stored_records,
@@ -47,57 +46,21 @@ from consumers.rejects import Reason, Rejected
 from detectors.label_layout import LabelCell
 from schemas.errors import Reject
 
-JOINED: Final = np.dtype(
-    [
-        ("sign", "<i8"),
-        ("version", "<i8"),
-        ("segment", "<i8"),
-        ("status", "<i8"),
-        ("shadow", "?"),
-        ("unobservable", "?"),
-        ("predicted", "<i8"),
-        ("value", "<f8"),
-        ("truth", "<f8"),
-        ("time_ms", "<i8"),
-        ("label_ms", "<i8"),
-        ("first", "?"),
-        ("standing", "?"),
-        ("weight", "<f8"),
-        ("assumed", "?"),
-    ]
-)
-"""One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
-error windows (the first accepted label only), `standing` rows the figures of the version's life."""
+ARRAY_MIN: Final = 4
+"""Ids whose entries are alike, below which arithmetic one by one is quicker."""
 
 
-@dataclass(slots=True)
-class JoinResult:
-    """What a batch changed.
-
-    Parameters
-    ----------
-    accepted
-        Shape (predictions of the batch,): false for duplicates and rejected rows.
-    joined
-        Rows of type `JOINED`.
-    counters
-        Shape (versions, len(COUNTERS)): changes by version code.
-    orphans
-        Change of the number of ids whose labels have no prediction.
-    entries
-        New bytes of each changed id.
-    events
-        How labels came.
-    """
-
-    accepted: npt.NDArray[np.bool_]
-    joined: npt.NDArray[np.void]
-    counters: npt.NDArray[np.int64]
-    orphans: int = 0
-    entries: dict[bytes, bytes] = field(default_factory=dict)
-    events: LabelEvents = field(default_factory=LabelEvents)
-    prediction_rejects: list[Rejected] = field(default_factory=list)
-    label_rejects: list[Rejected] = field(default_factory=list)
+def _turns(ids: Sequence[bytes]) -> list[list[int]]:
+    """Return the places of ids, so that each id comes once in a turn and its places are in order."""
+    turns: list[list[int]] = []
+    times: dict[bytes, int] = {}
+    for place, key in enumerate(ids):
+        turn = times.get(key, 0)
+        times[key] = turn + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(place)
+    return turns
 
 
 class Join:
@@ -214,32 +177,41 @@ class Join:
         self._change(key, before, after, label_ms, mark_ms=int(columns.mark_ms[row]))
 
     def _labels(self, columns: LabelColumns) -> None:
+        for turn in _turns(columns.ids):
+            self._labels_once(columns, turn)
+
+    def _labels_once(self, columns: LabelColumns, turn: Sequence[int]) -> None:
+        """Take labels of different ids."""
         entries, found = self._result.entries, self._found
-        rows: dict[int, list[int]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
-        stored: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
         early: list[int] = []
-        others: list[int] = []
-        seen: set[bytes] = set()
-        for row, key in enumerate(columns.ids):
+        alike: dict[tuple[int, int], list[int]] = {}
+        for row in turn:
+            key = columns.ids[row]
             entry = entries.get(key) or found.get(key)
-            if key in seen:
-                others.append(row)
-            elif entry is None:
+            if entry is None:
                 early.append(row)
-            elif len(entry) in rows:
-                rows[len(entry)].append(row)
-                stored[len(entry)].append(entry)
             else:
-                others.append(row)
-            seen.add(key)
+                alike.setdefault((entry[0], len(entry)), []).append(row)
         if early:
             self._early_labels(columns, np.array(early, dtype=np.intp))
-        for size, kind in ((ONE_PREDICTION, PREDICTION), (ONE_WEIGHTED, WEIGHTED)):
-            if rows[size]:
-                records = stored_records(stored[size], kind)
-                self._first_labels(columns, np.array(rows[size], dtype=np.intp), records)
-        for row in others:
-            self._other_label(columns, row)
+        for (counts, length), some in alike.items():
+            labels, rows = counts >> 4, np.array(some, dtype=np.intp)
+            if counts & 15 != 1 or labels == PER_ID_MAX or len(some) < ARRAY_MIN:
+                for row in some:
+                    self._other_label(columns, row)
+            elif labels:
+                self._further_labels(columns, rows, self._read(columns, some, labels, length))
+            else:
+                self._first_labels(columns, rows, self._read(columns, some, labels, length)[0])
+
+    def _read(
+        self, columns: LabelColumns, rows: Sequence[int], labels: int, length: int
+    ) -> tuple[Records, Records]:
+        """Return the prediction and the labels of entries of one prediction, all of that length."""
+        entries, found = self._result.entries, self._found
+        data = [entries.get(key) or found[key] for key in (columns.ids[row] for row in rows)]
+        plain = ONE_PREDICTION + labels * label_type(regression=self._regression).itemsize
+        return labelled_records(data, labels, weighted=length > plain, regression=self._regression)
 
     def _early_labels(self, columns: LabelColumns, rows: Rows) -> None:
         """Keep labels whose prediction has not come yet."""
@@ -269,6 +241,55 @@ class Join:
         self._result.orphans += int(forgotten.sum())
         self._result.events.add_first(joined, mark_ms, late=late, forgotten=forgotten)
         self._fast.append(joined[~late])
+
+    def _further_labels(self, columns: LabelColumns, rows: Rows, known: tuple[Records, Records]) -> None:
+        """Take one more label of ids with one prediction and labels."""
+        predictions, stored = known
+        plan, new = self._plan, label_records(columns, rows, regression=self._regression)
+        further = further_labels(
+            times_of(predictions), stored, new, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms
+        )
+        self._book_further(predictions, new, columns.mark_ms[rows], further)
+        again = is_repetition(stored[:, -1], new)
+        counted = stored.copy()
+        counted["repeats"][again, -1] += 1
+        longer = np.concatenate([stored, new[:, None]], axis=1)
+        for which, labels in ((again, counted), (~again, longer)):
+            keys = [columns.ids[row] for row in rows[which].tolist()]
+            values = encode_labelled(self._model, predictions[which], labels[which])
+            self._result.entries.update(zip(keys, values, strict=True))
+
+    def _book_further(
+        self, predictions: Records, new: Records, mark_ms: Integers, further: FurtherLabels
+    ) -> None:
+        """Book what further labels change."""
+        counters, events = self._result.counters, self._result.events
+        made_ms, label_ms = times_of(predictions), times_of(new)
+        arrival_ms = np.maximum(made_ms, label_ms)
+        version = predictions["version"].astype(np.int64)
+        own = predictions["flags"] & SHADOW_FLAG == 0
+        kept, first = ~further.forgotten, further.first
+        add_counts(counters, version[kept & ~first], "labels")
+        for name, cell, which in (
+            ("corrections", LabelCell.CORRECTIONS, further.corrects),
+            ("duplicate_labels", LabelCell.DUPLICATES, further.repeats),
+            ("conflicts", LabelCell.CONFLICTS, further.contradicts),
+            ("late", LabelCell.LATE, further.late & kept),
+        ):
+            add_counts(counters, version[which], name)
+            events.add(arrival_ms[which & own], mark_ms[which & own], cell)
+        self._result.orphans += int(further.orphaned.sum())
+        events.add(label_ms[further.orphaned], mark_ms[further.orphaned], LabelCell.ORPHANS)
+        truth = new["truth"].astype(np.float64)
+        if first.any():
+            self._book_first(predictions[first], truth[first], label_ms[first], mark_ms[first])
+        which = further.corrects
+        standing = further.standing[which]
+        back = labelled_rows(predictions[which], standing["truth"], times_of(standing))
+        instead = labelled_rows(predictions[which], truth[which], label_ms[which])
+        back["sign"] = -1
+        back["first"] = instead["first"] = False
+        self._fast += [back, instead]
 
     def _other_label(self, columns: LabelColumns, row: int) -> None:
         key = columns.ids[row]
@@ -334,24 +355,6 @@ class Join:
             (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
              label.truth, p.time_ms, label.time_ms, first, standing, p.weight, p.assumed)
         )  # fmt: skip
-
-
-def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers) -> npt.NDArray[np.void]:
-    """Return records of predictions, of type `PREDICTION` or `WEIGHTED`, with their first labels, as rows of `JOINED`."""
-    joined = np.zeros(len(predictions), dtype=JOINED)
-    joined["sign"] = 1
-    for name in ("version", "segment", "predicted", "value"):
-        joined[name] = predictions[name]
-    joined["status"] = predictions["flags"] & 3
-    joined["shadow"] = predictions["flags"] & SHADOW_FLAG != 0
-    joined["unobservable"] = predictions["flags"] & UNOBSERVABLE_FLAG != 0
-    joined["assumed"] = predictions["flags"] & ASSUMED_FLAG != 0
-    joined["truth"] = truth
-    joined["time_ms"] = times_of(predictions)
-    joined["label_ms"] = label_ms
-    joined["first"] = joined["standing"] = True
-    joined["weight"] = predictions["weight"] if predictions.dtype == WEIGHTED else 1.0
-    return joined
 
 
 def _content(label: PendingLabel | None) -> tuple[int, float, int] | None:

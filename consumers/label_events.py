@@ -26,7 +26,7 @@ _COUNTED = (
 class LabelEvents:
     """Changes of counts: when, which cell of `LabelLayout`, by how many, and how far the event's topic was.
 
-    Those of predictions in the shadow are left out: they have the labels of the others. The mark of an event is its topic's
+    Those of predictions in the shadow are left out, as they have the labels of the others; an orphan is one whosever its id is. The mark of an event is its topic's
     watermark before it, so that which window is closed to it does not depend on how a batch was cut.
     """
 
@@ -51,7 +51,7 @@ class LabelEvents:
         """Count pairs of one prediction and its first label, rows of `JOINED`."""
         own = ~joined["shadow"]
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
-        lost, behind, first = own & forgotten, own & late & ~forgotten, own & ~late
+        lost, behind, first = forgotten, own & late & ~forgotten, own & ~late
         self.add(joined["label_ms"][lost], mark_ms[lost], LabelCell.ORPHANS)
         self.add(arrival_ms[behind], mark_ms[behind], LabelCell.LATE)
         self.add(arrival_ms[first], mark_ms[first], LabelCell.FIRST)

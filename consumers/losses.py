@@ -36,7 +36,7 @@ class Losses:
     Parameters
     ----------
     joined
-        Rows of `consumers.join.JOINED` that have an answer.
+        Rows of `consumers.joined.JOINED` that have an answer.
     class_names
         The partition's classes of the model, by code.
     """
@@ -126,8 +126,8 @@ class Losses:
         else:
             self._add_numbers(table, rows, pick)
         self._add_sums(table, rows, pick)
-        if self._weighted is not None:
-            heavy = self._heavy[pick]
+        heavy = self._heavy[pick]
+        if self._weighted is not None and heavy.any():
             self._weighted.add_to(table, rows[heavy], pick=pick[heavy])
 
     def _add_numbers(self, table: SummaryTable[KeyT, ErrorLayout], rows: Rows, pick: Rows) -> None:

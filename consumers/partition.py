@@ -19,7 +19,8 @@ from consumers.cohorts import COMPACT_AFTER, CohortTotal, encode_cohorts, read_c
 from consumers.columns import DecodedBatch, PredictionColumns, Records
 from consumers.decode import BatchDecoder
 from consumers.interning import Interner, Tables
-from consumers.join import Join, JoinResult, add_counts
+from consumers.join import Join, add_counts
+from consumers.joined import JoinResult
 from consumers.learning_rows import RowKeeper, is_rows
 from consumers.partition_time import PartitionTime
 from consumers.plan import ModelPlan

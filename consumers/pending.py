@@ -189,7 +189,7 @@ def encode_predictions(model: int, columns: PredictionColumns, rows: Rows) -> li
 
 def encode_labels(model: int, columns: LabelColumns, rows: Rows, *, regression: bool) -> list[bytes]:
     """Return the entries of ids whose label came first, one label each."""
-    return _slices(_table(model, 1 << 4, [("label", _label_records(columns, rows, regression=regression))]))
+    return _slices(_table(model, 1 << 4, [("label", label_records(columns, rows, regression=regression))]))
 
 
 def encode_joined(
@@ -205,8 +205,13 @@ def encode_joined(
         Records of the label type, or columns of which `rows` are taken.
     """
     if isinstance(labels, LabelColumns):
-        labels = _label_records(labels, rows, regression=regression)
+        labels = label_records(labels, rows, regression=regression)
     return _encode(model, 1 | 1 << 4, predictions, labels)
+
+
+def encode_labelled(model: int, predictions: Records, labels: Records) -> list[bytes]:
+    """Return the entries of ids with one prediction and as many labels each as `labels`, shape (n, k), has columns."""
+    return _encode(model, 1 | labels.shape[1] << 4, predictions, labels)
 
 
 def _encode(model: int, counts: int, predictions: Records, labels: Records | None) -> list[bytes]:
@@ -260,6 +265,37 @@ def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records
     return np.frombuffer(b"".join(entries), dtype=[("head", HEAD), ("record", kind)])["record"]
 
 
+def labelled_records(
+    entries: Sequence[bytes], labels: int, *, weighted: bool, regression: bool
+) -> tuple[Records, Records]:
+    """Return what entries of one prediction and so many labels hold.
+
+    Parameters
+    ----------
+    weighted
+        Whether the predictions have a weight.
+
+    Returns
+    -------
+    tuple of Records
+        Predictions of shape (n,), of type `PREDICTION` or `WEIGHTED`, and labels of shape (n, labels).
+    """
+    weight = [("weight", "<f8")] if weighted else []
+    kind = [
+        ("head", HEAD),
+        ("one", PREDICTION),
+        ("labels", label_type(regression=regression), (labels,)),
+        *weight,
+    ]
+    table = np.frombuffer(b"".join(entries), dtype=kind)
+    if not weighted:
+        return table["one"], table["labels"]
+    predictions = np.empty(len(table), dtype=WEIGHTED)
+    predictions[list(PREDICTION.names or ())] = table["one"]
+    predictions["weight"] = table["weight"]
+    return predictions, table["labels"]
+
+
 def times_of(records: Records) -> Integers:
     """Return the event times of records, epoch milliseconds."""
     time_ms: Integers = records["time_low"] | records["time_high"].astype(np.int64) << 32
@@ -272,7 +308,8 @@ def set_times(records: Records, time_ms: Integers) -> None:
     records["time_high"] = time_ms >> 32
 
 
-def _label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Records:
+def label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Records:
+    """Return rows of a batch as records of the label type."""
     out = np.zeros(len(rows), dtype=label_type(regression=regression))
     set_times(out, columns.time_ms[rows])
     out["revision"] = columns.revision[rows]
@@ -281,7 +318,10 @@ def _label_records(columns: LabelColumns, rows: Rows, *, regression: bool) -> Re
 
 
 def _table(model: int, counts: int, parts: Parts) -> Records:
-    out = np.zeros(len(parts[0][1]), dtype=[("head", HEAD), *((name, part.dtype) for name, part in parts)])
+    out = np.zeros(
+        len(parts[0][1]),
+        dtype=[("head", HEAD), *((name, part.dtype, part.shape[1:]) for name, part in parts)],
+    )
     out["head"]["counts"] = counts
     out["head"]["model"] = model
     for name, part in parts:

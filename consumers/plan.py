@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from detectors.classes import ClassNames
@@ -23,6 +24,8 @@ from schemas.finding import Stream
 from schemas.setting_types import Label
 from schemas.settings import ModelSettings
 
+HASH_DIGITS: Final = 16
+
 LABEL_LAYOUT: Final = LabelLayout()
 """The same for every model."""
 
@@ -37,6 +40,8 @@ class ModelPlan:
         None when the model has none: its inputs are then counted, not compared.
     unlabelled_decisions
         What the business may decide so that no label ever comes, with their types: `1`, `"1"` and `true` are three.
+    compared_with
+        By stream: the beginning of the hash of what its windows are compared with; empty without a profile.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ModelPlan:
     errors: ErrorLayout
     totals: ErrorLayout
     unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
+    compared_with: Mapping[Stream, str] = field(default_factory=dict)
 
     def layout(self, stream: Stream, segment: str) -> Layout:
         """Return what a window of a stream is counted on; segments have no columns of features."""
@@ -156,4 +162,13 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         errors=error_layout(settings.task, profile, settings.loss),
         totals=life_layout(settings.task, profile, settings.loss),
         unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
+        compared_with={} if profile is None else _references(profile),
     )
+
+
+def _references(profile: ReferenceProfile) -> dict[Stream, str]:
+    """Return the beginnings of hashes by stream; labels may be learned later than the rest."""
+    found = dict.fromkeys(Stream, profile.content_hash[:HASH_DIGITS])
+    if profile.learned is not None:
+        found[Stream.PREDICTIONS] = profile.inputs_hash[:HASH_DIGITS]
+    return found

@@ -22,6 +22,12 @@ DAYS_MIN: Final = 28
 EDGE_DAYS: Final = 7
 """A step has so many days on both sides."""
 
+YOUNG_DAYS: Final = 7
+"""The shortest slow change where it is known that the mean has changed."""
+
+BETTER: Final = 1.0
+"""By so much a bend must explain the days better than the jump that is known of, in residual chi-square."""
+
 TERMS_MAX: Final = 6
 PAIR_DAYS: Final = 5
 """Bends and steps are tried together at every so many days, the step then again at each day around."""
@@ -122,6 +128,40 @@ def find_trend(days: Days) -> Trend | None:
     fixed = sorted(day for kind, day in terms if kind == "step")
     bent = any(kind == "bend" for kind, _ in terms)
     return _described(days, fixed, [day for _, day in bends] if bent else [first], spread, bent=bent)
+
+
+def bend_before(days: Days, jump: int, *, direction: int) -> int | None:
+    """Return the day on which the mean began to rise in a straight line, or to fall, where that is likelier than a jump.
+
+    Parameters
+    ----------
+    jump
+        The day on which the mean has changed if it has changed at once.
+    direction
+        Above 0 for a rise. Jumps the other way are allowed for.
+
+    Returns
+    -------
+    int or None
+        None where a jump explains the days as well, or the line would begin no earlier.
+
+    Examples
+    --------
+    >>> number = np.arange(60.0)
+    >>> days = Days(number, 0.08 + 0.001 * np.maximum(0, number - 40), np.full(60, 1e6))
+    >>> bend_before(days, 50, direction=1)
+    40
+    """
+    trend = find_trend(days)
+    if trend is None:
+        return None
+    first, last = int(days.number[0]), int(days.number[-1])
+    fixed: list[Place] = [("step", step.day) for step in trend.steps if step.change.value * direction < 0]
+    fits = {day: _fitted(days, [("bend", day), *fixed]) for day in range(first, last - YOUNG_DAYS + 2)}
+    best = min(fits, key=lambda day: fits[day][2])
+    found, _, left = fits[best]
+    better = _deviance(days, [("step", jump), *fixed]) - left > BETTER * _overdispersion(days)
+    return best if better and best < jump and found[1] * direction > 0 else None
 
 
 def _selected(days: Days, bends: Sequence[Place], steps: Sequence[Place], spread: float) -> list[Place]:

@@ -50,6 +50,8 @@ class EventBatch:
         Shape (n,): the partition of each line.
     passed_ms
         Event time that both inputs had passed before this batch; `consumers.clocks.NEVER` at first.
+    latest_ms
+        The largest watermark of either input, after all lines that have been read.
     """
 
     predictions: list[bytes]
@@ -57,6 +59,7 @@ class EventBatch:
     prediction_parts: npt.NDArray[np.int64]
     label_parts: npt.NDArray[np.int64]
     passed_ms: int
+    latest_ms: int = NEVER
 
 
 @dataclass(slots=True)
@@ -128,6 +131,10 @@ class _Input:
         clock = self._clock.models.get("")
         return clock.mark_ms if clock is not None else NEVER
 
+    def latest_ms(self) -> int:
+        """Return the watermark after everything that has been read."""
+        return self._mark_now()
+
     def reached_ms(self) -> int:
         """Return the watermark after the lines at hand; endlessly far once the file has ended."""
         return _FAR if self.ended else int(self.lines.marks[-1])
@@ -175,7 +182,8 @@ def read_events(
             if len(taken) == 1:
                 taken.append(_Lines([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)))
             first, second = taken
-            yield EventBatch(first.lines, second.lines, first.parts, second.parts, passed_ms)
+            latest_ms = max(side.latest_ms() for side in sides)
+            yield EventBatch(first.lines, second.lines, first.parts, second.parts, passed_ms, latest_ms)
             passed_ms = until_ms
 
 

@@ -90,6 +90,7 @@ class Replay:
             for name, plan in plans.items()
         ]
         self._models = models
+        self._reached_ms = NEVER
         self.result = ReplayResult()
 
     def run(
@@ -132,7 +133,8 @@ class Replay:
         }
 
     def _latest_ms(self) -> int:
-        return max((partition.time.latest_ms() for partition in self._partitions), default=NEVER)
+        """Return the largest watermark of the inputs; partitions of few events may not have confirmed it."""
+        return max(self._reached_ms, *(partition.time.latest_ms() for partition in self._partitions))
 
     def _add_up_cohorts(self, partition: Partition) -> None:
         for model, start in partition.crowded_cohorts():
@@ -142,6 +144,7 @@ class Replay:
                 self._store.compact_cohort(partition.number, partition.token, total)
 
     def _take(self, batch: EventBatch) -> None:
+        self._reached_ms = max(self._reached_ms, batch.latest_ms)
         for partition in self._partitions:
             number = partition.number
             predictions = _part(batch.predictions, batch.prediction_parts, number, len(self._partitions))

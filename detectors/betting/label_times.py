@@ -33,11 +33,16 @@ def is_prompt(window: ErrorWindow) -> bool:
 def label_hour(window: ErrorWindow, zone: str) -> float | None:
     """Return the hour of the week that the labels' predictions belong to; None where they belong to many."""
     lags = _lags(window)
-    low, middle, high = (LABEL_LAG_S.quantile(lags, share) or 0.0 for share in (0.1, 0.5, 0.9))
+    low, high = (LABEL_LAG_S.quantile(lags, share) or 0.0 for share in (0.1, 0.9))
     if (high - low) * 1_000 > LAG_SPREAD_MAX_MS:
         return None
-    predicted = window.span.start_ms + _length_ms(window) // 2 - int(middle * 1_000)
-    return float(hour_of_week(local_ms(np.array([predicted], dtype=np.int64), zone))[0])
+    return float(hour_of_week(local_ms(np.array([made_ms(window)], dtype=np.int64), zone))[0])
+
+
+def made_ms(window: ErrorWindow) -> int:
+    """Return when the predictions of the labels of a window were made, by the median delay, epoch milliseconds."""
+    middle_s = LABEL_LAG_S.quantile(_lags(window), 0.5) or 0.0
+    return window.span.start_ms + _length_ms(window) // 2 - int(middle_s * 1_000)
 
 
 def _length_ms(window: ErrorWindow) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from builders.site import RULES, compare_counts
 from chaos.verifier import (
+    LABEL_CHECKS,
     Events,
     Published,
     check_alerts,
@@ -19,11 +20,20 @@ from chaos.verifier import (
 from independent.recount import recount
 from independent.stream import StreamSpec, generate
 
+from detectors.betting.label_coverage import LABEL_COVERAGE
+from detectors.betting.label_lag import LABEL_LAG
+from detectors.betting.label_shares import SHARES
+
 
 def alert(
-    number: int, *, kind: str = "data_drift", start: str = "00:10", revision: int = 0
+    number: int,
+    *,
+    kind: str = "data_drift",
+    check: str = "js",
+    start: str = "00:10",
+    revision: int = 0,
 ) -> dict[str, Any]:
-    data = {"kind": kind, "check": "js", "feature": "n0", "version": None, "status": "firing"}
+    data = {"kind": kind, "check": check, "feature": "n0", "version": None, "status": "firing"}
     return {
         "id": f"v1:{number}:{revision}",
         "type": "io.watchkeeper.alert.firing",
@@ -67,6 +77,14 @@ def test_a_missing_revision_is_seen() -> None:
 
 def test_an_alert_of_a_window_that_is_still_open_is_not_due() -> None:
     assert check_alerts(by_id(alert(1, start="00:30")), on_topic(*WINDOWS)) == []
+
+
+def test_an_alert_about_how_labels_come_is_due_by_the_windows_of_labels() -> None:
+    expected = by_id(alert(1, kind="data_quality", check="label_conflicts"))
+    assert check_alerts(expected, on_topic(*WINDOWS, window("00:10", 5, "errors"))) == []
+    (fault,) = check_alerts(expected, on_topic(*WINDOWS, window("00:10", 5, "labels")))
+    assert fault.startswith("alert missing: v1:1:0")
+    assert {LABEL_COVERAGE, LABEL_LAG, *(share.check for share in SHARES)} == LABEL_CHECKS
 
 
 def test_an_alert_that_nothing_calls_for_is_seen() -> None:

@@ -23,8 +23,14 @@ MAY_COME: Final = {"monitor_integrity", "monitor_lag"}
 
 They are about now, so one that is told again after a roll-back keeps its id and may carry newer figures."""
 
-ERROR_KINDS: Final = {"performance", "calibration", "version_regression"}
+ERROR_KINDS: Final = {"performance", "calibration", "label_drift", "version_regression"}
 """Kinds of alert that are found in windows by label arrival; the others in windows by prediction time."""
+
+LABEL_CHECKS: Final = {
+    "label_coverage", "label_lag", "late_labels", "orphan_labels", "label_duplicates", "label_conflicts",
+    "label_corrections",
+}  # fmt: skip
+"""Checks of how labels come, which are found in windows of labels."""
 
 Events = dict[str, dict[str, Any]]
 """CloudEvents by id."""
@@ -167,6 +173,7 @@ def summarized(faults: list[str]) -> list[str]:
 def _is_due(event: Mapping[str, Any], closed: Mapping[str, str]) -> bool:
     data = event["data"]
     stream = "errors" if data["kind"] in ERROR_KINDS else "predictions"
+    stream = "labels" if data["check"] in LABEL_CHECKS else stream
     return str(data["window"]["start"]) <= closed.get(stream, "")
 
 

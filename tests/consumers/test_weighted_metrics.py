@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from consumers.join import JOINED
+from consumers.joined import JOINED
 from consumers.losses import Losses
 from consumers.plan import ModelPlan, plan_model
 from detectors.codec import decode_summary, encode_summary
@@ -160,3 +160,16 @@ def test_one_true_class_of_weights_gives_what_is_defined_and_no_more() -> None:
     found = metrics_of(summary, positive="fraud")
     assert found["weighted.accuracy"] == 1.0
     assert {"weighted.roc_auc", "weighted.recall", "weighted.mcc"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_rows_without_a_weight_may_be_counted_apart_from_those_with_one(task: str) -> None:
+    """As where a batch corrects a weighted prediction and has first labels of others."""
+    rows = rows_of(np.array([0.2, 0.7]), np.zeros(2), np.array([1.0, 2.5]), np.array([0, 1]))
+    model = plan(task)
+    table: SummaryTable[str, ErrorLayout] = SummaryTable(model.totals)
+    losses, place = Losses(model, rows, NAMES), np.array([table.row("all")], dtype=np.intp)
+    losses.add_to(table, place, pick=np.array([0]))
+    assert table.get("all") == counted(model, rows[:1])
+    losses.add_to(table, place, pick=np.array([1]))
+    assert table.get("all") == counted(model, rows)

@@ -11,7 +11,7 @@ import pytest
 from builders.summaries import MINUTE_MS, NOON_MS, error_window
 from sklearn import metrics as sk
 
-from consumers.join import JOINED
+from consumers.joined import JOINED
 from consumers.losses import Losses
 from consumers.plan import ModelPlan, plan_model
 from detectors.betting.calendar import HOURS_PER_DAY

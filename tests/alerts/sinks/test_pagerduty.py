@@ -64,6 +64,24 @@ def test_each_answer_means_one_thing(answer: Answer, delivery: Delivery) -> None
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("https://plots.example/a.png", True),
+        ("https://plots.example/a.PNG?window=0", True),
+        ("http://plots.example/a.png", False),
+        ("https://plots.example/a.html?b=.png", False),
+        ("https://[plots.png", False),
+        ("javascript:a.png", False),
+    ],
+)
+def test_only_pictures_over_https_are_images(url: str, is_shown: bool) -> None:
+    told = first()
+    told = told.model_copy(update={"lead": told.lead.model_copy(update={"links": {"plot": url}})})
+    images = [{"src": url, "alt": "plot"}] if is_shown else []
+    assert render_pagerduty(told)["images"] == images
+
+
 def test_an_address_that_would_give_away_the_key_stops() -> None:
     with pytest.raises(Stop, match="expected url to be an https URL"):
         PagerDutySink(KEY, url="http://events.example/v2/enqueue", gate=HttpGate(trust_env=False))

@@ -53,7 +53,7 @@ def likely_causes(explanation: JsonValue, generic: tuple[str, ...]) -> tuple[str
 
 def _found(told: Told) -> list[str]:
     facts = _items(told, "before")
-    first = [fact for fact in facts if fact.get("kind") in _FIRST and not _is_about_labels(fact)]
+    first = [fact for fact in facts if text_in(fact, "kind") in _FIRST and not _is_about_labels(fact)]
     labels = [fact for fact in facts if _is_about_labels(fact)]
     features = _items(told, "features")
     rest = [fact for fact in facts if fact not in first and fact not in labels]
@@ -75,12 +75,12 @@ def _items(told: Told, key: str) -> list[Told]:
 
 
 def _is_about_labels(fact: Told) -> bool:
-    return fact.get("check") in LABEL_CHECKS or fact.get("kind") == Kind.LABEL_DRIFT
+    return text_in(fact, "check") in LABEL_CHECKS or fact.get("kind") == Kind.LABEL_DRIFT
 
 
 def _is_of_all_inputs(fact: Told) -> bool:
     """Return whether a fact is about features taken together, which says less than the features that moved."""
-    return fact.get("kind") in (Kind.DATA_DRIFT, Kind.OOD_RATE)
+    return text_in(fact, "kind") in (Kind.DATA_DRIFT, Kind.OOD_RATE)
 
 
 def _feature(feature: Told, told: Told) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,10 @@ import numpy.typing as npt
 from detectors.causes.feature_history import array_of
 from detectors.causes.grid import BLOCKS, COARSER, LEVELS, Grid
 from detectors.detector import ErrorWindow, is_own
-from detectors.layout import ErrorLayout
+from detectors.layout import ERROR_COUNTS, ErrorLayout
 from detectors.segments import is_other
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import Summary
-from detectors.tally import error_counts
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -25,7 +24,10 @@ Integers = npt.NDArray[np.int64]
 WHOLE, DELAY = "", "delay"
 """What is summed beside the parts: the whole model, and the usual delay of its labels in seconds, both by labels."""
 _FIXED: Final = (WHOLE, DELAY)
+IDLE_LEVEL: Final = 3
+"""What has no labels in the last blocks of this level, which are 1,024 windows, makes room for another."""
 _EMPTY: Final = -1
+_N_AND_WRONG: Final = [ERROR_COUNTS.index("n"), ERROR_COUNTS.index("wrong")]
 
 
 def segment_key(name: str) -> str:
@@ -67,8 +69,8 @@ class LossHistory:
     names
         What is always there.
     names_max
-        So many names at most. A new one takes the place of one without labels in all blocks, and is passed over
-        where there is none.
+        So many names at most. A new one takes the place of one without labels in the last blocks of `IDLE_LEVEL`, and
+        is passed over where there is none.
 
     Notes
     -----
@@ -85,19 +87,21 @@ class LossHistory:
         self._places = np.full((LEVELS, BLOCKS), _EMPTY, dtype=np.int64)
         self._sums = np.zeros((LEVELS, BLOCKS, len(self.names), 2), dtype=np.float32)
 
-    def admit(self, names: Sequence[str]) -> None:
+    def admit(self, names: Iterable[str]) -> None:
         """Make room for names, as far as there is any."""
-        new = [name for name in names if name not in self.names]
-        gone = [
-            i for i, _ in enumerate(self.names) if i >= len(self._fixed) and not self._sums[:, :, i].any()
-        ]
-        for name in new:
-            if len(self.names) < self._names_max:
-                self.names.append(name)
-                empty = np.zeros((LEVELS, BLOCKS, 1, 2), dtype=np.float32)
-                self._sums = np.concatenate([self._sums, empty], axis=2)
-            elif gone:
-                self.names[gone.pop(0)] = name
+        new = sorted(set(names) - set(self.names))
+        if not new:
+            return
+        room = max(self._names_max - len(self.names), 0)
+        slots = self._last(IDLE_LEVEL)
+        idle = np.flatnonzero(~self._sums[IDLE_LEVEL, slots].any(axis=(0, 2))).tolist()
+        places = [place for place in idle if place >= len(self._fixed)]
+        for place, name in zip(places, new[room:], strict=False):
+            self.names[place] = name
+            self._sums[:, :, place] = 0
+        self.names += new[:room]
+        added = np.zeros((LEVELS, BLOCKS, len(new[:room]), 2), dtype=np.float32)
+        self._sums = np.concatenate([self._sums, added], axis=2)
 
     def add(self, windows: Integers, added: Floats) -> None:
         """Add labels and losses to windows, by their numbers since 1970; what is older than all blocks is left out.
@@ -109,23 +113,28 @@ class LossHistory:
         added
             Shape (k, names, 2): labels and losses.
         """
+        order = np.argsort(windows, kind="stable")
+        places, added = windows[order], added[order]
         for level in range(LEVELS):
-            places = windows // COARSER**level
-            oldest = max(int(places.max()), int(self._places[level].max())) - BLOCKS
-            kept = places > oldest
-            places, slots = places[kept], places[kept] % BLOCKS
-            stale = np.unique(slots[self._places[level, slots] != places])
-            self._sums[level, stale] = 0
-            self._places[level, slots] = places
-            np.add.at(self._sums[level], slots, added[kept])
+            places, added = _grouped(places, added)
+            kept = places > max(int(places[-1]), int(self._places[level].max())) - BLOCKS
+            slots = places[kept] % BLOCKS
+            self._sums[level, slots[self._places[level, slots] != places[kept]]] = 0
+            self._places[level, slots] = places[kept]
+            self._sums[level, slots] += added[kept]
+            places = places // COARSER
 
     def series(self, level: int, name: str) -> tuple[Integers, Floats]:
         """Return the starts of a level's blocks in order, shape (blocks,), and labels and losses, shape (blocks, 2)."""
+        slots = self._last(level)
+        sums = self._sums[level, slots, self.names.index(name)].astype(np.float64)
+        return self._places[level, slots] * self._grid.length_ms(level), sums
+
+    def _last(self, level: int) -> npt.NDArray[np.intp]:
+        """Return where the last blocks of a level are, in order of time."""
         places = self._places[level]
         slots = np.flatnonzero((places != _EMPTY) & (places > places.max() - BLOCKS))
-        slots = slots[np.argsort(places[slots])]
-        sums = self._sums[level, slots, self.names.index(name)].astype(np.float64)
-        return places[slots] * self._grid.length_ms(level), sums
+        return slots[np.argsort(places[slots])]
 
     def split(self, level: int, name: str, at_ms: int) -> tuple[LossRate, LossRate]:
         """Return what was lost before a time and since, in blocks that do not straddle it."""
@@ -149,10 +158,13 @@ class LossHistory:
             stored = msgspec.msgpack.decode(data, type=_Stored)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"expected the history of losses: {error}") from error
-        fits = len(stored.names) <= max(self._names_max, len(self._fixed))
-        known = fits and tuple(stored.names[: len(self._fixed)]) == self._fixed
-        self._empty(stored.names if known else self._fixed)
-        if known:
+        if tuple(stored.names[: len(self._fixed)]) != self._fixed:
+            raise ValueError(
+                f"expected losses of {', '.join(map(repr, self._fixed))}, got {len(stored.names)} names"
+            )
+        fits = len(stored.names) <= self._names_max
+        self._empty(stored.names if fits else self._fixed)
+        if fits:
             self._places = array_of(stored.places, self._places)
             self._sums = array_of(stored.sums, self._sums)
 
@@ -186,7 +198,7 @@ class Losses:
         versions = {version_key(name): s for name, s in window.versions.items() if is_own(name)}
         parts = {**segments, **versions}
         history = self.by_arrival
-        history.admit(sorted(parts))
+        history.admit(parts)
         rates = {name: _rate(summary) for name, summary in {WHOLE: window.overall, **parts}.items()}
         lags = window.overall.vector[ErrorLayout.LAG : ErrorLayout.LAG + LABEL_LAG_S.size]
         rates[DELAY] = LossRate(window.span.n, window.span.n * (LABEL_LAG_S.quantile(lags, 0.5) or 0.0))
@@ -212,9 +224,16 @@ class Losses:
         return 1_000 * after.mean
 
 
+def _grouped(places: Integers, added: Floats) -> tuple[Integers, Floats]:
+    """Return distinct places, and what is added to each; `places` are in order."""
+    if len(places) == 1:
+        return places, added
+    starts = np.concatenate([[0], np.flatnonzero(places[1:] != places[:-1]) + 1])
+    return places[starts], np.add.reduceat(added, starts, axis=0)
+
+
 def _rate(summary: Summary[ErrorLayout]) -> LossRate:
     """Return labels and losses: wrong answers, or the absolute error of a regression."""
-    counts = error_counts(summary)
-    if summary.layout.task == "regression":
-        return LossRate(counts["n"], summary.layout.sum(summary.vector, "absolute"))
-    return LossRate(counts["n"], counts["wrong"])
+    n, wrong = summary.vector[_N_AND_WRONG].tolist()
+    is_regression = summary.layout.task == "regression"
+    return LossRate(n, summary.layout.sum(summary.vector, "absolute") if is_regression else wrong)

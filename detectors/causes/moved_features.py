@@ -19,6 +19,12 @@ Integers = npt.NDArray[np.int64]
 
 ERRORS_MIN: Final = 4.0
 """A figure has moved if it did so by this many standard errors, and by more than the smallest change that matters."""
+WANDER_MIN: Final = 5
+"""With fewer blocks before the onset nothing is known of how a feature wanders."""
+CHANCE: Final = 1.5
+"""By so many times what independent events bring may a few blocks scatter by chance."""
+MAD_OF_NORMAL: Final = 0.6745
+"""The median absolute deviation of normal values, in their standard deviations."""
 BLOCKS_MIN: Final = 8
 SIDE_MIN: Final = 2
 """Below so many blocks, and so many on either side of the onset, no association is told."""
@@ -85,7 +91,8 @@ def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) 
 
     Notes
     -----
-    The standard error is that of independent events, or what the blocks of a side scatter by if that is more.
+    The standard error is that of independent events, or what the blocks of a side scatter by if that is more; and what
+    the feature wandered by before, from block to block, is added, as a mean of neighbouring blocks wanders as much.
     Cohen's h: the difference of 2 asin(sqrt(share)) (Cohen, "Statistical Power Analysis for the Behavioral Sciences",
     1988, chapter 6).
     """
@@ -108,7 +115,7 @@ def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) 
     independent = np.ones_like(now)
     independent[OF_VALUES:] = _variance((then + now)[OF_VALUES:] / 2)
     parts = sum(np.where(n > 0, 1.0 / np.maximum(n, 1.0), 0.0) for n in mass)
-    error = np.sqrt(np.maximum(scatter, independent) * parts)
+    error = np.sqrt(np.maximum(scatter, independent) * parts + _wander(blocks, weights, before, independent))
     gap = now - then
     smallest = np.full_like(gap, least.share)
     smallest[:OF_VALUES] = least.sd
@@ -116,6 +123,22 @@ def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) 
     size = gap.copy()
     size[OF_VALUES:] = _angle(now[OF_VALUES:]) - _angle(then[OF_VALUES:])
     return Shift(then, now, np.where(is_real, size, 0.0))
+
+
+def _wander(
+    blocks: Blocks, weights: Floats, before: npt.NDArray[np.bool_], independent: Floats
+) -> Floats | float:
+    """Return the variance of a block's mean that independent events do not explain, as blocks before the onset show it.
+
+    From the median absolute deviation, so that a block or two of the fall itself, where the onset is off, do not count.
+    """
+    if before.sum() < WANDER_MIN:
+        return 0.0
+    figures = blocks.figures[before]
+    deviation = np.median(np.abs(figures - np.median(figures, axis=0)), axis=0) / MAD_OF_NORMAL
+    usual = independent / np.maximum(weights[before].mean(axis=0), 1.0)
+    found: Floats = np.maximum(deviation**2 - CHANCE * usual, 0.0)
+    return found
 
 
 def _variance(share: Floats) -> Floats:

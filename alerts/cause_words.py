@@ -65,7 +65,7 @@ def _found(told: Told) -> list[str]:
         *parts[:2],
         *(_label_fact(fact) for fact in labels[:2]),
         *(_fact(fact) for fact in rest[:2]),
-        *_none_moved(told, labels=bool(labels)),
+        *([] if first else _none_moved(told, alone=not (labels or parts))),
     ]
 
 
@@ -94,8 +94,9 @@ def _feature(feature: Told, told: Told) -> str:
         moved = f"{(up if now > before else down).format(name)} by {size} standard deviations"
     if feature.get("title") is not None:
         moved = _happened(feature)
+    until = f" until {_minute(feature, 'until')}" if feature.get("until") is not None else ""
     weight = ", ".join(_weight(feature, told))
-    return f"{moved} from {_minute(feature, 'since')} on{f' ({weight})' if weight else ''}"
+    return f"{moved}, since {_minute(feature, 'since')}{until}{f' ({weight})' if weight else ''}"
 
 
 def _weight(feature: Told, told: Told) -> list[str]:
@@ -145,14 +146,13 @@ def _happened(fact: Told) -> str:
     return clip(short(words.partition(": ")[2] or words, _TITLE_CHARS), _TITLE_CHARS)
 
 
-def _none_moved(told: Told, *, labels: bool) -> list[str]:
+def _none_moved(told: Told, *, alone: bool) -> list[str]:
+    """Return that no feature moved, and what follows from that where nothing else was found."""
     looked_at = number_in(told, "looked_at")
     if told.get("moved") != 0 or not looked_at:
         return []
-    rest = (
-        "" if labels else "; so the same inputs may mean something else now, or labels are made differently"
-    )
-    return [f"no feature moved with it, of {looked_at:.0f} looked at from {_minute(told, 'onset')} on{rest}"]
+    rest = "; so the same inputs may mean something else now, or labels are made differently" if alone else ""
+    return [f"no feature moved with it, of {looked_at:.0f} looked at since {_minute(told, 'onset')}{rest}"]
 
 
 def _minute(told: Told, key: str) -> str:

@@ -35,6 +35,11 @@ class Blocks:
     events: Floats
     figures: Floats
 
+    def until(self, time_ms: int) -> Blocks:
+        """Return the blocks that begin before a time."""
+        kept = self.start_ms < time_ms
+        return Blocks(self.start_ms[kept], self.end_ms[kept], self.events[kept], self.figures[kept])
+
     @property
     def weights(self) -> Floats:
         """Shape as `figures`: the events that each figure is a mean over."""

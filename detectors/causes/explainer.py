@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from detectors.betting.budget import VERSIONS_MAX
 from detectors.causes.facts import Fact, FactLog
-from detectors.causes.feature_figures import MISSING
+from detectors.causes.feature_figures import BAD, MISSING
 from detectors.causes.feature_history import FeatureHistory
 from detectors.causes.loss_history import WHOLE, Losses
 from detectors.causes.moved_features import Moved, moved_features, shift_of
@@ -105,7 +105,8 @@ class Explainer:
         arrival = self._grid.level_for(end_ms - since_ms)
         delay_ms = self._losses.delay_ms(arrival, since_ms) if on_labels else 0.0
         onset_ms = self._grid.nearest_ms(since_ms - delay_ms)
-        moved = self._moved(onset_ms, end_ms, on_labels=on_labels)
+        spoken_ms = self._grid.nearest_ms(end_ms - delay_ms)
+        moved = self._moved(onset_ms, spoken_ms, end_ms, on_labels=on_labels)
         streams = tuple(Stream) if on_labels else (Stream.PREDICTIONS,)
         known = self._facts.before(
             onset_ms=onset_ms, since_ms=since_ms + self._grid.window_ms, until_ms=end_ms, streams=streams
@@ -114,8 +115,8 @@ class Explainer:
         parts = worst_parts(self._losses.by_arrival, self._profile, level=arrival, since_ms=since_ms)
         told = [] if moved is None else moved[:FEATURES_MAX]
         segments: list[JsonValue] = [_of_part(part) for part in parts[:PARTS_MAX] if on_labels and whole]
-        before: list[JsonValue] = [_of_fact(fact) for fact in known if not _is_said(fact, told)]
-        features: list[JsonValue] = [_of_feature(feature, known) for feature in told]
+        before: list[JsonValue] = [_of_fact(fact) for fact in known if not _is_said(fact, told, onset_ms)]
+        features: list[JsonValue] = [_of_feature(feature, known, onset_ms) for feature in told]
         level = self._grid.level_for(end_ms - onset_ms)
         return {
             "onset": rfc3339(utc_of_ms(onset_ms)),
@@ -130,12 +131,12 @@ class Explainer:
             "before": before[:BEFORE_MAX],
         }
 
-    def _moved(self, onset_ms: int, end_ms: int, *, on_labels: bool) -> list[Moved] | None:
-        """Return the features that moved; None where too little is known."""
+    def _moved(self, onset_ms: int, spoken_ms: int, end_ms: int, *, on_labels: bool) -> list[Moved] | None:
+        """Return the features that moved by when the predictions were made of which labels speak; None for not known."""
         if not self._features.names:
             return None
         level = self._grid.level_for(end_ms - onset_ms)
-        blocks = self._features.as_of(end_ms).of(level)
+        blocks = self._features.as_of(end_ms).of(level).until(spoken_ms)
         shift = shift_of(blocks, onset_ms, usual=self._features.usual, least=self._least)
         if shift is None:
             return None
@@ -176,16 +177,19 @@ class Explainer:
         self._facts.restore(value_in(state, "facts", bytes))
 
 
-def _is_said(fact: Fact, moved: Iterable[Moved]) -> bool:
-    """Return whether a fact says no more than a feature that is named: that its values moved, or still go missing."""
-    figures = [feature.figure for feature in moved if feature.name == fact.feature]
+def _is_said(fact: Fact, moved: Iterable[Moved], onset_ms: int) -> bool:
+    """Return whether a fact says no more than a feature that is named: that its values moved, or went missing, then."""
+    figures = {feature.figure for feature in moved if feature.name == fact.feature}
     if fact.kind == Kind.DATA_DRIFT:
         return bool(figures)
-    shown = (MISSING,) if fact.check == "missing_rate" else ("bad",)
-    return fact.over_ms is None and fact.kind == Kind.DATA_QUALITY and bool(set(shown) & set(figures))
+    shown = MISSING if fact.check == "missing_rate" else BAD
+    lasts = fact.over_ms is None or fact.over_ms > onset_ms
+    return lasts and fact.kind == Kind.DATA_QUALITY and shown in figures
 
 
-def _of_feature(feature: Moved, facts: Iterable[Fact]) -> Explanation:
+def _of_feature(feature: Moved, facts: Iterable[Fact], onset_ms: int) -> Explanation:
+    told = next((fact for fact in facts if _is_said(fact, (feature,), onset_ms)), None)
+    over_ms = None if told is None else told.over_ms
     return {
         "name": feature.name,
         "figure": feature.figure,
@@ -196,7 +200,8 @@ def _of_feature(feature: Moved, facts: Iterable[Fact]) -> Explanation:
         "association": feature.association,
         "n": feature.n,
         "since": rfc3339(utc_of_ms(feature.since_ms)),
-        "title": next((fact.title for fact in facts if _is_said(fact, (feature,))), None),
+        "until": None if over_ms is None else rfc3339(utc_of_ms(over_ms)),
+        "title": None if told is None else told.title,
     }
 
 

@@ -87,7 +87,8 @@ class Shift:
 def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) -> Shift | None:
     """Return how figures differ before an onset and since; None where no block is about the time since.
 
-    Blocks that straddle the onset are left out. Where there is none before it, the profile's own figures stand in.
+    Blocks that straddle the onset are left out, unless there is no other since. Where there is none before it, the
+    profile's own figures stand in.
 
     Notes
     -----
@@ -97,7 +98,9 @@ def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) 
     1988, chapter 6).
     """
     before, after = blocks.end_ms <= onset_ms, blocks.start_ms >= onset_ms
-    if not blocks.events[after].sum() > 0:
+    if not after.any():
+        after = ~before
+    if not after.any():
         return None
     weights = blocks.weights
     mass = [weights[side].sum(axis=0) for side in (before, after)]

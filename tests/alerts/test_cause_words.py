@@ -74,21 +74,28 @@ def found(**changes: Any) -> tuple[str, ...]:
     [
         (
             {"features": [FEATURE]},
-            "values of amount moved up by 2.3 standard deviations from 2026-11-01 12:05 UTC on "
+            "values of amount moved up by 2.3 standard deviations, since 2026-11-01 12:05 UTC "
             "(50% of all importance, association with the loss +0.93 over 14 stretches of 1 min)",
         ),
         (
             {"features": [FEATURE | {"association": None}], "importance": "equal"},
-            "values of amount moved up by 2.3 standard deviations from 2026-11-01 12:05 UTC on",
+            "values of amount moved up by 2.3 standard deviations, since 2026-11-01 12:05 UTC",
         ),
         (
             {"features": [FEATURE | {"title": "fraud: values of amount moved up, median 42 to 4,200"}]},
-            "values of amount moved up, median 42 to 4,200 from 2026-11-01 12:05 UTC on "
+            "values of amount moved up, median 42 to 4,200, since 2026-11-01 12:05 UTC "
             "(50% of all importance, association with the loss +0.93 over 14 stretches of 1 min)",
         ),
         (
+            {
+                "features": [FEATURE | {"association": None, "until": "2026-11-01T12:09:00.000Z"}],
+                "importance": "equal",
+            },
+            "values of amount moved up by 2.3 standard deviations, since 2026-11-01 12:05 UTC until 2026-11-01 12:09 UTC",
+        ),
+        (
             {"features": [FEATURE | {"figure": "spread", "now": -0.7, "association": None}]},
-            "values of amount drew together by 0.8 standard deviations from 2026-11-01 12:05 UTC on (50% of all importance)",
+            "values of amount drew together by 0.8 standard deviations, since 2026-11-01 12:05 UTC (50% of all importance)",
         ),
         (
             {
@@ -96,7 +103,7 @@ def found(**changes: Any) -> tuple[str, ...]:
                     FEATURE | {"figure": "missing", "before": 0.005, "now": 0.38, "association": None}
                 ]
             },
-            "missing values of amount: 0.5% to 38% from 2026-11-01 12:05 UTC on (50% of all importance)",
+            "missing values of amount: 0.5% to 38%, since 2026-11-01 12:05 UTC (50% of all importance)",
         ),
         (
             {"segments": [WEB]},
@@ -132,7 +139,7 @@ def found(**changes: Any) -> tuple[str, ...]:
         ),
         (
             {},
-            "no feature moved with it, of 12 looked at from 2026-11-01 12:04 UTC on; so the same inputs may mean "
+            "no feature moved with it, of 12 looked at since 2026-11-01 12:04 UTC; so the same inputs may mean "
             "something else now, or labels are made differently",
         ),
     ],

@@ -88,14 +88,16 @@ def test_a_change_of_what_inputs_mean_says_that_no_feature_moved() -> None:
     assert told["evidence"]["explanation"]["features"] == []
     assert told["evidence"]["explanation"]["segments"] == []
     assert told["likely_causes"][0].startswith(
-        "no feature moved with it, of 4 looked at from 2026-11-01 12:1"
+        "no feature moved with it, of 4 looked at since 2026-11-01 12:1"
     )
 
 
 def test_missing_values_before_the_fall_are_named_with_their_time() -> None:
     told = first(outcome("nulls", 30))
-    assert told["likely_causes"][0].startswith(f"since 2026-11-01 12:{BREAK} UTC until 2026-11-01 12:")
-    assert ": more missing values in amount, rate 0% to 5" in told["likely_causes"][0]
+    assert told["since"] == f"2026-11-01T12:{BREAK + 10}:00.000Z"
+    assert told["likely_causes"][0].startswith("more missing values in amount, rate 0% to 5")
+    assert f", since 2026-11-01 12:{BREAK} UTC until 2026-11-01 12:1" in told["likely_causes"][0]
+    assert len(told["likely_causes"]) == 2
 
 
 def test_an_update_explains_afresh() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.cause_words import likely_causes
 from alerts.estimate_words import estimate_caution
-from alerts.integrity_words import INTEGRITY, size_of_trouble
+from alerts.integrity_words import INTEGRITY, is_of_ground, size_of_trouble
 from alerts.joint_words import JOINT
 from alerts.label_words import LABELS
 from alerts.lifecycle import Reason
@@ -110,7 +110,7 @@ def _phrases(subject: Subject) -> Phrases:
 
 
 def _about_ourselves(subject: Subject) -> bool:
-    return subject.kind is Kind.MONITOR_INTEGRITY
+    return is_of_ground(subject.kind, subject.check)
 
 
 def _size(case: Case) -> str | None:

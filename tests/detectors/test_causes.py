@@ -20,6 +20,7 @@ from builders.summaries import (
     prediction_window,
     predictions,
     profile_of,
+    regressed,
     span,
 )
 
@@ -257,6 +258,24 @@ def test_the_segment_that_makes_most_of_the_extra_loss_is_named_and_what_was_alw
     for minute in range(NOW):
         always_bad.take(parts_of(minute, 20))
     assert explained(always_bad)["segments"] == []
+
+
+def test_the_extra_loss_of_a_regression_is_its_absolute_error() -> None:
+    settings = ModelSettings.model_validate({"name": "price", "task": "regression", "segments": ["channel"]})
+    known = profile_of({}, model="price", task="regression", labelled=500, metrics={"mae": 1.0}, error_sd=1.0)
+    explainer = Explainer(settings, prediction_layout(known), known)
+    for minute in range(NOW):
+        web, app = (
+            regressed([9.0 if minute >= BREAK else 1.0] * 40, [0.0] * 40),
+            regressed([1.0] * 160, [0.0] * 160),
+        )
+        window = error_window(web.merge(app), minute)
+        explainer.take(replace(window, segments={"channel=web": web, "channel=app": app}))
+    found = explained(explainer)
+    [part] = found["segments"]
+    assert (found["loss"], part["segment"], part["loss_before"], part["loss_now"]) == (
+        *("absolute_error", "channel=web", pytest.approx(1.0), pytest.approx(9.0)),
+    )
 
 
 def test_an_alert_about_a_part_names_no_parts() -> None:

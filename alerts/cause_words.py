@@ -65,7 +65,7 @@ def _found(told: Told) -> list[str]:
         *parts[:2],
         *(_label_fact(fact) for fact in labels[:2]),
         *(_fact(fact) for fact in rest[:2]),
-        *([] if first else _none_moved(told, alone=not (labels or parts))),
+        *_none_moved(told, alone=not (facts or parts)),
     ]
 
 
@@ -149,7 +149,10 @@ def _happened(fact: Told) -> str:
 def _none_moved(told: Told, *, alone: bool) -> list[str]:
     """Return that no feature moved, and what follows from that where nothing else was found."""
     looked_at = number_in(told, "looked_at")
-    if told.get("moved") != 0 or not looked_at:
+    about_inputs = any(
+        fact.get("feature") is not None and not _is_about_labels(fact) for fact in _items(told, "before")
+    )
+    if told.get("moved") != 0 or not looked_at or about_inputs:
         return []
     rest = "; so the same inputs may mean something else now, or labels are made differently" if alone else ""
     return [f"no feature moved with it, of {looked_at:.0f} looked at since {_minute(told, 'onset')}{rest}"]

@@ -92,8 +92,8 @@ class Explainer:
         Returns
         -------
         dict
-            `onset`: when the predictions were made with which it began: `since` less the usual delay of the labels that
-            came since (`label_delay_s`). `features`: those that moved, by shift times importance; null where too
+            `onset`: when the predictions were made with which it began: `since` less the median delay of the labels that
+            came since (`label_delay_s`); `onset_from`: less the delay that one in ten of them exceeds. `features`: those that moved, by shift times importance; null where too
             little is known. `looked_at` and `moved`: their numbers. `importance`: "profile", or "equal" where it has none.
             `block_s`: length of the blocks that were compared. `segments`: segments and versions, by `loss`:
             "wrong_answers" or "absolute_error". `before`: what came before, the nearest first.
@@ -103,23 +103,24 @@ class Explainer:
         on_labels = stream_of(finding.kind, finding.check) is Stream.ERRORS
         end_ms = finding.window.end_ms
         arrival = self._grid.level_for(end_ms - since_ms)
-        delay_ms = self._losses.delay_ms(arrival, since_ms) if on_labels else 0.0
-        onset_ms = self._grid.nearest_ms(since_ms - delay_ms)
+        delay_ms, long_ms = self._losses.delays_ms(arrival, since_ms) if on_labels else (0.0, 0.0)
+        onset_ms, from_ms = (self._grid.nearest_ms(since_ms - length) for length in (delay_ms, long_ms))
+        level = self._grid.level_for(end_ms - from_ms)
         spoken_ms = self._grid.nearest_ms(end_ms - delay_ms)
-        moved = self._moved(onset_ms, spoken_ms, end_ms, on_labels=on_labels)
+        moved = self._moved((from_ms, onset_ms), (spoken_ms, end_ms), level, on_labels=on_labels)
         streams = tuple(Stream) if on_labels else (Stream.PREDICTIONS,)
         known = self._facts.before(
-            onset_ms=onset_ms, since_ms=since_ms + self._grid.window_ms, until_ms=end_ms, streams=streams
+            onset_ms=from_ms, since_ms=since_ms + self._grid.window_ms, until_ms=end_ms, streams=streams
         )
         whole = finding.segment is None and finding.version is None
         parts = worst_parts(self._losses.by_arrival, self._profile, level=arrival, since_ms=since_ms)
         told = [] if moved is None else moved[:FEATURES_MAX]
         segments: list[JsonValue] = [_of_part(part) for part in parts[:PARTS_MAX] if on_labels and whole]
-        before: list[JsonValue] = [_of_fact(fact) for fact in known if not _is_said(fact, told, onset_ms)]
-        features: list[JsonValue] = [_of_feature(feature, known, onset_ms) for feature in told]
-        level = self._grid.level_for(end_ms - onset_ms)
+        before: list[JsonValue] = [_of_fact(fact) for fact in known if not _is_said(fact, told, from_ms)]
+        features: list[JsonValue] = [_of_feature(feature, known, from_ms) for feature in told]
         return {
             "onset": rfc3339(utc_of_ms(onset_ms)),
+            "onset_from": rfc3339(utc_of_ms(from_ms)),
             "label_delay_s": delay_ms / 1_000 if on_labels else None,
             "loss": "absolute_error" if self._is_regression else "wrong_answers",
             "block_s": self._grid.length_ms(level) / 1_000,
@@ -131,19 +132,27 @@ class Explainer:
             "before": before[:BEFORE_MAX],
         }
 
-    def _moved(self, onset_ms: int, spoken_ms: int, end_ms: int, *, on_labels: bool) -> list[Moved] | None:
-        """Return the features that moved by when the predictions were made of which labels speak; None for not known."""
+    def _moved(
+        self, onset: tuple[int, int], until: tuple[int, int], level: int, *, on_labels: bool
+    ) -> list[Moved] | None:
+        """Return the features that moved; None where too little is known.
+
+        Parameters
+        ----------
+        onset
+            Earliest and usual time of the predictions with which the fall began.
+        until
+            Time of the latest predictions that are spoken of, and end of what is known.
+        """
         if not self._features.names:
             return None
-        level = self._grid.level_for(end_ms - onset_ms)
-        blocks = self._features.as_of(end_ms).of(level).until(spoken_ms)
-        shift = shift_of(blocks, onset_ms, usual=self._features.usual, least=self._least)
+        blocks = self._features.as_of(until[1]).of(level).until(until[0])
+        shift = shift_of(blocks, onset, usual=self._features.usual, least=self._least)
         if shift is None:
             return None
         losses = self._losses.by_prediction.series(level, WHOLE) if on_labels else None
-        names = self._features.names
-        weights = self._importances()
-        return moved_features(names, blocks, shift, onset_ms=onset_ms, importances=weights, losses=losses)
+        names, weights = self._features.names, self._importances()
+        return moved_features(names, blocks, shift, onset=onset, importances=weights, losses=losses)
 
     def _importances(self) -> dict[str, float]:
         """Return each feature's share of all importance; one that the profile does not weigh counts as the mean."""

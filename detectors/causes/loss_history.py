@@ -21,9 +21,11 @@ from detectors.summary import Summary
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-WHOLE, DELAY = "", "delay"
-"""What is summed beside the parts: the whole model, and the usual delay of its labels in seconds, both by labels."""
-_FIXED: Final = (WHOLE, DELAY)
+WHOLE = ""
+"""The whole model, beside its parts."""
+DELAYS: Final = {"usual delay": 0.5, "long delay": 0.9}
+"""Delays of labels in seconds, summed as losses are: the share of labels that come sooner, by name."""
+_FIXED: Final = (WHOLE, *DELAYS)
 IDLE_LEVEL: Final = 3
 """What has no labels in the last blocks of this level, which are 1,024 windows, makes room for another."""
 _EMPTY: Final = -1
@@ -201,7 +203,8 @@ class Losses:
         history.admit(parts)
         rates = {name: _rate(summary) for name, summary in {WHOLE: window.overall, **parts}.items()}
         lags = window.overall.vector[ErrorLayout.LAG : ErrorLayout.LAG + LABEL_LAG_S.size]
-        rates[DELAY] = LossRate(window.span.n, window.span.n * (LABEL_LAG_S.quantile(lags, 0.5) or 0.0))
+        for name, share in DELAYS.items():
+            rates[name] = LossRate(window.span.n, window.span.n * (LABEL_LAG_S.quantile(lags, share) or 0.0))
         added = np.array(
             [(rates[n].n, rates[n].loss) if n in rates else (0, 0) for n in history.names], float
         )
@@ -218,10 +221,10 @@ class Losses:
         if len(cells):
             self.by_prediction.add(np.floor(times / self._grid.window_ms).astype(np.int64), added)
 
-    def delay_ms(self, level: int, since_ms: int) -> float:
-        """Return the usual delay of the labels that came since a time, milliseconds."""
-        _, after = self.by_arrival.split(level, DELAY, since_ms)
-        return 1_000 * after.mean
+    def delays_ms(self, level: int, since_ms: int) -> tuple[float, float]:
+        """Return the median and the long delay of the labels that came since a time, milliseconds."""
+        usual, long = (1_000 * self.by_arrival.split(level, name, since_ms)[1].mean for name in DELAYS)
+        return usual, long
 
 
 def _grouped(places: Integers, added: Floats) -> tuple[Integers, Floats]:

@@ -84,11 +84,11 @@ class Shift:
     size: Floats
 
 
-def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) -> Shift | None:
+def shift_of(blocks: Blocks, onset: tuple[int, int], *, usual: Floats, least: MinEffect) -> Shift | None:
     """Return how figures differ before an onset and since; None where no block is about the time since.
 
-    Blocks that straddle the onset are left out, unless there is no other since. Where there is none before it, the
-    profile's own figures stand in.
+    The onset lies between two times. Blocks of the time between are left out, and those that straddle the second too
+    unless there is no other since. Where there is none before, the profile's own figures stand in.
 
     Notes
     -----
@@ -97,9 +97,9 @@ def shift_of(blocks: Blocks, onset_ms: int, *, usual: Floats, least: MinEffect) 
     Cohen's h: the difference of 2 asin(sqrt(share)) (Cohen, "Statistical Power Analysis for the Behavioral Sciences",
     1988, chapter 6).
     """
-    before, after = blocks.end_ms <= onset_ms, blocks.start_ms >= onset_ms
+    before, after = blocks.end_ms <= onset[0], blocks.start_ms >= onset[1]
     if not after.any():
-        after = ~before
+        after = blocks.end_ms > onset[1]
     if not after.any():
         return None
     weights = blocks.weights
@@ -158,7 +158,7 @@ def moved_features(  # noqa: PLR0913 - what is known of features and losses
     blocks: Blocks,
     shift: Shift,
     *,
-    onset_ms: int,
+    onset: tuple[int, int],
     importances: Mapping[str, float],
     losses: tuple[Integers, Floats] | None,
 ) -> list[Moved]:
@@ -179,9 +179,7 @@ def moved_features(  # noqa: PLR0913 - what is known of features and losses
             continue
         values = np.copysign(1.0, size) * blocks.figures[:, figure, feature]
         place = change_point(values.tolist(), np.maximum(blocks.weights[:, figure, feature], 1.0).tolist())
-        association, n = (
-            (None, 0) if losses is None else _association(blocks.start_ms, values, onset_ms, losses)
-        )
+        association, n = (None, 0) if losses is None else _association(blocks.start_ms, values, onset, losses)
         found.append(
             Moved(
                 name=name,
@@ -199,14 +197,14 @@ def moved_features(  # noqa: PLR0913 - what is known of features and losses
 
 
 def _association(
-    start_ms: Integers, values: Floats, onset_ms: int, losses: tuple[Integers, Floats]
+    start_ms: Integers, values: Floats, onset: tuple[int, int], losses: tuple[Integers, Floats]
 ) -> tuple[float | None, int]:
     """Return the correlation of a figure and the mean loss over the blocks that know both, and their number."""
     loss_start_ms, sums = losses
     told = sums[:, 0] >= LABELS_MIN
     starts, mine, theirs = np.intersect1d(start_ms, loss_start_ms[told], return_indices=True)
     rates = sums[told][theirs, 1] / sums[told][theirs, 0]
-    sides = int((starts < onset_ms).sum()), int((starts >= onset_ms).sum())
+    sides = int((starts < onset[0]).sum()), int((starts >= onset[1]).sum())
     if len(mine) < BLOCKS_MIN or min(sides) < SIDE_MIN or not np.ptp(values[mine]) or not np.ptp(rates):
         return None, len(mine)
     return float(np.corrcoef(values[mine], rates)[0, 1]), len(mine)

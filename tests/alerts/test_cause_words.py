@@ -172,6 +172,12 @@ def test_what_is_about_all_features_together_is_left_out_where_a_feature_is_name
     assert "unfamiliar" in found(before=[joint])[0]
 
 
+def test_that_no_feature_moved_is_not_said_beside_trouble_with_one_and_concluded_from_only_alone() -> None:
+    assert not any("no feature moved" in cause for cause in found(before=[NULLS]))
+    beside = found(segments=[WEB])
+    assert beside[1] == "no feature moved with it, of 12 looked at since 2026-11-01 12:04 UTC"
+
+
 def test_six_causes_are_enough() -> None:
     told = found(before=[NULLS] * 5, features=[FEATURE] * 5, segments=[WEB] * 3)
     assert len(told) == CAUSES_MAX + 1

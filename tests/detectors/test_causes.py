@@ -217,6 +217,21 @@ def test_labels_that_come_late_are_lined_up_by_the_time_of_their_predictions() -
     assert named(found) == [("amount", "location")]
 
 
+def test_where_delays_differ_what_may_lie_on_either_side_of_the_onset_is_not_compared() -> None:
+    explainer = fresh()
+    for minute, window in enumerate(minutes(("amount",))):
+        explainer.take(window)
+        labels = labelled(minute, 120 if minute >= BREAK + 3 else 30, lag_s=60)
+        late = labelled(minute, 0, lag_s=360).overall
+        late.vector[:] //= 2  # a third of all labels
+        explainer.take(replace(labels, overall=labels.overall.merge(late)))
+    found = explained(explainer, since=BREAK + 3)
+    assert (found["onset_from"], found["onset"]) == ("2026-11-01T12:17:00.000Z", "2026-11-01T12:22:00.000Z")
+    [feature] = found["features"]
+    assert (feature["name"], feature["since"]) == ("amount", "2026-11-01T12:20:00.000Z")
+    assert abs(feature["before"]) < 0.2, "a window of the fall among those before would make it more"
+
+
 def test_an_estimate_is_explained_by_windows_of_predictions_alone() -> None:
     explainer = fresh()
     for window in minutes(("amount",)):  # no label has come, so they wait

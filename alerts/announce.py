@@ -19,7 +19,7 @@ from schemas.alert import (
     AlertType,
     AlertWindow,
 )
-from schemas.alert_wire import rfc3339, utc_of_ms
+from schemas.alert_wire import rfc3339, utc_of_ms, wire_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from schemas.finding import Finding
+    from schemas.finding import JsonValue as FindingValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,8 @@ class Transition:
         What that window said; None where it said nothing, as of a version that is gone.
     suppressed
         Alerts that it explains.
+    explanation
+        What changed around the begin of the episode (see `alerts.cause_words`); None where nobody knows.
     """
 
     fingerprint: str
@@ -77,6 +80,7 @@ class Transition:
     at_ms: int
     finding: Finding | None = None
     suppressed: tuple[str, ...] = ()
+    explanation: Mapping[str, FindingValue] | None = None
 
     @property
     def event_type(self) -> AlertType:
@@ -134,6 +138,8 @@ def _evidence(transition: Transition) -> dict[str, JsonValue]:
     episode, finding = transition.episode, transition.finding
     evidence = dict(episode.evidence) if finding is None else evidence_of(finding)
     evidence["reason"] = transition.reason.value
+    if transition.explanation is not None:
+        evidence["explanation"] = wire_json(transition.explanation)
     if transition.status is AlertStatus.RESOLVED:
         evidence["peak_value"] = episode.peak
         evidence["peak_at"] = rfc3339(utc_of_ms(episode.peak_ms))

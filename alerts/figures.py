@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from alerts.estimate_words import estimate_line
-from alerts.integrity_words import facts_of
+from alerts.integrity_words import facts_of, is_of_ground
 from alerts.joint_words import joint_facts
 from alerts.sizes import bet_on, figure, number_in, percent, size_of, text_in, wrong_answers
-from schemas.finding import Kind
 
 if TYPE_CHECKING:
     from schemas.alert import AlertData
@@ -22,7 +21,7 @@ _BET: Final = "log10_e_value"
 def how_bad(data: AlertData) -> tuple[str, ...]:
     """Return the lines: size first, then details, then what the alarm rests on."""
     evidence = data.evidence
-    if data.kind is Kind.MONITOR_INTEGRITY:
+    if is_of_ground(data.kind, data.check):
         return *facts_of(evidence), f"severity {data.severity}"
     own = _of_a_bet(data) if is_bet(data) else (_against_threshold(data), _effect(data), _peak(data))
     lines = [size_of(evidence), *own, f"{data.window.n:,} events in the window, severity {data.severity}"]

@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from alerts.identity import Subject
     from alerts.transitions import Alert
     from schemas.finding import Finding
+    from schemas.finding import JsonValue as FindingValue
 
 _HEX_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a window did to an episode, before anybody is told."""
+    """What a window did to an episode, before anybody is told; see `alerts.announce.Transition`."""
 
     fingerprint: str
     episode: Episode
     reason: Reason
     finding: Finding | None
+    explanation: Mapping[str, FindingValue] | None = None
 
 
 def joined(moves: Sequence[Move], entries: Mapping[str, Alert], *, app: str) -> Iterator[Move]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.phrasebook import Phrases
 from alerts.plain_text import clip, short
-from alerts.sizes import figure, number_in, percent, text_in
+from alerts.sizes import duration, figure, number_in, percent, text_in
+from schemas.finding import Kind
 from schemas.integrity import IntegrityCheck
 
 if TYPE_CHECKING:
@@ -142,7 +143,26 @@ INTEGRITY: Final[Mapping[str, Phrases]] = {
         "again.",
         ignored="nothing is watched",
     ),
+    IntegrityCheck.SILENCE: _said(
+        "no predictions any more",
+        impact="Nobody is served by the model, or nobody can see how: no window closes, and none of its other checks says "
+        "anything while it lasts. Everything that Kafka has of it was read.",
+        causes=(
+            "the serving service is down, or its callers are",
+            "events do not reach the topic, or reach another one",
+            "its events cannot be used (see the dead letters)",
+            "the model was switched off",
+        ),
+        first_step="See whether the serving service answers requests. If it does, look at its producer and the topic "
+        "it writes to; if the model was switched off, set `silence: false` for it.",
+        ignored="an outage goes on unseen",
+    ),
 }
+
+
+def is_of_ground(kind: Kind, check: str) -> bool:
+    """Return whether an alert is one that the wall clock decides about, with words of its own here."""
+    return kind is Kind.MONITOR_INTEGRITY or (kind is Kind.VOLUME and check == IntegrityCheck.SILENCE)
 
 
 def size_of_trouble(evidence: Mapping[str, JsonValue]) -> str | None:
@@ -154,7 +174,13 @@ def size_of_trouble(evidence: Mapping[str, JsonValue]) -> str | None:
     '1,200 records, 2 partitions'
     >>> size_of_trouble({"share": 0.62, "limit": 0.5})
     '62% of them, limit 50%'
+    >>> size_of_trouble({"silent_s": 960.0, "predictions_due": 3200.0})
+    'none for 16 min where 3,200 are usual'
     """
+    silent_s, due = number_in(evidence, "silent_s"), number_in(evidence, "predictions_due")
+    if silent_s is not None:
+        usual = "" if due is None else f" where {figure(due)} are usual"
+        return f"none for {duration(int(1_000 * silent_s))}{usual}"
     share, limit = number_in(evidence, "share"), number_in(evidence, "limit")
     if share is not None:
         return percent(share) if limit is None else f"{percent(share)} of them, limit {percent(limit)}"

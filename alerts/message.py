@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.figures import how_bad, is_bet
 from alerts.plain_text import clip, plain, short
-from alerts.sizes import text_in
-from alerts.wording import HEADLINE_CHARS_MAX, duration
+from alerts.sizes import duration, text_in
+from alerts.wording import HEADLINE_CHARS_MAX
 from schemas.alert import AlertStatus
 from schemas.finding import Severity
 from schemas.integrity import ALL_MODELS

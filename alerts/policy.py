@@ -19,7 +19,7 @@ from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
 from alerts.transitions import Alert, advance, told
 from schemas.alert import AlertType
 from schemas.alert_wire import wire_evidence
-from schemas.finding import Finding, Stream, Verdict, stream_of
+from schemas.finding import Explain, Finding, Stream, Verdict, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,12 @@ class AlertBook:
 
 
 def step(
-    book: AlertBook, findings: Sequence[Finding], *, context: AlertContext, entries_max: int = ENTRIES_MAX
+    book: AlertBook,
+    findings: Sequence[Finding],
+    *,
+    context: AlertContext,
+    explain: Explain = lambda _finding, _since_ms: None,
+    entries_max: int = ENTRIES_MAX,
 ) -> tuple[AlertBook, list[AlertEvent]]:
     """Return the book after these findings, and the events that people should hear about.
 
@@ -78,6 +83,8 @@ def step(
     findings
         All findings of a window (or of several windows: they are taken in the order of their ends). Two
         for the same trouble and window count once, as the worse one.
+    explain
+        Asked about every alert that opens or is updated.
     entries_max
         When the book is full, an alert that people have been told of is never dropped. A new one that
         fires takes the place of the weakest pending one; if there is none, or the new one would only be
@@ -88,7 +95,7 @@ def step(
     tuple
         The new book, and the events by time, then severity (worst first), kind, check, feature.
     """
-    draft = _Draft(dict(book.entries), book.refused, context, entries_max)
+    draft = _Draft(dict(book.entries), book.refused, context, explain, entries_max)
     for end_ms, window_findings in _by_window(findings, app=context.app):
         for fingerprint, finding in _in_turn(window_findings, known=draft.entries):
             draft.take(fingerprint, finding)
@@ -103,6 +110,7 @@ class _Draft:
     entries: dict[str, Alert]
     refused: int
     context: AlertContext
+    explain: Explain
     entries_max: int
     moves: list[Move] = field(default_factory=list)
     events: list[AlertEvent] = field(default_factory=list)
@@ -125,7 +133,9 @@ class _Draft:
     def _keep(self, fingerprint: str, after: Alert, reason: Reason, finding: Finding) -> None:
         if isinstance(after, Episode) and reason in EVENT_TYPES:
             said = None if finding.verdict is Verdict.GONE else finding
-            self.moves.append(Move(fingerprint, after, reason, said))
+            resolves = EVENT_TYPES[reason] is AlertType.RESOLVED
+            explanation = None if resolves else self.explain(finding, after.since_ms)
+            self.moves.append(Move(fingerprint, after, reason, said, explanation))
         if EVENT_TYPES.get(reason) is AlertType.RESOLVED:
             del self.entries[fingerprint]
             return
@@ -162,6 +172,7 @@ class _Draft:
             end_ms,
             move.finding,
             suppressed=suppressed_by(alert_id, self.entries),
+            explanation=move.explanation,
         )
         self.events.append(announce(transition, context=self.context))
         self._note(replace(move, episode=told(move.episode)))

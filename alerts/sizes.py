@@ -33,6 +33,8 @@ _WRONG: Final = "wrong:"
 _DIGITS: Final = 3
 _DIGITS_MAX: Final = 6
 _PLAIN_NUMBER_MAX: Final = 1e12
+_MS_PER_S: Final = 1_000
+_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def number_in(evidence: Evidence, key: str) -> float | None:
@@ -76,6 +78,24 @@ def percent(value: float, *, digits: int = _DIGITS) -> str:
     ('0.1%', '14%', '91.2%')
     """
     return f"{figure(value * 100, digits=digits)}%"
+
+
+def duration(length_ms: int) -> str:
+    """Return a length of time with its two largest units.
+
+    Examples
+    --------
+    >>> duration(5_400_000), duration(45_000), duration(0)
+    ('1 h 30 min', '45 s', '0 s')
+    """
+    seconds = length_ms // _MS_PER_S
+    parts: list[tuple[int, str]] = []
+    for unit_s, name in _SPANS:
+        count, seconds = divmod(seconds, unit_s)
+        if count or parts:
+            parts.append((count, name))
+    told = [f"{count} {name}" for count, name in parts[:2] if count]
+    return " ".join(told) or "0 s"
 
 
 def share_or_figure(metric: str, value: float) -> str:

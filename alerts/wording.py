@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from alerts.cause_words import likely_causes
 from alerts.causes import JOINT_PREFIX
 from alerts.estimate_words import estimate_caution
-from alerts.integrity_words import INTEGRITY, size_of_trouble
+from alerts.integrity_words import INTEGRITY, is_of_ground, size_of_trouble
 from alerts.joint_words import JOINT
 from alerts.label_words import LABELS
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
-from alerts.sizes import direction_of, is_contradicted, metric_name, size_of, text_in, wrong_answers
+from alerts.sizes import direction_of, duration, is_contradicted, metric_name, size_of, text_in, wrong_answers
 from schemas.finding import Kind
 from schemas.integrity import ALL_MODELS
 
@@ -33,8 +34,6 @@ HEADLINE_CHARS_MAX: Final = 130
 _LABEL_CHARS: Final = len("RESOLVED ")
 _TITLE_CHARS: Final = HEADLINE_CHARS_MAX - _LABEL_CHARS
 _SIZE_CHARS: Final = 50
-_MS_PER_S: Final = 1_000
-_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 _QUALITY: Final = (
     (("missing", "null"), "missing values in {thing}"),
@@ -93,7 +92,9 @@ def words_for(case: Case) -> Words:
     return Words(
         title=_title(case, _happened(case, phrases, fields), _size(case)),
         impact=_impact(case, phrases.impact.format_map(fields)),
-        likely_causes=tuple(cause.format_map(fields) for cause in phrases.causes),
+        likely_causes=likely_causes(
+            case.evidence.get("explanation"), tuple(cause.format_map(fields) for cause in phrases.causes)
+        ),
         suggested_action=_action(case, phrases, fields),
     )
 
@@ -107,7 +108,7 @@ def _phrases(subject: Subject) -> Phrases:
 
 
 def _about_ourselves(subject: Subject) -> bool:
-    return subject.kind is Kind.MONITOR_INTEGRITY
+    return is_of_ground(subject.kind, subject.check)
 
 
 def _size(case: Case) -> str | None:
@@ -121,24 +122,6 @@ def _rare_mistakes(case: Case) -> tuple[str, str] | None:
     """Return what to say where a class is answered wrongly more often and is too rare to move the metric."""
     is_rare = case.subject.kind is Kind.PERFORMANCE and is_contradicted(case.evidence)
     return wrong_answers(case.evidence) if is_rare else None
-
-
-def duration(length_ms: int) -> str:
-    """Return a length of time with its two largest units.
-
-    Examples
-    --------
-    >>> duration(5_400_000), duration(45_000), duration(0)
-    ('1 h 30 min', '45 s', '0 s')
-    """
-    seconds = length_ms // _MS_PER_S
-    parts: list[tuple[int, str]] = []
-    for unit_s, name in _SPANS:
-        count, seconds = divmod(seconds, unit_s)
-        if count or parts:
-            parts.append((count, name))
-    told = [f"{count} {name}" for count, name in parts[:2] if count]
-    return " ".join(told) or "0 s"
 
 
 def _fields(case: Case, phrases: Phrases) -> dict[str, str]:

@@ -15,18 +15,19 @@ import msgspec
 import structlog
 
 from consumers.closing import ClosedRecord, merged, record_of
-from consumers.incidents import incidents_of
+from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
 from consumers.window_reader import WindowReader, Windows
 from consumers.windows import WindowBlob
+from detectors.causes.explainer import Explainer
 from detectors.detector import ClosedWindow, Detector
 from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
-from schemas.finding import Finding, Stream
+from schemas.finding import Explain, Finding, Stream
 
 KEPT_MS: Final = 86_400_000
 """How long partition windows outlive their evaluation."""
@@ -51,7 +52,7 @@ class Policy(Protocol[BookT]):
         """Return the bytes to store."""
 
     def step(
-        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord
+        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
     ) -> tuple[BookT, list[bytes]]:
         """Take one closed window's findings in; returns the new states and the events to publish."""
 
@@ -167,7 +168,8 @@ class ModelEvaluator(Generic[BookT]):
     def _watch(self, states: bytes) -> None:
         """Make the detectors and the learner that go with the plan."""
         self._detectors: list[Detector[Any]] = detectors_for(self._plan.settings, self._plan.profile)
-        states_from_bytes(self._detectors, states)
+        self._explainer = Explainer(self._plan.settings, self._plan.predictions, self._plan.profile)
+        states_from_bytes((*self._detectors, self._explainer), states)
         absent = sorted(self._plan.settings.river_monitors.keys() - {d.name for d in self._detectors})
         if absent and not self._plan.learning:
             _log.warning("not in what was learned", model=self._plan.name, monitors=absent)
@@ -214,7 +216,7 @@ class ModelEvaluator(Generic[BookT]):
         return rolled
 
     def _commit(self, done: Evaluation, rolled: RolledUp | None) -> None:
-        self._state.detectors = states_to_bytes(self._detectors)
+        self._state.detectors = self._states_of_detectors()
         self._state.book = self._policy.dump(self._book)
         learned = self._learned
         if rolled is not None:
@@ -240,6 +242,9 @@ class ModelEvaluator(Generic[BookT]):
             if rolled is not None:
                 self._rollup.trim(rolled.until_ms)
 
+    def _states_of_detectors(self) -> bytes:
+        return states_to_bytes((*self._detectors, self._explainer))
+
     def _learn_in_step(self, done: Evaluation, *, final: bool) -> None:
         """Close windows of all streams in step, until a reference has been learned.
 
@@ -263,15 +268,21 @@ class ModelEvaluator(Generic[BookT]):
         progress = self._progress(done)
         if progress is None:
             return
-        learning = self._plan.learning
-        ready = [one for streams in groups for one in self._ready(streams, progress, final=final)]
+        learning, passed_ms, ready = self._plan.learning, _FAR, list[_Ready]()
+        for streams in reversed(groups):  # what an alert on labels is explained by is read before it
+            closable, passed_ms = self._ready(streams, progress, final=final, until_ms=passed_ms)
+            ready = closable + ready
         for _, _, stream, start, blobs in sorted(ready, key=itemgetter(0, 1)):
             if self._plan.learning == learning:
                 self._close(stream, start, blobs, progress, done)
+        if self._plan.learning == learning:
+            self._explainer.settle(passed_ms - self._plan.lateness_ms)
 
-    def _ready(self, streams: Sequence[Stream], progress: Sequence[Progress], *, final: bool) -> list[_Ready]:
-        """Return the windows of streams that can be closed, as far as all of these have passed them."""
-        passed_ms = min(self._passed(stream, progress, final=final) for stream in streams)
+    def _ready(
+        self, streams: Sequence[Stream], progress: Sequence[Progress], *, final: bool, until_ms: int
+    ) -> tuple[list[_Ready], int]:
+        """Return the windows of streams that can be closed, and the time that all have passed, at most `until_ms`."""
+        passed_ms = min(until_ms, *(self._passed(stream, progress, final=final) for stream in streams))
         closable: list[_Ready] = []
         # From the shortest windows to the longest: those that are read at once span the least time.
         for place, stream in reversed(list(enumerate(streams))):
@@ -279,7 +290,7 @@ class ModelEvaluator(Generic[BookT]):
             windows, reached_ms = self._closable(stream, progress, passed_ms)
             passed_ms = min(passed_ms, reached_ms + length_ms + self._plan.lateness_ms)
             closable += [(start + length_ms, place, stream, start, windows[start]) for start in windows]
-        return [one for one in closable if one[0] + self._plan.lateness_ms <= passed_ms]
+        return [one for one in closable if one[0] + self._plan.lateness_ms <= passed_ms], passed_ms
 
     def _progress(self, done: Evaluation) -> list[Progress] | None:
         """Return how far the partitions are; None where one has gone back behind what we have seen."""
@@ -331,7 +342,9 @@ class ModelEvaluator(Generic[BookT]):
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings)
-        self._book, events = self._policy.step(self._book, findings, record)
+        self._explainer.take(window)
+        self._book, events = self._policy.step(self._book, findings, record, explain=self._explainer.explain)
+        self._explainer.note(facts_of(events))
         done.events += events
         done.closed.append(record)
 
@@ -353,7 +366,7 @@ class ModelEvaluator(Generic[BookT]):
         if found is not None:
             self._learned = found
             self._plan = plan_model(self._configured.settings, found)
-            self._watch(states_to_bytes(self._detectors))
+            self._watch(self._states_of_detectors())
         return (learner.state.events, learner.wanted) if self._plan.learning else None
 
     def _trim(self) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
+
+from detectors.causes.facts import Fact
+from schemas.clock import parse_time_ms
+from schemas.finding import Kind, stream_of
 
 _EPISODE: Final = "a"
 
@@ -44,13 +48,37 @@ _incidents = msgspec.json.Decoder(Incident)
 
 def incidents_of(events: Iterable[bytes]) -> dict[str, bytes]:
     """Return fields and bytes of a model's past for the alerts among published events; the last word counts."""
-    found: dict[str, bytes] = {}
+    return {f"{_EPISODE}{incident.alert_id}": msgspec.json.encode(incident) for incident in _told(events)}
+
+
+def _told(events: Iterable[bytes]) -> Iterator[Incident]:
     for data in events:
         event = _events.decode(data)
         if ".alert." in event.type:
-            incident = _incidents.decode(event.data)
-            found[f"{_EPISODE}{incident.alert_id}"] = msgspec.json.encode(incident)
-    return found
+            yield _incidents.decode(event.data)
+
+
+def facts_of(events: Iterable[bytes]) -> list[Fact]:
+    """Return what the alerts among published events say that has happened."""
+    return [_fact(incident) for incident in _told(events)]
+
+
+def _fact(incident: Incident) -> Fact:
+    told_ms = parse_time_ms(incident.detected_at)
+    return Fact(
+        key=incident.alert_id,
+        kind=incident.kind,
+        check=incident.check,
+        stream=stream_of(Kind(incident.kind), incident.check),
+        title=incident.title,
+        since_ms=parse_time_ms(incident.since),
+        told_ms=told_ms,
+        over_ms=None if incident.until is None else parse_time_ms(incident.until),
+        over_told_ms=None if incident.until is None else told_ms,
+        feature=incident.feature,
+        segment=incident.segment,
+        version=incident.version,
+    )
 
 
 def read_incidents(past: Mapping[str, bytes]) -> list[Incident]:

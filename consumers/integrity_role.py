@@ -16,6 +16,8 @@ import structlog
 from consumers.evaluate_role import home_partition
 from consumers.notices import Notice, Subject, of_all, read_notices
 from consumers.outbox import Outboxes
+from consumers.plan import ModelPlan
+from consumers.silence_watch import SilenceWatch
 from consumers.source import Topics
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore
 from schemas.errors import Retry
@@ -39,6 +41,7 @@ SEVERITIES: Final[Mapping[IntegrityCheck, Severity]] = {
     IntegrityCheck.EVENTS_IN_FUTURE: Severity.WARNING,
     IntegrityCheck.QUARANTINED: Severity.ERROR,
     IntegrityCheck.UNDECODABLE: Severity.CRITICAL,
+    IntegrityCheck.SILENCE: Severity.CRITICAL,
 }
 
 _log = structlog.get_logger("watchkeeper.integrity")
@@ -79,6 +82,8 @@ class IntegrityRole:
 
     Parameters
     ----------
+    plans
+        The models, of which one may go silent.
     partitions
         Number of partitions of the topics at the start.
     windows, states
@@ -97,6 +102,7 @@ class IntegrityRole:
 
     def __init__(  # noqa: PLR0913 - the composition root names each part once
         self,
+        plans: Mapping[str, ModelPlan],
         partitions: int,
         *,
         windows: PartitionStore,
@@ -115,6 +121,7 @@ class IntegrityRole:
         self._policy = policy
         self._outboxes = outboxes
         self._watch = watch
+        self._silence = SilenceWatch(plans, windows=windows, states=states, watch=watch)
         self._eviction = eviction
         self._resized = resized
         self._clock = clock
@@ -122,6 +129,7 @@ class IntegrityRole:
         self._looked_s = self._asked_s = float("-inf")
         self._servers: dict[Subject, Trouble] = {}
         self._slot: _Slot | None = None
+        self._led = False
         self.held: frozenset[str] = frozenset()
         """Models in quarantine."""
 
@@ -137,6 +145,7 @@ class IntegrityRole:
                 self._tell(troubles)
             else:
                 self._slot = None
+                self._silence.forget()
         except Retry as error:
             self._slot = None
             _log.warning("waiting for a server", error=str(error))
@@ -154,6 +163,7 @@ class IntegrityRole:
 
     def _look_at_topics(self) -> None:
         seen = self._watch.look()
+        self._led = seen is not None and seen.led >= set(range(self._partitions))
         if seen is None or not (seen.predictions and seen.labels):
             return
         differ = seen.predictions != seen.labels
@@ -174,12 +184,28 @@ class IntegrityRole:
         if self._slot is None or self._states.verify([self._slot.place]):
             self._slot = _Slot(self._states, self._policy)
         slot = self._slot
+        troubles = {**troubles, **self._silences(slot.open)}
         if set(troubles) != set(slot.open):
             findings = findings_of(troubles, slot.open, now_ms=self._wall_ms())
             if not slot.commit(findings, {subject: t.since_ms for subject, t in troubles.items()}):
                 self._slot = None
                 return
         self._outboxes.publish_alerts(self._states, ALL_MODELS, slot.token)
+
+    def _silences(self, opened: Mapping[Subject, int]) -> dict[Subject, Trouble]:
+        told = {model: since for (check, model), since in opened.items() if check is IntegrityCheck.SILENCE}
+        found = self._silence.look(
+            self._partitions,
+            clock_s=self._clock(),
+            wall_ms=self._wall_ms(),
+            led=self._led,
+            told=told,
+        )
+        return {
+            (IntegrityCheck.SILENCE, name): Trouble(silence.since_ms, silence.detail)
+            for name, silence in found.items()
+            if name not in self.held  # its predictions come and are refused
+        }
 
 
 class _Slot:
@@ -256,7 +282,7 @@ def _finding(subject: Subject, trouble: Trouble, now_ms: int, *, clear: bool = F
     if trouble.partitions:
         evidence["partitions"] = list[JsonValue](trouble.partitions)
     return Finding(
-        kind=Kind.MONITOR_INTEGRITY,
+        kind=Kind.VOLUME if check is IntegrityCheck.SILENCE else Kind.MONITOR_INTEGRITY,
         check=check.value,
         model=model,
         window=WindowSpan(trouble.since_ms, max(now_ms, trouble.since_ms + 1), len(trouble.partitions)),

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # imported there under its own name
+    AdminClient,
+    OffsetSpec,
+)
 
 ANSWER_WITHIN_S: Final = 1.0
 _CLIENT_KEYS: Final = ("bootstrap.", "client.", "security.", "sasl.", "ssl.", "socket.", "broker.", "debug")
@@ -68,6 +71,17 @@ class TopicWatch:
         parts = [{} if t is None or t.error is not None else dict(t.partitions) for t in topics]
         led = [{n for n, p in part.items() if p.leader >= 0} for part in parts]
         return TopicsSeen(self._ids, len(parts[0]), len(parts[1]), frozenset(led[0] & led[1]))
+
+    def ends(self) -> dict[int, int] | None:
+        """Return the next offset of each partition of the predictions, None if not all of them are told."""
+        try:
+            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # has no types
+            topic = self._admin.list_topics(self._names[0], timeout=ANSWER_WITHIN_S).topics[self._names[0]]
+            asked = {TopicPartition(self._names[0], number): latest for number in topic.partitions}
+            told = self._admin.list_offsets(asked, request_timeout=ANSWER_WITHIN_S) if asked else {}
+            return {place.partition: told[place].result(2 * ANSWER_WITHIN_S).offset for place in told}
+        except (KafkaException, TimeoutError, KeyError):
+            return None
 
     def _ask_ids(self, seen: Any) -> None:
         if seen.controller_id not in seen.brokers:  # librdkafka's mock cluster: it would never answer

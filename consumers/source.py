@@ -51,6 +51,9 @@ class Topics(Protocol):
     def look(self) -> TopicsSeen | None:
         """Return ids, partitions and leaders, None if no broker answers."""
 
+    def ends(self) -> dict[int, int] | None:
+        """Return the next offset of each partition of the predictions, None if no broker answers."""
+
 
 class Source(PartitionSource, Pausable, Protocol):
     """What the worker asks of Kafka: `consumers.kafka_gate.EventSource`."""

@@ -77,6 +77,17 @@ def states_from_bytes(detectors: Sequence[Stateful], data: bytes) -> None:
             ) from error
 
 
+def state_in(data: bytes, name: str) -> State:
+    """Return the state of one detector out of those of many, empty where there is none.
+
+    Raises
+    ------
+    Stop
+        Bytes of another version, or damaged ones.
+    """
+    return _decoded(data).states.get(name, {}) if data else {}
+
+
 def _decoded(data: bytes) -> _States:
     try:
         version = msgspec.msgpack.decode(data, type=_Version).version

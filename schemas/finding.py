@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -169,6 +169,10 @@ class Finding:
     def identity(self) -> tuple[str, str, str, str | None, str | None, str | None]:
         """The tuple that is the same in every window for the same trouble."""
         return (self.kind, self.check, self.model, self.version, self.feature, self.segment)
+
+
+Explain: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
+"""Says what changed around the begin (epoch milliseconds) of the trouble that a finding shows; None where nobody knows."""
 
 
 def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verdict:

@@ -32,3 +32,6 @@ class IntegrityCheck(StrEnum):
     """Too many of a model's messages are refused: its evaluation is held until that is mended."""
     UNDECODABLE = "undecodable"
     """Most bytes of all models cannot be decoded: the worker stops."""
+    SILENCE = "silence"
+    """A model gets no predictions any more, though everything that Kafka has was read: the one check that is about the
+    stream and not about its monitor, and so of another kind of alert."""

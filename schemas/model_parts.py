@@ -219,13 +219,32 @@ def _zero_effect(value: object) -> object:
     return value
 
 
-def _learn_from_switch(value: object) -> object:
+class Silence(BaseModel):
+    """When a model without any predictions is told of, by the wall clock.
+
+    Attributes
+    ----------
+    after_ms
+        None for as long as it takes to be sure: a quarter of an hour, three windows, and until twenty predictions
+        are missing that are usual at these hours.
+    """
+
+    model_config = FROZEN
+
+    enabled: bool = True
+    after_ms: DurationMs | None = Field(default=None, alias="after")
+
+
+def _from_switch(value: object) -> object:
     return {"enabled": value} if isinstance(value, bool) else value
 
 
-LearnSetting: TypeAlias = Annotated[
-    Learn, BeforeValidator(_learn_from_switch, json_schema_input_type=bool | Learn)
+SilenceSetting: TypeAlias = Annotated[
+    Silence, BeforeValidator(_from_switch, json_schema_input_type=bool | Silence)
 ]
+
+
+LearnSetting: TypeAlias = Annotated[Learn, BeforeValidator(_from_switch, json_schema_input_type=bool | Learn)]
 """`{events: 10000}`, or false for none."""
 
 LossSetting: TypeAlias = Annotated[

@@ -22,6 +22,8 @@ from schemas.model_parts import (
     MinEffect,
     MinEffectSetting,
     Owner,
+    Silence,
+    SilenceSetting,
     Updates,
 )
 from schemas.monitor_settings import Monitor, Monitors, MonitorSettings, check_monitors
@@ -100,6 +102,7 @@ class ModelSettings(BaseModel):
     runbook: Text | None = None
     fallback: Text | None = None
     quarantine_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    silence: SilenceSetting = Field(default_factory=Silence)
     features: dict[Text, FeatureRule] = Field(default_factory=dict)
     labels: LabelRules = Field(default_factory=LabelRules)
     seasonality: Literal["auto", "none", "daily", "weekly"] = "auto"

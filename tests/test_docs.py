@@ -256,6 +256,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
         "false_alarm_budget.weights.": model_parts.BudgetWeights,
         "loss.": model_parts.Loss,
         "owner.": model_parts.Owner,
+        "silence.": model_parts.Silence,
         "updates.": model_parts.Updates,
     },
     "models.NAME.metrics.METRIC": {"": metric_settings.MetricRule},
@@ -270,10 +271,10 @@ def default_text(name: str, value: Any) -> str:
     """Return a default as the table writes it."""
     if isinstance(value, BaseModel):
         return "see below"
-    if name.endswith("_ms"):
-        return format_duration(value)
     if value is None:
         return "none"
+    if name.endswith("_ms"):
+        return format_duration(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

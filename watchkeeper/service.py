@@ -147,13 +147,9 @@ class Service:
         stack.callback(gate.close)
         sink = EventSink(self._settings.kafka.properties)
         stack.callback(sink.close)
-        kafka = self._settings.kafka
+        app, kafka = self._settings.app, self._settings.kafka
         outboxes = Outboxes(
-            sink,
-            app=self._settings.app,
-            alerts=kafka.alerts,
-            dead_letters=kafka.dead_letters,
-            stats=self.stats,
+            sink, app=app, alerts=kafka.alerts, dead_letters=kafka.dead_letters, stats=self.stats
         )
         worker = self._worker(gate, outboxes) if "join" in self._roles else None
         assignment = None if worker is not None else Assignment(self._source("-evaluate", labels=False))
@@ -181,6 +177,7 @@ class Service:
             clock=time.monotonic,
         )
         integrity = IntegrityRole(
+            self._plans,
             partitions,
             windows=store,
             states=states,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from alerts.phrasebook import PHRASES
 from alerts.plain_text import clip, plain
 from alerts.policy import AlertBook, AlertContext, step
-from alerts.sizes import figure, percent, size_of
-from alerts.wording import HEADLINE_CHARS_MAX, duration
+from alerts.sizes import duration, figure, percent, size_of
+from alerts.wording import HEADLINE_CHARS_MAX
 from schemas.finding import JsonValue, Kind, Verdict
 
 ACCURACY: dict[str, JsonValue] = {"accuracy_before": 0.91, "accuracy_now": 0.842, "direction": "down"}

@@ -15,6 +15,7 @@ from servers.kafka import LocalKafka
 from servers.kafka_jars import cache_directory, kafka_jars
 
 from consumers.kafka_gate import EventSource
+from consumers.kafka_topics import TopicWatch
 
 pytestmark = pytest.mark.servers
 
@@ -125,6 +126,15 @@ def test_bounds_are_those_of_the_log_and_a_witness_is_its_own_applications(
     member.source._app = "another"
     assert member.source.committed(0) == {names[0]: -1, names[1]: -1}
     member.source.close()
+
+
+def test_ends_are_those_of_the_predictions_logs_and_unknown_where_nobody_answers(
+    kafka_server: Any, names: tuple[str, str]
+) -> None:
+    watch = TopicWatch({"bootstrap.servers": kafka_server.address}, *names)
+    assert watch.ends() == dict.fromkeys(range(PARTITIONS), 10)
+    nowhere = TopicWatch({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, *names)
+    assert nowhere.ends() is None
 
 
 class Busy:

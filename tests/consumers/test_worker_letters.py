@@ -62,6 +62,9 @@ class QuietSource:
 
     def close(self) -> None: ...
 
+    def ends(self) -> dict[int, int] | None:
+        return {}
+
     def look(self) -> TopicsSeen:
         return TopicsSeen("a/b", 1, 1, frozenset({0}))
 

@@ -10,6 +10,7 @@ import pytest
 from builders.bets import SETTINGS, drawn, layout_of, number
 from builders.summaries import prediction_window
 
+from detectors.causes.explainer import Explainer
 from detectors.profile import ReferenceProfile
 from detectors.registry import detectors_for
 from detectors.rhythm import Rhythm
@@ -53,3 +54,20 @@ def test_a_feature_costs_little_in_every_window(
         microseconds = (time.process_time() - before) / FEATURES / WINDOWS * 1e6
         record_property(f"{detector.name}: microseconds per feature and window", round(microseconds, 2))
         assert microseconds < MICROSECONDS_MAX
+
+
+def test_remembering_what_features_did_costs_little_in_every_window(
+    record_property: Callable[[str, object], None],
+) -> None:
+    columns = [number(f"x{place}", [300] * 66, rhythm=REFERENCES["a cycle"]) for place in range(FEATURES)]
+    layout = layout_of(*columns)
+    explainer = Explainer(DEFAULT, layout, ReferenceProfile("fraud", "binary", 20_000, tuple(columns)))
+    vectors = drawn(np.random.default_rng(1), layout, WINDOWS)
+    windows = [prediction_window(Summary(layout, vector), index) for index, vector in enumerate(vectors)]
+    before = time.process_time()
+    for window in windows:
+        explainer.take(window)
+        explainer.settle(window.span.end_ms)
+    microseconds = (time.process_time() - before) / FEATURES / WINDOWS * 1e6
+    record_property("causes: microseconds per feature and window", round(microseconds, 2))
+    assert microseconds < MICROSECONDS_MAX

@@ -338,11 +338,11 @@ class ModelEvaluator(Generic[BookT]):
             if detector.stream is stream
             for finding in detector.update(window)
         ]
+        self._explainer.take(window)  # before anything is learned of it: later ones have other cells
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings)
-        self._explainer.take(window)
         self._book, events = self._policy.step(self._book, findings, record, explain=self._explainer.explain)
         self._explainer.note(facts_of(events))
         done.events += events

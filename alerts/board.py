@@ -32,8 +32,6 @@ class Incident:
         What each alert said last, by id.
     changed_ms
         Since when, by the wall clock, it has changes whose window is not complete; 0 for none.
-    began_ms
-        When, by the wall clock, it was first heard of.
     look_ms
         Nothing can be due before, unless it changes: then it is 0 again.
     """
@@ -43,7 +41,6 @@ class Incident:
     model: str
     alerts: dict[str, AlertData] = field(default_factory=dict)
     changed_ms: int = 0
-    began_ms: int = 0
     look_ms: int = 0
 
     @property
@@ -51,6 +48,16 @@ class Incident:
         """The worst of what fires, or, once nothing does, of what did."""
         firing = [data.severity for data in self.alerts.values() if data.status is AlertStatus.FIRING]
         return max(firing or [data.severity for data in self.alerts.values()], key=lambda s: s.rank)
+
+    @property
+    def opened_ms(self) -> int:
+        """Start of the first window that breached, event time: the same after a restart."""
+        return min(data.episode for data in self.alerts.values())
+
+    @property
+    def told_ms(self) -> int:
+        """Event time of its newest event."""
+        return max(_ms(data) for data in self.alerts.values())
 
     @property
     def is_over(self) -> bool:
@@ -103,12 +110,11 @@ class Board:
 
     def evidence_ms(self, incident: Incident, *, now_ms: int) -> int:
         """Return the event time of the newest evidence that the incident goes on, or, once it is over, of its end."""
-        told_ms = max(_ms(data) for data in incident.alerts.values())
         if incident.is_over:
-            return told_ms
+            return incident.told_ms
         if incident.cause == Cause.MONITOR:  # it is about now, and says so until it is over
             return now_ms
-        return max(told_ms, self.complete_ms.get(incident.model, 0))
+        return max(incident.told_ms, self.complete_ms.get(incident.model, 0))
 
     def names_muted_by(self, alerts: Iterable[AlertData]) -> tuple[str, ...]:
         """Return the titles of alerts that these explain."""
@@ -126,7 +132,7 @@ class Board:
         incident = self.incidents.get(name)
         if incident is None:
             cause = data.cause or data.kind.value
-            incident = self.incidents[name] = Incident(name, cause, data.model, began_ms=now_ms)
+            incident = self.incidents[name] = Incident(name, cause, data.model)
         incident.alerts[data.alert_id] = data
         incident.look_ms = 0
         # What the monitor says of itself is not part of a window: nothing else is waited for.

@@ -364,7 +364,7 @@ class Desk:
         for incident in [i for i in self.board.incidents.values() if i.is_over]:
             mine = [place for place in self._told if place[0] == incident.id]
             waits = any(self._told[p].attempt is not None or not _is_told(self._told[p]) for p in mine)
-            if waits or now_ms - incident.began_ms < KEPT_MS:
+            if waits or now_ms - incident.told_ms < KEPT_MS:
                 continue
             names = self.board.forget(incident) + [field_of(*p) for p in mine]
             for place in mine:
@@ -386,4 +386,4 @@ def _is_same(attempt: Attempt, wanted: tuple[Why, str]) -> bool:
 
 
 def _urgency(incident: Incident) -> tuple[int, int, str]:
-    return -incident.severity.rank, incident.began_ms, incident.id
+    return -incident.severity.rank, incident.opened_ms, incident.id

@@ -52,7 +52,7 @@ class Outlook:
 
     def view(self, incident: Incident, sink: Sink, told: Told, past: Spells, *, now_ms: int) -> View:
         """Return how an incident stands for a sink."""
-        known_s = (now_ms - incident.began_ms) / 1000
+        known_s = (now_ms - incident.opened_ms) / 1000
         acknowledged = self.orders.acknowledged(incident, now_ms)
         due = [
             r

@@ -318,6 +318,16 @@ def test_a_route_with_a_delay_is_told_of_what_goes_on_so_long() -> None:
     assert scene.pager.said == ["escalated error"]
 
 
+def test_a_restart_does_not_put_an_escalation_off() -> None:
+    scene = Scene(
+        routes=[Route({}, ("chat",)), Route({"severity": "error|critical"}, ("pager",), after_s=1800.0)]
+    )
+    scene.minutes(20, **ERROR)
+    scene.restart()
+    scene.minutes(12, **ERROR)
+    assert scene.pager.said == ["escalated error"]
+
+
 def test_nothing_is_escalated_that_ended_before() -> None:
     scene = Scene(routes=[Route({}, ("chat",)), Route({}, ("pager",), after_s=1800.0)])
     scene.minute(scene.read(**ERROR))

@@ -14,13 +14,14 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from alerts.board import Board, Incident
+from alerts.board import Board, Incident, incident_of
 from alerts.compose import compose
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
 from alerts.outlook import Outlook
 from alerts.pages import PageBudget
 from alerts.telling import Rules, View, after_delivery, next_message
 from alerts.told import Attempt, Told, field_of, informed, told_in
+from schemas.alert import WindowComplete
 from schemas.finding import Severity
 from schemas.notification import Why
 
@@ -157,10 +158,11 @@ class Desk:
         self.offset = offset + 1
         if record is None:
             return
-        before = set(self.board.incidents)
+        opened = None if isinstance(record, WindowComplete) else incident_of(record.data)
+        is_new = opened is not None and opened not in self.board.incidents
         self.changed |= self.board.take(record, now_ms=now_ms)
-        for name in self.board.incidents.keys() - before:
-            self._opened(self.board.incidents[name], now_ms=now_ms, was_told=offset < self._known_until)
+        if opened is not None and is_new:
+            self._opened(self.board.incidents[opened], now_ms=now_ms, was_told=offset < self._known_until)
         if self.changed:
             self._keep_state()
 
@@ -305,8 +307,9 @@ class Desk:
     def draft(self) -> Draft | None:
         """Return what is to be stored, None for nothing; the same again until it is `stored`."""
         if self._draft is None:
-            passed = self.offset - self._stored_offset >= OFFSETS_UNSTORED_MAX
-            if self.changed or self.forgotten or passed:
+            if self.offset - self._stored_offset >= OFFSETS_UNSTORED_MAX:
+                self._keep_state()
+            if self.changed or self.forgotten:
                 self._draft = Draft(self.sequence, self.offset, self.changed, self.forgotten)
                 self.changed, self.forgotten = {}, []
         return self._draft

@@ -44,6 +44,9 @@ TIDY_MS: Final = 60_000
 STAND_IN_MS: Final = 300_000
 """A critical incident that has not reached its sink by then goes to the sink's stand-in as well."""
 
+OVERDUE_MS: Final = 300_000
+"""What has been due for so long without an outcome stops the heartbeat, however it is still tried."""
+
 OFFSETS_UNSTORED_MAX: Final = 500
 """So many records that change nothing are passed over before the offset is stored."""
 
@@ -143,6 +146,8 @@ class Desk:
         self.forgotten: list[str] = []
         self.outgoing: list[Job] = []
         self.unrouted = 0
+        self.unproved = False
+        """Set to have the next draft stored even if nothing has changed: a proof that the store takes it."""
         self._draft: Draft | None = None
         self._stored_offset = self.offset
         self._tidy_ms = 0
@@ -222,6 +227,15 @@ class Desk:
         """How many messages are on their way."""
         return sum(told.attempt is not None for told in self._told.values())
 
+    def overdue(self, now_ms: int) -> set[str]:
+        """Return the sinks that have been waited for longer than `OVERDUE_MS` over one message."""
+        return {
+            place[1]
+            for place, told in self._told.items()
+            if (attempt := told.attempt) is not None
+            and now_ms - (attempt.since_ms or attempt.begun_ms) > OVERDUE_MS
+        }
+
     def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
         place = (incident.id, name)
         told = self._told.get(place, Told())
@@ -251,7 +265,8 @@ class Desk:
             # What was tried before may have arrived: the next message is another one.
             sequence = told.sequence + (1 if attempt is not None and attempt.tries else 0)
             told = replace(told, sequence=sequence)
-            attempt = Attempt(*wanted, begun_ms=now_ms, due_ms=now_ms)
+            since_ms = now_ms if attempt is None else attempt.since_ms or attempt.begun_ms
+            attempt = Attempt(*wanted, begun_ms=now_ms, due_ms=now_ms, since_ms=since_ms)
         was_posting = attempt.posting
         self._keep(place, replace(told, attempt=replace(attempt, posting=True)))
         self._flying.add(place)
@@ -306,7 +321,7 @@ class Desk:
         """Return what is to be stored, None for nothing; the same again until it is `stored`."""
         if self._draft is None:
             passed = self.offset - self._stored_offset >= OFFSETS_UNSTORED_MAX
-            if self.changed or self.forgotten or passed:
+            if self.changed or self.forgotten or passed or self.unproved:
                 self._draft = Draft(self.sequence, self.offset, self.changed, self.forgotten)
                 self.changed, self.forgotten = {}, []
         return self._draft
@@ -315,6 +330,7 @@ class Desk:
         """Note that the draft is stored."""
         if self._draft is not None:
             self._stored_offset, self._draft = self._draft.offset, None
+            self.unproved = False
             self.sequence += 1
 
     def _opened(self, incident: Incident, *, now_ms: int, was_told: bool) -> None:

@@ -46,6 +46,8 @@ class NotifierStats:
         Partitions whose state was thrown away because somebody else has it, or the store has lost it.
     waiting
         Messages that are on their way.
+    overdue
+        Sinks that have been waited for longer than five minutes over one message.
     behind
         Partitions whose backlog is still being read: nobody is told before it has been.
     latency_s
@@ -59,6 +61,7 @@ class NotifierStats:
     unrouted: int = 0
     fenced: int = 0
     waiting: int = 0
+    overdue: set[str] = field(default_factory=set)
     behind: int = 0
 
 
@@ -145,7 +148,7 @@ class Notifier:
         """Return the stored offsets by partition."""
         return {number: desk.offset for number, desk in self._desks.items() if desk.offset >= 0}
 
-    def step(self, heard: Heard, *, wait_s: float = 0.0) -> list[int]:
+    def step(self, heard: Heard, *, wait_s: float = 0.0, prove: bool = False) -> list[int]:
         """Take in what was read and what was delivered, and tell what is due.
 
         Parameters
@@ -154,6 +157,8 @@ class Notifier:
             What the topic said since the last round.
         wait_s
             How long to wait for the outcome of a try.
+        prove
+            Write to the store even if nothing has changed.
 
         Returns
         -------
@@ -177,6 +182,8 @@ class Notifier:
         for partition in heard.ended:
             if partition in self._desks:
                 self._desks[partition].caught_up = True
+        for desk in self._desks.values():
+            desk.unproved |= prove
         return self._tell(now_ms)
 
     def close(self) -> None:
@@ -209,6 +216,7 @@ class Notifier:
         desks = self._desks.values()
         self.stats.waiting = sum(desk.waiting for desk in desks)
         self.stats.behind = sum(not desk.caught_up for desk in desks)
+        self.stats.overdue = set().union(*(desk.overdue(now_ms) for desk in desks))
         self.stats.unrouted = self._unrouted_before + sum(desk.unrouted for desk in desks)
         return lost
 

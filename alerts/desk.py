@@ -23,6 +23,7 @@ from alerts.telling import Rules, View, after_delivery, next_message
 from alerts.told import Attempt, Told, field_of, informed, told_in
 from schemas.finding import Severity
 from schemas.notification import Why
+from schemas.undelivered import UndeliveredEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from schemas.notification import Notification
 
 STATE_FIELD: Final = "state"
+LETTER_FIELD: Final = "u/"
+"""Begin of the name of the field that holds a message that was given up: `u/<delivery id>`."""
+
 KEPT_MS: Final = 24 * 3_600_000
 """An incident whose end was told is kept for so long, so that an event that comes twice opens nothing."""
 
@@ -142,6 +146,8 @@ class Desk:
         self._openings = state.openings
         self._pages = PageBudget(rules, state.pages)
         self._told = told_in(fields)
+        self.letters = {name: value for name, value in fields.items() if name.startswith(LETTER_FIELD)}
+        """What was given up and is not in the dead-letter topic yet, by field."""
         self.changed: dict[str, bytes] = {}
         self.forgotten: list[str] = []
         self.outgoing: list[Job] = []
@@ -192,8 +198,23 @@ class Desk:
             after = after_delivery(told, job.view, why=job.why, tier=job.tier, now_ms=now_ms)
             self._keep(place, after)
             if decision.step is not NextStep.DELIVERED:
+                self._bury(job, decision.step, delivery.reason, now_ms)
                 self._call_stand_in(job)
         return Outcome(job, decision.step, delivery.reason)
+
+    def _bury(self, job: Job, step: NextStep, reason: str, now_ms: int) -> None:
+        """Keep a message that is given up until the dead-letter topic has it."""
+        event = UndeliveredEvent.of(
+            job.notification, sink=job.sink, step=step.value, reason=reason, now_ms=now_ms
+        )
+        name = f"{LETTER_FIELD}{event.id}"
+        self.letters[name] = self.changed[name] = event.to_json_bytes()
+
+    def buried(self, names: Sequence[str]) -> None:
+        """Let messages go that the dead-letter topic has."""
+        for name in names:
+            del self.letters[name]
+        self.forgotten += names
 
     # --- what goes out ---
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from alerts.delivery import Backoff, NextStep
-from alerts.desk import Desk, Outcome
+from alerts.desk import LETTER_FIELD, Desk, Outcome
 from alerts.routing import check_routes
 from alerts.telling import Rules
 from schemas.errors import Retry
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 BACKOFF: Final = Backoff(wait_s_max=300.0, horizon_s=24 * 3600.0, attempts_max=1_000)
 
+LETTERS_MAX: Final = 100
+PUBLISH_AGAIN_MS: Final = 10_000
+
 _log = structlog.get_logger("watchkeeper.notify")
 
 
@@ -46,6 +49,8 @@ class NotifierStats:
         Partitions whose state was thrown away because somebody else has it, or the store has lost it.
     waiting
         Messages that are on their way.
+    unburied
+        Messages that were given up and are not in the dead-letter topic yet.
     overdue
         Sinks that have been waited for longer than five minutes over one message.
     behind
@@ -61,6 +66,7 @@ class NotifierStats:
     unrouted: int = 0
     fenced: int = 0
     waiting: int = 0
+    unburied: int = 0
     overdue: set[str] = field(default_factory=set)
     behind: int = 0
 
@@ -78,6 +84,9 @@ class Notifier:
         Source of the jitter.
     rules, backoff
         How often people are told, and how long a message is tried.
+    publish
+        Writes keys and values of messages that were given up to the dead-letter topic; returns how many, from the
+        first on, it has. May block for a second or two.
 
     Raises
     ------
@@ -97,6 +106,7 @@ class Notifier:
         rng: random.Random,
         rules: Rules | None = None,
         backoff: Backoff = BACKOFF,
+        publish: Callable[[Sequence[tuple[bytes, bytes]]], int],
     ) -> None:
         self._sinks = {sink.name: sink for sink in sinks}
         check_routes(outlook.routes, sinks=self._sinks)
@@ -109,6 +119,8 @@ class Notifier:
         self._backoff = backoff
         self._desks: dict[int, Desk] = {}
         self._lanes = make_lanes(self._sinks, self._desks.__contains__)
+        self._publish = publish
+        self._publish_ms = 0
         self._unrouted_before = 0
         self.stats = NotifierStats()
 
@@ -214,11 +226,31 @@ class Notifier:
                 del self._desks[number]
                 lost.append(number)
         desks = self._desks.values()
+        self._bury(now_ms)
+        self.stats.unburied = sum(len(desk.letters) for desk in desks)
         self.stats.waiting = sum(desk.waiting for desk in desks)
         self.stats.behind = sum(not desk.caught_up for desk in desks)
         self.stats.overdue = set().union(*(desk.overdue(now_ms) for desk in desks))
         self.stats.unrouted = self._unrouted_before + sum(desk.unrouted for desk in desks)
         return lost
+
+    def _bury(self, now_ms: int) -> None:
+        """Write what was given up, and is stored, to the dead-letter topic: at least once."""
+        if now_ms < self._publish_ms:
+            return
+        for desk in self._desks.values():
+            names = list(desk.letters)[:LETTERS_MAX]
+            if names:
+                done = self._publish(
+                    [(n.removeprefix(LETTER_FIELD).encode(), desk.letters[n]) for n in names]
+                )
+                desk.buried(names[:done])
+                if done < len(names):
+                    _log.error(
+                        "undelivered messages are not in the dead-letter topic yet", count=len(names) - done
+                    )
+                    self._publish_ms = now_ms + PUBLISH_AGAIN_MS
+                    return
 
     def _post(self, desk: Desk) -> None:
         while desk.outgoing:

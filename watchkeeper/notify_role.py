@@ -21,6 +21,7 @@ from alerts.orders import Orders
 from alerts.outlook import Outlook
 from alerts.routing import Route
 from alerts.telling import Rules
+from consumers.kafka_sink import EventSink
 from schemas.errors import Retry
 from schemas.finding import Severity
 from watchkeeper.sinks import make_sinks
@@ -41,6 +42,7 @@ SOUND_S: Final = 30.0
 """A round in which all servers answered is a sign of life for so long."""
 
 ANSWER_S: Final = 5.0
+PUBLISH_S: Final = 2.0
 
 _log = structlog.get_logger("watchkeeper.notify")
 
@@ -75,6 +77,7 @@ class NotifyRole:
         self._orders = Orders()
         kafka = settings.kafka
         self._control = ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)
+        self._letters = EventSink(kafka.properties)
         self._notifier = Notifier(
             make_sinks(settings),
             app=settings.app,
@@ -84,6 +87,7 @@ class NotifyRole:
             wall_ms=wall_ms,
             rng=random.Random(),  # noqa: S311 - jitter
             rules=rules_of(settings.notify),
+            publish=partial(self._letters.publish, kafka.dead_letters, partition=None, timeout_s=PUBLISH_S),
         )
         self._source = AlertSource(
             kafka.properties,
@@ -137,6 +141,7 @@ class NotifyRole:
             self._source.witness(self._notifier.offsets())
             self._source.close()
             self._control.close()
+            self._letters.close()
 
     def step(self) -> None:
         """Do one round: hear what is new, tell what is due; blocks for up to a fifth of a second."""

@@ -214,3 +214,20 @@ def test_a_process_with_all_roles_tells_a_dead_mans_switch_that_it_is_well(
         came = len(switch.requests)
         PAUSE.wait(1.5)
         assert len(switch.requests) == came
+
+
+def test_a_message_that_was_refused_is_told_again_when_somebody_asks(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    webhook.status = 404
+    site.minute(severity=Severity.CRITICAL)
+    with site.notifier():
+        deadline = time.monotonic() + WITHIN_S
+        while "1  would be tried" not in site.run("redeliver", "--dry-run"):
+            assert time.monotonic() < deadline
+    webhook.status = 200
+    assert "1  delivered" in site.run("redeliver", "--sink", "chat")
+    assert webhook.texts[0].startswith("LATE CRIT")
+    assert "1  delivered by an earlier" in site.run("redeliver")
+    assert len(webhook.bodies) == 1

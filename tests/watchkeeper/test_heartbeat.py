@@ -110,6 +110,7 @@ class Ward:
         monkeypatch.setattr(
             notify_role, "AlertSource", lambda *_, assigned, **__: Source(self.topic, assigned)
         )
+        monkeypatch.setattr(notify_role, "EventSink", lambda _: self)
         url = self.server.url.get_secret_value()
         settings = parse_settings(
             f'{SETTINGS.format()}notify: {{heartbeat: {{url: "{url}"}}}}\n',
@@ -126,6 +127,9 @@ class Ward:
             clock=lambda: self.clock.now_ms / 1000,
         )
         return self
+
+    def publish(self, _: str, records: list[Any], **__: object) -> int:
+        return len(records)
 
     @property
     def source(self) -> Any:

@@ -52,6 +52,7 @@ NOTIFIED = NotifierStats(
     unrouted=11,
     fenced=3,
     waiting=12,
+    unburied=13,
     overdue={"ops", "chat"},
     behind=1,
 )
@@ -137,6 +138,7 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_alert_deliveries_total", (("outcome", "dead"), ("sink", "chat"))): 1,
         ("watchkeeper_incidents_unrouted_total", ()): 11,
         ("watchkeeper_notifications_waiting", ()): 12,
+        ("watchkeeper_undelivered_waiting", ()): 13,
         ("watchkeeper_notification_sinks_overdue", ()): 2,
         ("watchkeeper_heartbeat_age_seconds", ()): 7,
         ("watchkeeper_heartbeat_failures_total", (("reason", "timeout"),)): 4,

@@ -146,6 +146,8 @@ class Desk:
         self._openings = state.openings
         self._pages = PageBudget(rules, state.pages)
         self._told = told_in(fields)
+        self._open = {place: told.attempt for place, told in self._told.items() if told.attempt is not None}
+        """Messages that are on their way."""
         self.letters = {name: value for name, value in fields.items() if name.startswith(LETTER_FIELD)}
         """What was given up and is not in the dead-letter topic yet, by field."""
         self.changed: dict[str, bytes] = {}
@@ -246,15 +248,14 @@ class Desk:
     @property
     def waiting(self) -> int:
         """How many messages are on their way."""
-        return sum(told.attempt is not None for told in self._told.values())
+        return len(self._open)
 
     def overdue(self, now_ms: int) -> set[str]:
         """Return the sinks that have been waited for longer than `OVERDUE_MS` over one message."""
         return {
             place[1]
-            for place, told in self._told.items()
-            if (attempt := told.attempt) is not None
-            and now_ms - (attempt.since_ms or attempt.begun_ms) > OVERDUE_MS
+            for place, attempt in self._open.items()
+            if now_ms - (attempt.since_ms or attempt.begun_ms) > OVERDUE_MS
         }
 
     def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
@@ -394,6 +395,10 @@ class Desk:
 
     def _keep(self, place: tuple[str, str], told: Told) -> None:
         self._told[place] = told
+        if told.attempt is None:
+            self._open.pop(place, None)
+        else:
+            self._open[place] = told.attempt
         self.changed[field_of(*place)] = msgspec.msgpack.encode(told)
 
     def _tidy(self, now_ms: int) -> None:

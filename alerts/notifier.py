@@ -156,6 +156,11 @@ class Notifier:
         desk = self._desks.pop(partition, None)
         self._unrouted_before += 0 if desk is None else desk.unrouted
 
+    @property
+    def busy(self) -> bool:
+        """Whether a sink is at work."""
+        return bool(self._lanes.busy)
+
     def offsets(self) -> dict[int, int]:
         """Return the stored offsets by partition."""
         return {number: desk.offset for number, desk in self._desks.items() if desk.offset >= 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import threading
 
     from alerts.notify_store import NotifyStore
+    from alerts.sinks import Sink
     from schemas.notify_settings import NotifySettings
     from schemas.settings import Settings
 
@@ -60,6 +61,8 @@ class NotifyRole:
         Set when the process is to end.
     watches
         Whether the other roles of this process get on.
+    sinks
+        In place of those that the settings name.
     """
 
     def __init__(  # noqa: PLR0913 - wired once, by keyword, in the composition root
@@ -70,6 +73,7 @@ class NotifyRole:
         wall_ms: Callable[[], int],
         stop: threading.Event,
         watches: Callable[[], bool] = lambda: True,
+        sinks: Sequence[Sink] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stop = stop
@@ -79,7 +83,7 @@ class NotifyRole:
         self._control = ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)
         self._letters = EventSink(kafka.properties)
         self._notifier = Notifier(
-            make_sinks(settings),
+            make_sinks(settings) if sinks is None else sinks,
             app=settings.app,
             outlook=Outlook(routes_of(settings), orders=self._orders, stand_ins=settings.notify.stand_ins),
             store=store,
@@ -149,11 +153,13 @@ class NotifyRole:
         if not self._control.ready:  # nobody is told before it is known who wants to hear nothing
             self._stop.wait(POLL_S)
             return
-        heard = self._source.poll(timeout_s=POLL_S)
+        # While sinks are at work their outcome is waited for instead: the next message follows at once.
+        busy = self._notifier.busy
+        heard = self._source.poll(timeout_s=0.0 if busy else POLL_S)
         now_s = self._clock()
         prove = self.heartbeat is not None and now_s - self._proved_s >= PROOF_S
         try:
-            lost = self._notifier.step(heard, prove=prove)
+            lost = self._notifier.step(heard, wait_s=POLL_S if busy else 0.0, prove=prove)
         except Retry as error:
             self._wait(error)
             return

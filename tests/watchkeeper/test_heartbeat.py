@@ -45,9 +45,10 @@ class Source:
     up: bool = True
     ended: bool = True
     read: int | None = None
+    waits: list[float] = field(default_factory=list)
 
     def poll(self, *, timeout_s: float) -> Heard:
-        del timeout_s
+        self.waits.append(timeout_s)
         if self.read is None:
             self.read = max(0, self.assigned(0, -1))
         news = list(enumerate(self.topic.records[self.read :], self.read))
@@ -204,6 +205,26 @@ def test_it_stops_with_what_it_stands_for_and_goes_on_afterwards(
     assert ward.withheld == {reason}
     mend_it(ward)
     assert ward.minutes(3) >= 3
+
+
+def test_while_a_sink_is_at_work_its_outcome_is_waited_for_and_not_the_topic(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify_role, "POLL_S", 0.02)
+    at_work, told = threading.Event(), threading.Event()
+    monkeypatch.setattr(
+        ward.sink, "deliver", lambda _: (at_work.set(), told.wait(5), Delivery.delivered())[2]
+    )
+    ward.alert()
+    ward.role.step()
+    assert at_work.wait(5)
+    ward.role.step()
+    told.set()
+    while ward.role._notifier.busy:
+        ward.role.step()
+    ward.role.step()
+    waits = ward.source.waits
+    assert (waits[0], waits[-1], set(waits[1:-1])) == (0.02, 0.02, {0.0})
 
 
 def test_it_waits_for_the_backlog(ward: Ward) -> None:

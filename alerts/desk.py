@@ -17,16 +17,18 @@ from msgspec.structs import replace
 from alerts.board import Board, Incident, incident_of
 from alerts.compose import compose
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
+from alerts.ledger import Ledger
 from alerts.outlook import Outlook
 from alerts.pages import PageBudget
 from alerts.telling import Rules, View, after_delivery, next_message
-from alerts.told import Attempt, Told, field_of, informed, told_in
+from alerts.told import Attempt, Told, informed
 from schemas.alert import WindowComplete
 from schemas.finding import Severity
 from schemas.notification import Why
+from schemas.undelivered import UndeliveredEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from alerts.notify_store import NotifyClaimed
     from alerts.sinks import Delivery, Sink
@@ -44,9 +46,6 @@ TIDY_MS: Final = 60_000
 
 STAND_IN_MS: Final = 300_000
 """A critical incident that has not reached its sink by then goes to the sink's stand-in as well."""
-
-OFFSETS_UNSTORED_MAX: Final = 500
-"""So many records that change nothing are passed over before the offset is stored."""
 
 _log = structlog.get_logger("watchkeeper.notify")
 
@@ -77,16 +76,6 @@ class Outcome:
     job: Job
     step: NextStep
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """One write to the store; repeated as it is where nobody knows whether it has arrived."""
-
-    sequence: int
-    offset: int
-    changed: Mapping[str, bytes]
-    forgotten: Sequence[str]
 
 
 class _State(msgspec.Struct):
@@ -122,7 +111,7 @@ class Desk:
         known_until: int = 0,
     ) -> None:
         self.partition = partition
-        self.token, self.sequence, self.offset = claimed.token, claimed.sequence, claimed.offset
+        self.ledger = Ledger(claimed)
         self.caught_up = False
         self._app = app
         self._sinks = sinks
@@ -139,13 +128,8 @@ class Desk:
         self.board.complete_ms.update(state.complete_ms)
         self._openings = state.openings
         self._pages = PageBudget(rules, state.pages)
-        self._told = told_in(fields)
-        self.changed: dict[str, bytes] = {}
-        self.forgotten: list[str] = []
         self.outgoing: list[Job] = []
         self.unrouted = 0
-        self._draft: Draft | None = None
-        self._stored_offset = self.offset
         self._tidy_ms = 0
         self._take_up_what_flew(now_ms)
 
@@ -153,24 +137,24 @@ class Desk:
 
     def take(self, offset: int, record: AlertsRecord | None, *, now_ms: int) -> None:
         """Take the record at an offset in; None for one that is not ours to read."""
-        if offset < self.offset:
+        if offset < self.ledger.offset:
             return
-        self.offset = offset + 1
+        self.ledger.offset = offset + 1
         if record is None:
             return
         opened = None if isinstance(record, WindowComplete) else incident_of(record.data)
         is_new = opened is not None and opened not in self.board.incidents
-        self.changed |= self.board.take(record, now_ms=now_ms)
+        self.ledger.put(self.board.take(record, now_ms=now_ms))
         if opened is not None and is_new:
             self._opened(self.board.incidents[opened], now_ms=now_ms, was_told=offset < self._known_until)
-        if self.changed:
+        if self.ledger.is_changed or self.ledger.is_far_behind:
             self._keep_state()
 
     def settle(self, job: Job, delivery: Delivery, *, now_ms: int, fraction: float) -> Outcome:
         """Take the outcome of a try in."""
         place = (job.incident, job.sink)
         self._flying.discard(place)
-        told = self._told.get(place, Told())
+        told = self.ledger.told(place)
         attempt = told.attempt
         if (incident := self.board.incidents.get(job.incident)) is not None:
             incident.look_ms = 0
@@ -182,13 +166,22 @@ class Desk:
         if decision.again:
             due_ms = now_ms + round(decision.wait_s * 1000)
             waiting = replace(attempt, tries=tries, due_ms=due_ms, posting=False)
-            self._keep(place, replace(told, attempt=waiting))
+            self.ledger.keep(place, replace(told, attempt=waiting))
             if job.notification.severity is Severity.CRITICAL and spent_ms >= STAND_IN_MS:
                 self._call_stand_in(job)
         else:
             after = after_delivery(told, job.view, why=job.why, tier=job.tier, now_ms=now_ms)
-            self._keep(place, after)
+            self.ledger.keep(place, after)
             if decision.step is not NextStep.DELIVERED:
+                self.ledger.bury(
+                    UndeliveredEvent.of(
+                        job.notification,
+                        sink=job.sink,
+                        step=decision.step.value,
+                        reason=delivery.reason,
+                        now_ms=now_ms,
+                    )
+                )
                 self._call_stand_in(job)
         return Outcome(job, decision.step, delivery.reason)
 
@@ -219,14 +212,9 @@ class Desk:
                     free.remove(name)
                     yield job
 
-    @property
-    def waiting(self) -> int:
-        """How many messages are on their way."""
-        return sum(told.attempt is not None for told in self._told.values())
-
     def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
         place = (incident.id, name)
-        told = self._told.get(place, Told())
+        told = self.ledger.told(place)
         if place in self._flying or told.done:
             return None
         if told.attempt is not None and told.attempt.due_ms > now_ms:
@@ -236,7 +224,7 @@ class Desk:
         wanted = next_message(view, told, rules=self._rules, now_ms=now_ms)
         if wanted is not None and not self._outlook.hears(name, is_over=view.is_over):
             why, tier = wanted
-            self._keep(place, after_delivery(told, view, why=why, tier=tier, now_ms=now_ms))
+            self.ledger.keep(place, after_delivery(told, view, why=why, tier=tier, now_ms=now_ms))
             return None
         if wanted is None:
             self._note_held(place, told, view)
@@ -253,9 +241,10 @@ class Desk:
             # What was tried before may have arrived: the next message is another one.
             sequence = told.sequence + (1 if attempt is not None and attempt.tries else 0)
             told = replace(told, sequence=sequence)
-            attempt = Attempt(*wanted, begun_ms=now_ms, due_ms=now_ms)
+            since_ms = now_ms if attempt is None else attempt.since_ms or attempt.begun_ms
+            attempt = Attempt(*wanted, begun_ms=now_ms, due_ms=now_ms, since_ms=since_ms)
         was_posting = attempt.posting
-        self._keep(place, replace(told, attempt=replace(attempt, posting=True)))
+        self.ledger.keep(place, replace(told, attempt=replace(attempt, posting=True)))
         self._flying.add(place)
         notification = self._composed(incident, name, view, attempt, told.sequence, now_ms=now_ms)
         marked = notification.model_copy(
@@ -284,7 +273,7 @@ class Desk:
     def _untold(self, sink: str) -> int:
         """Return how many open incidents a sink knows nothing of."""
         return sum(
-            self._told.get((incident.id, sink), Told()).severity is None and not incident.is_over
+            self.ledger.told((incident.id, sink)).severity is None and not incident.is_over
             for incident in self.board.incidents.values()
         )
 
@@ -293,9 +282,9 @@ class Desk:
         if told.attempt is not None:
             _log.info("message superseded", incident=place[0], sink=place[1], why=told.attempt.why.value)
             told = replace(told, attempt=None, sequence=told.sequence + 1)
-            self._keep(place, told)
+            self.ledger.keep(place, told)
         if view.held is not None and told.held is not view.held:
-            self._keep(place, replace(told, held=view.held))
+            self.ledger.keep(place, replace(told, held=view.held))
 
     # --- what is kept ---
 
@@ -303,22 +292,6 @@ class Desk:
         """Return whether an incident of this cause has opened once too often lately."""
         openings = self._openings.get(f"{incident.model}/{incident.cause}", [])
         return len(openings) >= self._rules.spells
-
-    def draft(self) -> Draft | None:
-        """Return what is to be stored, None for nothing; the same again until it is `stored`."""
-        if self._draft is None:
-            if self.offset - self._stored_offset >= OFFSETS_UNSTORED_MAX:
-                self._keep_state()
-            if self.changed or self.forgotten:
-                self._draft = Draft(self.sequence, self.offset, self.changed, self.forgotten)
-                self.changed, self.forgotten = {}, []
-        return self._draft
-
-    def stored(self) -> None:
-        """Note that the draft is stored."""
-        if self._draft is not None:
-            self._stored_offset, self._draft = self._draft.offset, None
-            self.sequence += 1
 
     def _opened(self, incident: Incident, *, now_ms: int, was_told: bool) -> None:
         start_ms = min(data.detected_at for data in incident.alerts.values()).timestamp() * 1000
@@ -331,11 +304,14 @@ class Desk:
         if was_told:
             for name, sink in self._sinks.items():
                 tiers = [incident.severity.value] if sink.pages else []
-                self._keep((incident.id, name), replace(informed(Told(), incident, now_ms), tiers=tiers))
+                self.ledger.keep(
+                    (incident.id, name), replace(informed(Told(), incident, now_ms), tiers=tiers)
+                )
 
     def _take_up_what_flew(self, now_ms: int) -> None:
         """Decide what becomes of tries that an owner before us had begun and not ended."""
-        for place, told in list(self._told.items()):
+        for place in self.ledger.places:
+            told = self.ledger.told(place)
             sink = self._sinks.get(place[1])
             if sink is None or told.attempt is None or not told.attempt.posting:
                 continue
@@ -344,41 +320,30 @@ class Desk:
                 continue
             # It has most likely arrived, and is mild enough for twice to be worse than never.
             is_end = told.attempt.why is Why.ALL_RESOLVED
-            self._keep(place, replace(informed(told, incident, now_ms), done=is_end))
+            self.ledger.keep(place, replace(informed(told, incident, now_ms), done=is_end))
 
     def _call_stand_in(self, job: Job) -> None:
         name = self._outlook.stand_in(job.sink)
-        if name is None or self._told.get((job.incident, name), Told()).stands_in:
+        if name is None or self.ledger.told((job.incident, name)).stands_in:
             return
         _log.warning("another sink stands in", incident=job.incident, sink=name, instead_of=job.sink)
-        told = self._told.get((job.incident, name), Told())
-        self._keep((job.incident, name), replace(told, stands_in=True))
+        told = self.ledger.told((job.incident, name))
+        self.ledger.keep((job.incident, name), replace(told, stands_in=True))
 
     def _keep_state(self) -> None:
         state = _State(self.board.complete_ms, self._openings, self._pages.spent)
-        self.changed[STATE_FIELD] = msgspec.msgpack.encode(state)
-
-    def _keep(self, place: tuple[str, str], told: Told) -> None:
-        self._told[place] = told
-        self.changed[field_of(*place)] = msgspec.msgpack.encode(told)
+        self.ledger.put({STATE_FIELD: msgspec.msgpack.encode(state)})
 
     def _tidy(self, now_ms: int) -> None:
         """Let incidents go that are over, told, and old."""
         for incident in [i for i in self.board.incidents.values() if i.is_over]:
-            mine = [place for place in self._told if place[0] == incident.id]
-            waits = any(self._told[p].attempt is not None or not _is_told(self._told[p]) for p in mine)
-            if waits or now_ms - incident.told_ms < KEPT_MS:
-                continue
-            names = self.board.forget(incident) + [field_of(*p) for p in mine]
-            for place in mine:
-                del self._told[place]
-            self.forgotten += names
-            for name in names:
-                self.changed.pop(name, None)
+            mine = [place for place in self.ledger.places if place[0] == incident.id]
+            if now_ms - incident.told_ms >= KEPT_MS and all(_is_told(self.ledger.told(p)) for p in mine):
+                self.ledger.forget(self.board.forget(incident), mine)
 
 
 def _is_told(told: Told) -> bool:
-    return told.done or told.severity is None
+    return told.attempt is None and (told.done or told.severity is None)
 
 
 def _is_same(attempt: Attempt, wanted: tuple[Why, str]) -> bool:

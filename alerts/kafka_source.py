@@ -104,6 +104,8 @@ class AlertSource:
         self._rejected: dict[str, int] = {}
         self._witnessed: dict[int, int] = {}
         self._closed = False
+        self.joined = False
+        """Whether the group counts us in, with partitions or, where others have them all, without."""
         self._consumer = _consumer(
             {
                 **properties,
@@ -169,13 +171,23 @@ class AlertSource:
             self._closed = True
             self._consumer.close()
 
+    def answers(self, timeout_s: float) -> bool:
+        """Return whether the brokers answer and we are of the group; may be called from another thread until `close`."""
+        try:
+            self._consumer.list_topics(self._topic, timeout=timeout_s)
+        except KafkaException:
+            return False
+        return self.joined
+
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
             start = self._assigned(place.partition, self._committed(place))
             place.offset = start if start >= 0 else BEGINNING
         consumer.assign(places)
+        self.joined = True
 
     def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self.joined = False
         for place in places:
             self._gone(place.partition)
             self._witnessed.pop(place.partition, None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from alerts.desk import Job
     from alerts.sinks import Sink
+    from schemas.notification import Notification
 
 LEAVE_S = 15.0
 
@@ -97,7 +98,7 @@ class Threads:
     def _work(self, sink: Sink, inbox: queue.SimpleQueue[Job | None]) -> None:
         while (job := inbox.get()) is not None:
             if self._owns(job.partition):
-                delivery = delivered_by(sink, job)
+                delivery = deliver(sink, job.notification)
                 self._sleep(sink.pace_s)
             else:
                 delivery = Delivery.retry("partition_lost")
@@ -105,10 +106,10 @@ class Threads:
         sink.close()
 
 
-def delivered_by(sink: Sink, job: Job) -> Delivery:
+def deliver(sink: Sink, notification: Notification) -> Delivery:
     """Return what came of one try, whatever the sink does."""
     try:
-        return sink.deliver(job.notification)
+        return sink.deliver(notification)
     except Exception as error:  # noqa: BLE001 - the outermost loop over a sink: one bad sink never stops the others
         # Only the type is logged: the message may hold the sink's secret.
         _log.error("sink raised", sink=sink.name, error=type(error).__name__)

@@ -15,6 +15,7 @@ import structlog
 
 from alerts.delivery import Backoff, NextStep
 from alerts.desk import Desk, Outcome
+from alerts.ledger import LETTER_FIELD
 from alerts.routing import check_routes
 from alerts.telling import Rules
 from schemas.errors import Retry
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 BACKOFF: Final = Backoff(wait_s_max=300.0, horizon_s=24 * 3600.0, attempts_max=1_000)
 
+LETTERS_MAX: Final = 100
+PUBLISH_AGAIN_MS: Final = 10_000
+
 _log = structlog.get_logger("watchkeeper.notify")
 
 
@@ -46,6 +50,10 @@ class NotifierStats:
         Partitions whose state was thrown away because somebody else has it, or the store has lost it.
     waiting
         Messages that are on their way.
+    unburied
+        Messages that were given up and are not in the dead-letter topic yet.
+    overdue
+        Sinks that have been waited for longer than five minutes over one message.
     behind
         Partitions whose backlog is still being read: nobody is told before it has been.
     latency_s
@@ -59,6 +67,8 @@ class NotifierStats:
     unrouted: int = 0
     fenced: int = 0
     waiting: int = 0
+    unburied: int = 0
+    overdue: set[str] = field(default_factory=set)
     behind: int = 0
 
 
@@ -75,6 +85,9 @@ class Notifier:
         Source of the jitter.
     rules, backoff
         How often people are told, and how long a message is tried.
+    publish
+        Writes keys and values of messages that were given up to the dead-letter topic; returns how many, from the
+        first on, it has. May block for a second or two.
 
     Raises
     ------
@@ -94,6 +107,7 @@ class Notifier:
         rng: random.Random,
         rules: Rules | None = None,
         backoff: Backoff = BACKOFF,
+        publish: Callable[[Sequence[tuple[bytes, bytes]]], int],
     ) -> None:
         self._sinks = {sink.name: sink for sink in sinks}
         check_routes(outlook.routes, sinks=self._sinks)
@@ -106,6 +120,8 @@ class Notifier:
         self._backoff = backoff
         self._desks: dict[int, Desk] = {}
         self._lanes = make_lanes(self._sinks, self._desks.__contains__)
+        self._publish = publish
+        self._publish_ms = 0
         self._unrouted_before = 0
         self.stats = NotifierStats()
 
@@ -141,11 +157,16 @@ class Notifier:
         desk = self._desks.pop(partition, None)
         self._unrouted_before += 0 if desk is None else desk.unrouted
 
+    @property
+    def busy(self) -> bool:
+        """Whether a sink is at work."""
+        return bool(self._lanes.busy)
+
     def offsets(self) -> dict[int, int]:
         """Return the stored offsets by partition."""
-        return {number: desk.offset for number, desk in self._desks.items() if desk.offset >= 0}
+        return {number: desk.ledger.offset for number, desk in self._desks.items() if desk.ledger.offset >= 0}
 
-    def step(self, heard: Heard, *, wait_s: float = 0.0) -> list[int]:
+    def step(self, heard: Heard, *, wait_s: float = 0.0, prove: bool = False) -> list[int]:
         """Take in what was read and what was delivered, and tell what is due.
 
         Parameters
@@ -154,6 +175,8 @@ class Notifier:
             What the topic said since the last round.
         wait_s
             How long to wait for the outcome of a try.
+        prove
+            Write to the store even if nothing has changed.
 
         Returns
         -------
@@ -177,6 +200,8 @@ class Notifier:
         for partition in heard.ended:
             if partition in self._desks:
                 self._desks[partition].caught_up = True
+        for desk in self._desks.values():
+            desk.ledger.unproved |= prove
         return self._tell(now_ms)
 
     def close(self) -> None:
@@ -207,20 +232,41 @@ class Notifier:
                 del self._desks[number]
                 lost.append(number)
         desks = self._desks.values()
-        self.stats.waiting = sum(desk.waiting for desk in desks)
+        self._bury(now_ms)
+        self.stats.unburied = sum(len(desk.ledger.letters) for desk in desks)
+        self.stats.waiting = sum(desk.ledger.waiting for desk in desks)
         self.stats.behind = sum(not desk.caught_up for desk in desks)
+        self.stats.overdue = set().union(*(desk.ledger.overdue(now_ms) for desk in desks))
         self.stats.unrouted = self._unrouted_before + sum(desk.unrouted for desk in desks)
         return lost
+
+    def _bury(self, now_ms: int) -> None:
+        """Write what was given up, and is stored, to the dead-letter topic: at least once."""
+        if now_ms < self._publish_ms:
+            return
+        for desk in self._desks.values():
+            names = list(desk.ledger.letters)[:LETTERS_MAX]
+            if names:
+                done = self._publish(
+                    [(n.removeprefix(LETTER_FIELD).encode(), desk.ledger.letters[n]) for n in names]
+                )
+                desk.ledger.buried(names[:done])
+                if done < len(names):
+                    _log.error(
+                        "undelivered messages are not in the dead-letter topic yet", count=len(names) - done
+                    )
+                    self._publish_ms = now_ms + PUBLISH_AGAIN_MS
+                    return
 
     def _post(self, desk: Desk) -> None:
         while desk.outgoing:
             self._lanes.send(desk.outgoing.pop(0))
 
     def _stored(self, desk: Desk) -> bool:
-        while (draft := desk.draft()) is not None:
+        while (draft := desk.ledger.draft()) is not None:
             kept = self._store.commit(
                 desk.partition,
-                token=desk.token,
+                token=desk.ledger.token,
                 sequence=draft.sequence,
                 offset=draft.offset,
                 changed=draft.changed,
@@ -228,7 +274,7 @@ class Notifier:
             )
             if not kept:
                 return False
-            desk.stored()
+            desk.ledger.stored()
         return True
 
     def _count(self, outcome: Outcome, now_ms: int) -> None:

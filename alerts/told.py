@@ -31,6 +31,9 @@ class Attempt(msgspec.Struct):
         Tries that have ended.
     posting
         A try has begun and nobody knows how it ended.
+    since_ms
+        Since when the sink is to be told something of the incident and does not know it: a message that takes
+        another one's place waits no shorter. 0 in what older releases stored.
     """
 
     why: Why
@@ -39,6 +42,7 @@ class Attempt(msgspec.Struct):
     due_ms: int
     tries: int = 0
     posting: bool = False
+    since_ms: int = 0
 
 
 class Held(StrEnum):

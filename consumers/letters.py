@@ -32,6 +32,8 @@ class Verdict(StrEnum):
     """The topic holds the letter a second time: publishing is at least once."""
     EMPTY = "empty"
     """A tombstone or no bytes: there is nothing to put back."""
+    UNDELIVERED = "undelivered"
+    """A message to people that did not arrive: `watchkeeper redeliver` is for those."""
     UNREADABLE = "unreadable"
     """Neither a letter nor a receipt."""
     DAMAGED = "damaged"
@@ -111,12 +113,17 @@ _letter = msgspec.json.Decoder(DeadLetter)
 
 def receipt_of(letter: DeadLetter) -> bytes:
     """Return the JSON bytes of a letter's receipt."""
-    return msgspec.json.encode(Receipt(id=letter.id, redriven=True, sha256=letter.sha256))
+    return receipt_of_id(letter.id, letter.sha256)
+
+
+def receipt_of_id(letter_id: str, sha256: str) -> bytes:
+    """Return the JSON bytes of the receipt of any record that has been dealt with."""
+    return msgspec.json.encode(Receipt(id=letter_id, redriven=True, sha256=sha256))
 
 
 def mark_of(letter: DeadLetter) -> bytes:
     """Return what a letter and its receipt are matched by."""
-    return _mark(letter.id, letter.sha256)
+    return mark_of_id(letter.id, letter.sha256)
 
 
 def read_receipt(value: bytes | None) -> bytes | None:
@@ -125,7 +132,7 @@ def read_receipt(value: bytes | None) -> bytes | None:
         head = _head.decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return _mark(head.id, head.sha256) if head.redriven else None
+    return mark_of_id(head.id, head.sha256) if head.redriven else None
 
 
 def read_letter(value: bytes) -> DeadLetter | None:
@@ -136,7 +143,8 @@ def read_letter(value: bytes) -> DeadLetter | None:
         return None
 
 
-def _mark(letter_id: str, sha256: str) -> bytes:
+def mark_of_id(letter_id: str, sha256: str) -> bytes:
+    """Return what a record and its receipt are matched by."""
     return hashlib.blake2b(f"{letter_id}\x00{sha256}".encode(), digest_size=MARK_BYTES).digest()
 
 

@@ -10,6 +10,7 @@ from schemas.duration import DURATION_DESCRIPTION, format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.notification import NotificationEvent
 from schemas.settings import Settings
+from schemas.undelivered import UndeliveredEvent
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,6 +25,7 @@ _WRITTEN_BY_USERS: Final[dict[str, type[BaseModel]]] = {
 _WRITTEN_BY_US: Final[dict[str, type[BaseModel]]] = {
     "alert.json": AlertEvent,
     "notification.json": NotificationEvent,
+    "undelivered.json": UndeliveredEvent,
     "window-complete.json": WindowComplete,
     "silence.json": SilenceEvent,
     "ack.json": AckEvent,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, DurationMs
 from schemas.finding import Severity
-from schemas.setting_types import FROZEN, Name
+from schemas.setting_types import FROZEN, ExpectedError, Name
+from schemas.sink_types import SecretUrl
 
 
 class Repeat(BaseModel):
@@ -20,6 +21,31 @@ class Repeat(BaseModel):
     error_ms: DurationMs = Field(default=MS_PER_DAY, alias="error")
     warning_ms: DurationMs = Field(default=MS_PER_DAY, alias="warning")
     info_ms: DurationMs = Field(default=MS_PER_DAY, alias="info")
+
+
+def _some_seconds(ms: int) -> int:
+    if ms < MS_PER_SECOND:
+        raise ExpectedError("at least 1s")
+    return ms
+
+
+class HeartbeatSettings(BaseModel):
+    """Where to say, again and again, that all is well; whoever listens there tells people when it stops.
+
+    Attributes
+    ----------
+    url
+        It is asked for with GET; a secret.
+    every_ms
+        Time between two heartbeats.
+    """
+
+    model_config = FROZEN
+
+    url: SecretUrl
+    every_ms: Annotated[DurationMs, AfterValidator(_some_seconds)] = Field(
+        default=MS_PER_MINUTE, alias="every"
+    )
 
 
 class NotifySettings(BaseModel):
@@ -39,6 +65,8 @@ class NotifySettings(BaseModel):
         A pager hears of no more incidents than so many, and then once of a storm.
     stand_ins
         Sink to the one that is told where it cannot be reached.
+    heartbeat
+        Without it nobody is told when this very process stops.
     """
 
     model_config = FROZEN
@@ -50,3 +78,4 @@ class NotifySettings(BaseModel):
     pages_from: Annotated[Severity, Field(strict=False)] = Severity.ERROR
     pages_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
     stand_ins: dict[Name, Name] = Field(default_factory=dict)
+    heartbeat: HeartbeatSettings | None = None

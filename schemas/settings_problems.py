@@ -84,6 +84,8 @@ def is_secret(place: Place) -> bool:
         return last[0] not in _OPEN_REDIS_KEYS
     if root == ("sinks",):
         return last[0] not in _OPEN_SINK_KEYS
+    if root == ("notify",):
+        return len(place) == 1 or (place[1] == "heartbeat" and last[0] != "every")
     return not place
 
 

@@ -14,7 +14,7 @@ from schemas.errors import Stop
 from schemas.secret_text import expand
 from schemas.settings import Settings
 from schemas.settings_problems import settings_problems
-from schemas.settings_tree import Problem, Tree, Value
+from schemas.settings_tree import HEARTBEAT_URL, Problem, Tree, Value
 from schemas.settings_yaml import read_tree
 from schemas.sink_settings import secret_keys
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _SHOWN_PROBLEMS_MAX: Final = 50
 _NO_EXPANSION: Final = (
-    "${...} expands in the secrets of sinks only (such as webhook_url): write the value itself here"
+    "${...} expands in secrets of sinks (such as webhook_url) and notify.heartbeat.url only: "
+    "write the value itself here"
 )
 
 
@@ -73,7 +74,7 @@ def require_servers(settings: Settings, *, source: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Expansion:
-    """Copies a value with the references in sink secrets replaced, and notes the others as problems."""
+    """Copies a value with the references in secrets replaced, and notes the others as problems."""
 
     tree: Tree
     problems: list[Problem]
@@ -92,7 +93,7 @@ class _Expansion:
         return value
 
     def _text(self, text: str, place: Place) -> str:
-        if not _is_sink_secret(place, self.tree.value):
+        if not _is_expanded(place, self.tree.value):
             self._refuse(text, place)
             return text
         try:
@@ -106,7 +107,9 @@ class _Expansion:
             self.problems.append(Problem(self.tree.line(place), place, _NO_EXPANSION))
 
 
-def _is_sink_secret(place: Place, value: Value) -> bool:
+def _is_expanded(place: Place, value: Value) -> bool:
+    if place == HEARTBEAT_URL:
+        return True
     match place, value:
         case ("sinks", str() as name, str() as key, *rest), {"sinks": dict() as sinks} if len(rest) <= 1:
             sink = sinks[name]

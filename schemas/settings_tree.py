@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 
-_SECRET_ROOTS: Final = frozenset({"kafka", "redis", "sinks"})
+HEARTBEAT_URL: Final = ("notify", "heartbeat", "url")
+"""The one secret outside the sinks that may be taken from the environment or a file."""
+
+_SECRET_ROOTS: Final = frozenset({"kafka", "notify", "redis", "sinks"})
 _SHOWN_CHARS_MAX: Final = 60
 
 

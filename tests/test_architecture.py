@@ -76,7 +76,13 @@ CLOCK_READERS: Final = {"alerts.http_gate"}
 """Modules outside the composition root that read a clock: this one gives up on a body that trickles in."""
 
 BROAD_EXCEPTS: Final = {
-    *("alerts.lanes", "watchkeeper.service", "watchkeeper.check_command", "watchkeeper.demo.stage"),
+    *(
+        "alerts.lanes",
+        "alerts.heartbeat",
+        "watchkeeper.service",
+        "watchkeeper.check_command",
+        "watchkeeper.demo.stage",
+    ),
 }
 """The outermost loops: over sinks, and of threads, which hand their error to the main one."""
 

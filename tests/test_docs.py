@@ -263,7 +263,11 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
     "models.NAME.monitors.MONITOR": {"": monitor_settings.MonitorSettings},
     "models.NAME.monitors.NAME": {"": river_settings.RiverSettings},
     "routes": {"": sink_settings.Route},
-    "notify": {"": notify_settings.NotifySettings, "repeat.": notify_settings.Repeat},
+    "notify": {
+        "": notify_settings.NotifySettings,
+        "repeat.": notify_settings.Repeat,
+        "heartbeat.": notify_settings.HeartbeatSettings,
+    },
 }
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 
 def add_alert_commands(commands: Any) -> None:
-    """Add `alerts`, `ack`, `silence` and `test-alert`."""
+    """Add `alerts`, `ack`, `silence`, `test-alert` and `redeliver`."""
     _alerts(_added(commands, "alerts", "the incidents that are open, who was told and who looks after them"))
     _ack(_added(commands, "ack", "say that somebody looks after an incident: no repeats, no escalation"))
     _silence(_added(commands, "silence", "hear nothing of some alerts for a while, or list and end silences"))
     _test(_added(commands, "test-alert", "send a message that is marked as a test through the routes"))
+    _redeliver(_added(commands, "redeliver", "try messages again that were given up for a sink"))
 
 
 def _added(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -94,3 +95,15 @@ def _run_test(parsed: argparse.Namespace) -> int:
     from watchkeeper.trial_command import run_test_alert
 
     return run_test_alert(parsed)
+
+
+def _redeliver(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sink", metavar="NAME", help="only messages of this sink")
+    parser.add_argument("--dry-run", action="store_true", help="send nothing, say what would be tried")
+    parser.set_defaults(command=_run_redeliver)
+
+
+def _run_redeliver(parsed: argparse.Namespace) -> int:
+    from watchkeeper.redeliver_command import run_redeliver
+
+    return run_redeliver(parsed)

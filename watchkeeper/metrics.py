@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import platform
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from alerts.heartbeat import HeartbeatStats
 from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
 from consumers.stats import WorkerStats
@@ -44,14 +45,20 @@ class Reading:
     ----------
     notifier, source
         None in a process without the notify role.
+    heartbeat
+        None in a process that sends none.
     age_s
         Seconds since the last progress.
+    now_s
+        Monotonic time.
     """
 
     worker: WorkerStats
     notifier: NotifierStats | None
     source: SourceStats | None
+    heartbeat: HeartbeatStats | None
     age_s: float
+    now_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,12 @@ def _alert_records(reading: Reading) -> Samples:
     yield ("taken",), reading.source.taken
     yield ("skipped",), reading.source.skipped
     yield ("rejected",), sum(reading.source.rejected.values())
+
+
+def _beats(numbers: Callable[[HeartbeatStats], Mapping[str, int]]) -> Callable[[Reading], Samples]:
+    return lambda r: (
+        [] if r.heartbeat is None else [((why,), n) for why, n in dict(numbers(r.heartbeat)).items()]
+    )
 
 
 def _version() -> str:
@@ -161,6 +174,19 @@ METRICS: Final = (
            "Incidents that no route leads anywhere from: nobody was told.", (), _one_told(lambda n: n.unrouted)),
     Metric("watchkeeper_notifications_waiting", "gauge", "",
            "Messages that are decided and not yet delivered.", (), _one_told(lambda n: n.waiting)),
+    Metric("watchkeeper_undelivered_waiting", "gauge", "",
+           "Messages that were given up and are not in the dead-letter topic yet.", (),
+           _one_told(lambda n: n.unburied)),
+    Metric("watchkeeper_notification_sinks_overdue", "gauge", "",
+           "Sinks that have been waited for longer than five minutes over one message.", (),
+           _one_told(lambda n: len(n.overdue))),
+    Metric("watchkeeper_heartbeat_age_seconds", "gauge", "seconds",
+           "Time since the other side took a heartbeat.", (),
+           lambda r: [] if r.heartbeat is None else [((), max(0.0, r.now_s - r.heartbeat.taken_s))]),
+    Metric("watchkeeper_heartbeat_failures_total", "counter", "",
+           "Heartbeats that were sent and not taken.", ("reason",), _beats(lambda h: h.failed)),
+    Metric("watchkeeper_heartbeats_withheld_total", "counter", "",
+           "Heartbeats that were not sent because something is wrong.", ("reason",), _beats(lambda h: h.withheld)),
     Metric("watchkeeper_notifier_partitions_behind", "gauge", "",
            "Partitions of the alerts topic whose backlog is being read: nobody is told before it has been.", (),
            _one_told(lambda n: n.behind)),
@@ -214,6 +240,8 @@ class MetricsServer:
         `HOST:PORT`; an IPv6 host in brackets; port 0 for any free one.
     notifier_stats, source_stats
         What the notifier counts; they may return None while there is none.
+    heartbeat_stats
+        The same of its heartbeats.
     clock
         Monotonic seconds, the one that `stats` is kept by.
     ready
@@ -234,6 +262,7 @@ class MetricsServer:
         stats: WorkerStats,
         notifier_stats: Callable[[], NotifierStats | None] | None = None,
         source_stats: Callable[[], SourceStats | None] | None = None,
+        heartbeat_stats: Callable[[], HeartbeatStats | None] | None = None,
         clock: Callable[[], float],
         ready: Callable[[], bool] | None = None,
         within_s: float = PROGRESS_WITHIN_S,
@@ -242,6 +271,7 @@ class MetricsServer:
         self._stats = stats
         self._notifier_stats = notifier_stats
         self._source_stats = source_stats
+        self._heartbeat_stats = heartbeat_stats
         self._clock = clock
         self._started_s = clock()
         self._ready = ready or self._has_work
@@ -289,7 +319,8 @@ class MetricsServer:
     def _reading(self) -> Reading:
         notifier = None if self._notifier_stats is None else self._notifier_stats()
         source = None if self._source_stats is None else self._source_stats()
-        return Reading(self._stats, notifier, source, self._age_s())
+        heartbeat = None if self._heartbeat_stats is None else self._heartbeat_stats()
+        return Reading(self._stats, notifier, source, heartbeat, self._age_s(), self._clock())
 
     def _age_s(self) -> float:
         return progress_age_s(self._stats, now_s=self._clock(), started_s=self._started_s)

@@ -26,6 +26,7 @@ from consumers.letters import (
 )
 from consumers.rejects import DeadLetter
 from schemas.errors import Stop
+from schemas.undelivered import is_undelivered
 
 BUNDLE_LETTERS: Final = 500
 BUNDLE_BYTES: Final = 16_000_000
@@ -146,6 +147,9 @@ class Redrive:
         if record.value is None or read_receipt(record.value) is not None:
             return
         letter = read_letter(record.value)
+        if letter is None and is_undelivered(record.value):
+            self.result.counts[Verdict.UNDELIVERED] += 1
+            return
         if letter is None:
             self._fail(Verdict.UNREADABLE, f"{record.topic}[{record.partition}] offset {record.offset}")
             return

@@ -30,6 +30,7 @@ _ROWS: Final = {
     Verdict.FILTERED: "left out by --reason, --model or --topic",
     Verdict.REPEATED: "the same letter a second time",
     Verdict.EMPTY: "tombstones and empty records: nothing to put back",
+    Verdict.UNDELIVERED: "messages to people: `watchkeeper redeliver` is for those",
 }
 _FAILURE_ROWS: Final = {
     Verdict.UNREADABLE: "neither a letter nor a receipt",

@@ -30,6 +30,7 @@ def run_service(config: Path, roles: str, metrics_address: str) -> int:
             stats=service.stats,
             notifier_stats=service.notifier_stats,
             source_stats=service.source_stats,
+            heartbeat_stats=service.heartbeat_stats,
             ready=service.ready,
             clock=time.monotonic,
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from alerts.heartbeat import HeartbeatStats
 from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
 from consumers.evaluate_role import Assignment, EvaluateRole
@@ -34,6 +36,7 @@ from detectors.river_gate import load_river
 from schemas.errors import Retry, Stop
 from schemas.finding import JsonValue
 from schemas.settings import Settings
+from watchkeeper.health import PROGRESS_WITHIN_S, progress_age_s, stall_reason
 from watchkeeper.liveness import Liveness
 from watchkeeper.notify_role import NotifyRole
 from watchkeeper.notify_store import StoredDeliveries
@@ -73,6 +76,8 @@ class Service:
         What to watch, and how.
     roles
         Any of `ROLES`.
+    clock
+        Monotonic seconds.
     """
 
     def __init__(
@@ -82,16 +87,19 @@ class Service:
         roles: Sequence[str],
         *,
         pace: Pace = Pace(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._plans = plans
         self._roles = frozenset(roles)
         self._pace = pace
+        self._clock = clock
         self._stop = threading.Event()
         self._failure: BaseException | None = None
-        self.stats = WorkerStats(progress_s=time.monotonic())
+        self.stats = WorkerStats(progress_s=clock())
         self._notifying: NotifyRole | None = None
         self._working = False
+        self._looped_s = -math.inf
 
     def notifier_stats(self) -> NotifierStats | None:
         """Return what the notifier has delivered, or None if this process has none."""
@@ -100,6 +108,23 @@ class Service:
     def source_stats(self) -> SourceStats | None:
         """Return what the notifier has read, or None if this process has none."""
         return None if self._notifying is None else self._notifying.source_stats
+
+    def heartbeat_stats(self) -> HeartbeatStats | None:
+        """Return what became of the heartbeats, or None if this process sends none."""
+        beating = None if self._notifying is None else self._notifying.heartbeat
+        return None if beating is None else beating.stats
+
+    def gets_on(self) -> bool:
+        """Return whether the roles that watch get on, if this process has any: no server is away, and rounds end."""
+        if not self._roles & {"join", "evaluate"}:
+            return True
+        if not self._working or self.stats.waiting_for:
+            return False
+        now_s = self._clock()
+        age_s = progress_age_s(self.stats, now_s=now_s, started_s=0.0)
+        if stall_reason(self.stats, age_s=age_s, within_s=PROGRESS_WITHIN_S) is not None:
+            return False
+        return min(age_s, now_s - self._looped_s) <= PROGRESS_WITHIN_S
 
     def ready(self) -> bool:
         """Return whether every role of this process has begun its work."""
@@ -121,7 +146,7 @@ class Service:
         """
         partitions = check_servers(self._settings)
         with ExitStack() as stack:
-            liveness = Liveness(self.stats, stall=self._stalled, clock=time.monotonic)
+            liveness = Liveness(self.stats, stall=self._stalled, clock=self._clock)
             liveness.start()
             stack.callback(liveness.close)
             if "notify" in self._roles:
@@ -174,7 +199,7 @@ class Service:
             policies=policies(self._settings, self._plans),
             outboxes=outboxes,
             stats=self.stats,
-            clock=time.monotonic,
+            clock=self._clock,
         )
         integrity = IntegrityRole(
             self._plans,
@@ -186,7 +211,7 @@ class Service:
             watch=self._watch(),
             eviction=partial(evicting, gate),
             resized=evaluate.resize,
-            clock=time.monotonic,
+            clock=self._clock,
             wall_ms=wall_ms,
         )
         return _Watching(evaluate, integrity)
@@ -194,7 +219,7 @@ class Service:
     def _loop(
         self, worker: JoinWorker | None, assignment: Assignment | None, watching: _Watching | None
     ) -> None:
-        tended = evaluated = time.monotonic()
+        tended = evaluated = self._clock()
         while not self._stop.is_set():
             owned: set[int] = set()
             if worker is not None:
@@ -203,16 +228,16 @@ class Service:
             elif assignment is not None:
                 assignment.step(self._pace.poll_s)
                 owned = assignment.partitions
-                self.stats.progress_s = time.monotonic()
-            now = time.monotonic()
+                self.stats.progress_s = self._clock()
+            now = self._clock()
             if worker is not None and now - tended >= TEND_S:
                 worker.tend()
-                tended = time.monotonic()
-            self._working = True
+                tended = self._clock()
+            self._working, self._looped_s = True, self._clock()
             if watching is not None and now - evaluated >= self._pace.evaluate_s:
                 watching.integrity.step(owned)
                 watching.evaluate.step(owned, held=watching.integrity.held)
-                evaluated = time.monotonic()
+                evaluated = self._clock()
 
     def _watch(self) -> TopicWatch:
         kafka = self._settings.kafka
@@ -229,7 +254,7 @@ class Service:
             states=RedisModels(gate, self._settings.app),
             outboxes=outboxes,
             stats=self.stats,
-            clock=time.monotonic,
+            clock=self._clock,
             wall_ms=wall_ms,
             idle_s=self._pace.idle_s,
             stopping=self._stop.is_set,
@@ -252,7 +277,9 @@ class Service:
         try:
             with closing(connect_redis(self._settings)) as gate:
                 store = StoredDeliveries(RedisModels(gate, self._settings.app))
-                self._notifying = NotifyRole(self._settings, store, wall_ms=wall_ms, stop=self._stop)
+                self._notifying = NotifyRole(
+                    self._settings, store, wall_ms=wall_ms, stop=self._stop, watches=self.gets_on
+                )
                 self._notifying.run()
         except Exception as error:  # noqa: BLE001 - the outermost loop of this thread: the main one raises it
             self._failure = error

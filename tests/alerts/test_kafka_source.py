@@ -178,3 +178,19 @@ def test_a_property_that_librdkafka_refuses_stops_with_its_name_and_without_its_
         AlertSource(properties, topic="alerts", group=GROUP, assigned=lambda _p, _c: -1, gone=lambda _p: None)
     assert "geheim" not in str(stopped.value)
     assert stopped.value.__context__ is None
+
+
+@pytest.mark.servers
+def test_a_member_without_partitions_is_a_member_and_one_without_a_broker_is_not(topic: Topic) -> None:
+    with closing(topic.source()) as source, closing(topic.source()) as spare:
+        assert not source.joined
+        deadline = time.monotonic() + DEADLINE_S
+        while not (source.answers(5.0) and spare.answers(5.0)):
+            assert time.monotonic() < deadline
+            source.poll(timeout_s=0.1)
+            spare.poll(timeout_s=0.1)
+        assert len(topic.claims) >= 1
+    topic.properties["bootstrap.servers"] = "127.0.0.1:1"
+    with closing(topic.source()) as lonely:
+        lonely.joined = True
+        assert not lonely.answers(0.2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from alert_builders import CONTEXT, NOON_MS, ONE_OF_ONE, finding, span
 
 from alerts.kafka_source import Heard
-from alerts.lanes import delivered_by
+from alerts.lanes import deliver
 from alerts.notifier import Notifier
 from alerts.orders import Orders
 from alerts.outlook import Outlook
@@ -101,7 +101,7 @@ class AtOnce:
 
     def send(self, job: Job) -> None:
         self._crash("before the post")
-        delivery = delivered_by(self._sinks[job.sink], job)
+        delivery = deliver(self._sinks[job.sink], job.notification)
         self._crash("after the post")
         self._ended.append((job, delivery))
 
@@ -163,6 +163,7 @@ class Room:
         states: MemoryModels | None = None,
         crash: Callable[[str], None] | None = None,
         committed: int = -1,
+        publish: Callable[[Sequence[tuple[bytes, bytes]]], int] = len,
     ) -> None:
         self.clock, self.topic, self.sinks = clock, topic, sinks
         self.states = MemoryModels() if states is None else states
@@ -176,6 +177,7 @@ class Room:
             wall_ms=clock,
             rng=random.Random(7),
             rules=rules,
+            publish=publish,
         )
         self._read = max(0, self.notifier.assigned(0, committed))
 

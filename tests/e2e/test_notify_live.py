@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from alert_builders import ONE_OF_ONE, finding
+from builders.scripted_http import Answer, a_server
 from builders.watch_room import MINUTE_MS, Clock, Topic
 from confluent_kafka import Producer
 
@@ -121,8 +122,10 @@ class Site:
         return done.stdout + done.stderr
 
     @contextmanager
-    def notifier(self, *, end: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
-        options = ("--config", str(self.config), "--roles", "notify", "--metrics-address", "off")
+    def notifier(
+        self, *, end: signal.Signals = signal.SIGTERM, roles: str = "notify"
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        options = ("--config", str(self.config), "--roles", roles, "--metrics-address", "off")
         process = subprocess.Popen([sys.executable, "-m", "watchkeeper", "run", *options])
         try:
             yield process
@@ -192,3 +195,39 @@ def test_people_see_acknowledge_and_silence_incidents_and_try_routes_out(
         site.run("silence", "--end", name)
         webhook.wait(3)
     assert webhook.texts[2].startswith("CRIT (now worse)")
+
+
+def test_a_process_with_all_roles_tells_a_dead_mans_switch_that_it_is_well(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    site.minute(severity=Severity.CRITICAL)
+    with a_server(*(Answer() for _ in range(100)), path="/ping/hush") as switch:
+        with site.config.open("a") as file:
+            file.write(f"notify: {{heartbeat: {{url: '{switch.url.get_secret_value()}', every: 1s}}}}\n")
+        with site.notifier(roles="join,evaluate,notify"):
+            webhook.wait(1)
+            deadline = time.monotonic() + WITHIN_S
+            while len(switch.requests) < 2:
+                assert time.monotonic() < deadline
+                PAUSE.wait(0.1)
+        came = len(switch.requests)
+        PAUSE.wait(1.5)
+        assert len(switch.requests) == came
+
+
+def test_a_message_that_was_refused_is_told_again_when_somebody_asks(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    webhook.status = 404
+    site.minute(severity=Severity.CRITICAL)
+    with site.notifier():
+        deadline = time.monotonic() + WITHIN_S
+        while "1  would be tried" not in site.run("redeliver", "--dry-run"):
+            assert time.monotonic() < deadline
+    webhook.status = 200
+    assert "1  delivered" in site.run("redeliver", "--sink", "chat")
+    assert webhook.texts[0].startswith("LATE CRIT")
+    assert "1  delivered by an earlier" in site.run("redeliver")
+    assert len(webhook.bodies) == 1

@@ -27,6 +27,7 @@ NAMES = [
     "prediction.json",
     "settings.json",
     "silence.json",
+    "undelivered.json",
     "window-complete.json",
 ]
 

@@ -45,7 +45,8 @@ REGRESSION = "regression"
 DURATION = "expected a duration such as 500ms, 90s, 1m, 1h30m or 14d (a bare number is seconds)"
 DIVIDES = "expected a window above 0s that divides a day evenly, such as 1m, 5m or 1h"
 NO_EXPANSION = (
-    "${...} expands in the secrets of sinks only (such as webhook_url): write the value itself here"
+    "${...} expands in secrets of sinks (such as webhook_url) and notify.heartbeat.url only: "
+    "write the value itself here"
 )
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SOME_MODEL = "models: {m: {task: regression}}\n"

@@ -42,6 +42,7 @@ sinks:
   hook: {{type: webhook, url: "https://h/${{TOKEN}}", secrets: ["{SIGNING}"]}}
   mail: {{type: email, host: h, sender: a@h, recipients: [b@h], username: u, password: "${{TOKEN}}"}}
   more: {{type: apprise, urls: ["json://u:${{TOKEN}}@h"]}}
+notify: {{heartbeat: {{url: "https://h/${{TOKEN}}"}}}}
 """
 
 
@@ -53,7 +54,7 @@ def parse(text: str) -> Settings:
 
 def test_no_way_of_showing_settings_shows_a_secret() -> None:
     settings = parse(GOOD)
-    for part in (settings, settings.kafka, settings.redis, *settings.sinks.values()):
+    for part in (settings, settings.kafka, settings.redis, settings.notify, *settings.sinks.values()):
         for show in (
             repr,
             str,
@@ -78,6 +79,8 @@ def test_every_secret_of_every_sink_is_planted() -> None:
 
 def test_the_secrets_are_there_for_the_clients() -> None:
     settings = parse(GOOD)
+    assert settings.notify.heartbeat is not None
+    assert settings.notify.heartbeat.url.get_secret_value() == f"https://h/{PLANT}"
     slack = settings.sinks["env"], settings.sinks["file"]
     assert str(settings.kafka.properties["sasl.password"]) == PLANT
     assert settings.redis.url == f"redis://user:{PLANT}@h:6379/0?password={PLANT}"
@@ -146,6 +149,14 @@ def test_the_secrets_are_there_for_the_clients() -> None:
         f"sinks: {{ops: {{type: teams, webhook_url: 'http://h/{PLANT}'}}}}",
         f"sinks: {{ops: {{type: apprise, urls: {PLANT}}}}}",
         f"sinks: {{ops: {{type: apprise, urls: [[{PLANT}]]}}}}",
+        f"notify: {PLANT}",
+        f"notify: {{heartbeat: 'https://{PLANT}'}}",
+        f"notify: {{heartbeat: [{PLANT}]}}",
+        f"notify: {{heartbeat: {{url: 'http://h/{PLANT}'}}}}",
+        f"notify: {{heartbeat: {{url: [{PLANT}]}}}}",
+        f"notify: {{heartbeat: {{url:{PLANT}}}}}",
+        f"notify: {{heartbeat: {{hook: {PLANT}}}}}",
+        f"notify: {{heartbeat: {{url: {PLANT}, every: 1ms}}}}",
     ],
 )
 def test_no_refusal_shows_a_secret(text: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from alerts.heartbeat import HeartbeatStats
 from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
 from consumers.stats import WorkerStats
@@ -51,8 +52,11 @@ NOTIFIED = NotifierStats(
     unrouted=11,
     fenced=3,
     waiting=12,
+    unburied=13,
+    overdue={"ops", "chat"},
     behind=1,
 )
+BEATING = HeartbeatStats(taken_s=93.0, failed=Counter({"timeout": 4}), withheld=Counter({"overdue": 6}))
 SOURCE = SourceStats(taken=20, skipped=21, rejected={"decode": 1, "contract": 1}, errors=22)
 
 
@@ -71,6 +75,7 @@ def started(serving: list[MetricsServer], stats: WorkerStats) -> MetricsServer:
         stats=stats,
         notifier_stats=lambda: NOTIFIED,
         source_stats=lambda: SOURCE,
+        heartbeat_stats=lambda: BEATING,
         clock=lambda: 100.0,
     )
     server.start()
@@ -133,6 +138,11 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_alert_deliveries_total", (("outcome", "dead"), ("sink", "chat"))): 1,
         ("watchkeeper_incidents_unrouted_total", ()): 11,
         ("watchkeeper_notifications_waiting", ()): 12,
+        ("watchkeeper_undelivered_waiting", ()): 13,
+        ("watchkeeper_notification_sinks_overdue", ()): 2,
+        ("watchkeeper_heartbeat_age_seconds", ()): 7,
+        ("watchkeeper_heartbeat_failures_total", (("reason", "timeout"),)): 4,
+        ("watchkeeper_heartbeats_withheld_total", (("reason", "overdue"),)): 6,
         ("watchkeeper_notifier_partitions_behind", ()): 1,
         ("watchkeeper_notifier_fenced_total", ()): 3,
         ("watchkeeper_notification_latency_seconds", (("sink", "ops"),)): 1.5,

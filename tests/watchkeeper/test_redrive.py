@@ -18,6 +18,7 @@ from consumers.kafka_letters import RecordReader, RecordWriter, TopicReader
 from consumers.letters import Wanted
 from consumers.rejects import KEY_BYTES_MAX, Reason, Rejected, dead_letter
 from schemas.errors import Stop
+from schemas.undelivered import UNDELIVERED
 from watchkeeper.cli import main
 from watchkeeper.redrive import BUNDLE_LETTERS, Gates, Redrive
 
@@ -30,7 +31,7 @@ kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth:
 models: {{fraud: {{task: binary, positive_class: fraud}}}}
 """
 NOTHING = {
-    "dry_run": False, "redriven": 0, "already": 0, "filtered": 0, "repeated": 0, "empty": 0,
+    "dry_run": False, "redriven": 0, "already": 0, "filtered": 0, "repeated": 0, "empty": 0, "undelivered": 0,
     "not_redrivable": {"total": 0, "reasons": {}}, "problems": [],
 }  # fmt: skip
 
@@ -167,6 +168,13 @@ def test_a_letter_goes_back_as_it_was_with_a_header_that_names_it(post: Post, ke
     headers = {"watchkeeper-dead-letter": name.encode()}
     assert post.records("predictions") == [Found(2, key, b"\xff not json", 1_700_000_000_123, headers)]
     assert post.records("labels") == []
+
+
+def test_a_message_to_people_is_counted_apart_and_left_alone(post: Post) -> None:
+    post.letter(b"{}")
+    post.put("letters", json.dumps({"specversion": "1.0", "id": "a:0", "type": UNDELIVERED}).encode(), b"a:0")
+    assert post.redrive() == {**NOTHING, "redriven": 1, "undelivered": 1}
+    assert len(post.records("predictions")) == 1
 
 
 def test_a_second_redrive_puts_nothing_back(post: Post) -> None:

@@ -212,9 +212,13 @@ def test_while_a_sink_is_at_work_its_outcome_is_waited_for_and_not_the_topic(
 ) -> None:
     monkeypatch.setattr(notify_role, "POLL_S", 0.02)
     at_work, told = threading.Event(), threading.Event()
-    monkeypatch.setattr(
-        ward.sink, "deliver", lambda _: (at_work.set(), told.wait(5), Delivery.delivered())[2]
-    )
+
+    def deliver(_: object) -> Delivery:
+        at_work.set()
+        told.wait(5)
+        return Delivery.delivered()
+
+    monkeypatch.setattr(ward.sink, "deliver", deliver)
     ward.alert()
     ward.role.step()
     assert at_work.wait(5)

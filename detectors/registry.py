@@ -8,11 +8,13 @@ from typing import Any, Final
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
 from detectors.betting.setup import budgeted, unbudgeted_limits
 from detectors.classes import ClassNames
+from detectors.compare import VersionComparison
 from detectors.detector import Detector
 from detectors.distance_table import DISTANCES
 from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.metric_limits import MetricLimits
 from detectors.metrics_classes import mean_cost
+from detectors.pair_layout import pair_layout
 from detectors.profile import ReferenceProfile
 from detectors.river_monitor import river_monitors
 from schemas.finding import Hysteresis
@@ -52,7 +54,15 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    return [*found, *river_monitors(settings, profile)]
+    return [*found, *_compared(settings), *river_monitors(settings, profile)]
+
+
+def _compared(settings: ModelSettings) -> list[Watch]:
+    """Return what compares versions; where silence is a label there is nothing to compare them by."""
+    if not settings.monitor("compare").enabled or settings.labels.implicit is not None:
+        return []
+    layout = pair_layout(settings.task, settings.costs)
+    return [VersionComparison(layout, min_gain=settings.compare.min_gain, champion=settings.champion)]
 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:

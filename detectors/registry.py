@@ -54,15 +54,16 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    return [*found, *_compared(settings), *river_monitors(settings, profile)]
+    compared = version_comparison(settings)
+    return [*found, *([] if compared is None else [compared]), *river_monitors(settings, profile)]
 
 
-def _compared(settings: ModelSettings) -> list[Watch]:
-    """Return what compares versions; where silence is a label there is nothing to compare them by."""
+def version_comparison(settings: ModelSettings) -> VersionComparison | None:
+    """Return what compares versions; None where silence is a label, as there is nothing to compare them by."""
     if not settings.monitor("compare").enabled or settings.labels.implicit is not None:
-        return []
+        return None
     layout = pair_layout(settings.task, settings.costs)
-    return [VersionComparison(layout, min_gain=settings.compare.min_gain, champion=settings.champion)]
+    return VersionComparison(layout, min_gain=settings.compare.min_gain, champion=settings.champion)
 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:

@@ -14,6 +14,7 @@ from schemas.settings import Settings
 from watchkeeper.event_files import EventBatch
 from watchkeeper.policy import policies
 from watchkeeper.replay import Replay, report
+from watchkeeper.version_pairs import pair_lines
 
 NOON_MS = 1_793_534_400_000
 MINUTE_MS = 60_000
@@ -102,8 +103,26 @@ def test_a_live_version_that_is_worse_is_to_be_rolled_back_to_the_last_good_one(
     assert "Roll back to version 7" in data["suggested_action"]
 
 
-def test_versions_that_are_alike_are_not_told() -> None:
-    assert replayed(0.15, shadow=True)[1] == []
+def test_versions_that_are_alike_are_not_told_and_the_report_says_how_far_it_is() -> None:
+    found, events = replayed(0.15, shadow=True)
+    [pair] = found["models"]["fraud"]["pairs"]
+    assert events == []
+    assert (pair["champion"], pair["challenger"], pair["pairs"]) == ("7", "8", MINUTES * PER_MINUTE)
+    assert pair["live"] == {"champion": True, "challenger": False}
+    assert pair["verdict"] == "keep_watching"
+    assert pair["further_pairs"] > 1_000
+    assert pair["low"] < pair["gain"] < pair["high"]
+    [line] = pair_lines([pair])
+    assert line.startswith("8 against 7, 1,200 ids:  error 0.1")
+    assert " more" in line
+
+
+def test_the_figures_of_each_version_are_those_of_its_own_answers() -> None:
+    model = replayed(0.03, shadow=True)[0]["models"]["fraud"]
+    [pair] = model["pairs"]
+    assert pair["verdict"] == "promote"
+    for version, loss in (("7", pair["champion_loss"]), ("8", pair["challenger_loss"])):
+        assert model["versions"][version]["metrics"]["accuracy"] == pytest.approx(1 - loss)
 
 
 @pytest.mark.parametrize(("wrong", "shadow"), [(0.03, True), (0.3, False)])

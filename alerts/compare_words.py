@@ -66,6 +66,23 @@ def names_of(evidence: Mapping[str, JsonValue]) -> dict[str, str]:
     return {name: short(text_in(evidence, name) or "in question", 20) for name in ("champion", "challenger")}
 
 
+def changed_version(evidence: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Return that a version came shortly before, nothing where none did.
+
+    Examples
+    --------
+    >>> changed_version({"version_change": {"version": "8", "before": "7", "since": "2026-11-01T12:00:00.000Z"}})
+    ('version 8 came at 2026-11-01T12:00:00.000Z, after 7',)
+    """
+    change = evidence.get("version_change")
+    if not isinstance(change, dict):
+        return ()
+    version, before, since = (text_in(change, key) for key in ("version", "before", "since"))
+    if version is None or before is None or since is None:
+        return ()
+    return (f"version {version} came at {since}, after {before}",)
+
+
 def compared_size(evidence: Mapping[str, JsonValue]) -> str | None:
     """Return the losses of both versions, the champion's first.
 

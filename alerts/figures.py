@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from alerts.compare_words import compared_facts, compared_size
+from alerts.compare_words import changed_version, compared_facts, compared_size
 from alerts.estimate_words import estimate_line
 from alerts.integrity_words import facts_of
 from alerts.joint_words import joint_facts
@@ -27,7 +27,12 @@ def how_bad(data: AlertData) -> tuple[str, ...]:
         return *facts_of(evidence), f"severity {data.severity}"
     own = _of_a_bet(data) if is_bet(data) else (_against_threshold(data), _effect(data), _peak(data))
     size = compared_size(evidence) or size_of(evidence)
-    lines = [size, *own, f"{data.window.n:,} events in the window, severity {data.severity}"]
+    lines = [
+        size,
+        *own,
+        *changed_version(evidence),
+        f"{data.window.n:,} events in the window, severity {data.severity}",
+    ]
     return tuple(line for line in lines if line is not None)
 
 

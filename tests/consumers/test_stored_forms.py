@@ -23,6 +23,7 @@ from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_ent
 from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
 from detectors.number_cells import NumberCells
+from detectors.pair_layout import PairLayout
 from detectors.summary import Summary, Weights
 from detectors.version_history import VersionHistory, VersionLife
 from schemas.errors import Stop
@@ -96,6 +97,7 @@ def numbers() -> Summary[ErrorLayout]:
     return made
 
 
+PAIRS = Summary(PairLayout(), np.array([400, 400, 3, 40, 8, 8, 352, 40], dtype=np.int64))
 NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
     "entry-weighted-v1": encode_entry(WEIGHTED, regression=True),
@@ -106,6 +108,7 @@ FORMS = {
     "time-v1": msgspec.msgpack.encode(TIME),
     "evaluation-v5": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
+    "summary-pairs-v1": encode_summary(PAIRS),
 }
 
 
@@ -128,6 +131,7 @@ def test_what_was_written_then_loads() -> None:
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
     assert msgspec.msgpack.decode(stored["evaluation-v5"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
+    assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:

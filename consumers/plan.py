@@ -74,7 +74,7 @@ class ModelPlan:
         """Read a stored window.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
-        figures alone.
+        figures alone. Pairs that were counted with other costs do not count any more.
 
         Raises
         ------
@@ -82,6 +82,8 @@ class ModelPlan:
             If the bytes are damaged, or counted on the cells of another profile of the user's.
         """
         layout = self.layout(stream, segment)
+        if isinstance(layout, PairLayout) and layout_hash_of(data) != layout.hash:
+            return Summary.empty(layout)
         if (
             isinstance(layout, PredictionLayout)
             and self.settings.learning is not None

@@ -171,7 +171,7 @@ class VersionComparison:
             raise ValueError(f"expected pairs of versions, got bytes that are not such ({error})") from error
         last = PairLayout.GAINS + 2 * self._layout.steps
         if records.layout != self._layout.hash:
-            records = PairRecords(self._layout.hash, [], records.first_ms)
+            records = PairRecords(self._layout.hash, [], records.live)
         if any(not 0 <= cell <= last for pair in records.pairs for cell in pair.cells):
             raise ValueError(f"expected cells from 0 to {last}")
         self._records = records

@@ -16,7 +16,7 @@ from detectors.summary import Vector
 PAIRS_MAX: Final = 16
 """Pairs that are followed; of more, those that were there first."""
 VERSIONS_MAX: Final = 64
-"""Versions whose first live answer is remembered; of more, the newest."""
+"""Versions whose first live answer is remembered; of more, those seen last."""
 GONE_MS: Final = 3 * 86_400_000
 """A pair without an id for so long, in event time, is over."""
 LIVE_MS: Final = 86_400_000
@@ -62,13 +62,13 @@ class PairRecords(msgspec.Struct, array_like=True):
     ----------
     layout
         Hash of the cells that they are counted in.
-    first_ms
-        By version: start of the first window with labels of its live answers, and minus their number.
+    live
+        By version: start of the first window with labels of its live answers, minus their number, and start of the last one.
     """
 
     layout: str
     pairs: list[PairRecord] = []
-    first_ms: dict[str, tuple[int, int]] = {}
+    live: dict[str, tuple[int, int, int]] = {}
 
     def add(self, window: ErrorWindow) -> None:
         """Take a window in."""
@@ -76,12 +76,15 @@ class PairRecords(msgspec.Struct, array_like=True):
         for version, summary in window.versions.items():
             n = int(summary.vector[0])
             if is_own(version) and n > 0:
-                self.first_ms.setdefault(version, (start_ms, -n))
-        for version in sorted(self.first_ms, key=lambda v: self.first_ms[v])[:-VERSIONS_MAX]:
-            del self.first_ms[version]
+                first_ms, minus, _ = self.live.get(version, (start_ms, -n, start_ms))
+                self.live[version] = (first_ms, minus, start_ms)
+        for version in sorted(self.live, key=lambda v: (self.live[v][2], v))[:-VERSIONS_MAX]:
+            del self.live[version]
         known = {(pair.first, pair.second): pair for pair in self.pairs}
         for names, counted in window.pairs.items():
             pair = known.get(names)
+            if not counted.vector[PairCell.N]:
+                continue
             if pair is None:
                 if len(self.pairs) >= PAIRS_MAX:
                     continue
@@ -121,8 +124,8 @@ class PairRecords(msgspec.Struct, array_like=True):
         return [newest[challenger][1] for challenger in sorted(newest)]
 
     def _seniority(self, version: str) -> tuple[bool, int, int, str]:
-        first = self.first_ms.get(version)
-        return (first is None, *(first or (0, 0)), version)
+        first_ms, minus, _ = self.live.get(version, (0, 0, 0))
+        return (version not in self.live, first_ms, minus, version)
 
 
 @dataclass(frozen=True, slots=True)

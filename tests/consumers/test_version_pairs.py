@@ -208,3 +208,18 @@ def test_a_segment_of_the_same_name_is_not_taken_for_pairs() -> None:
     model = plan(segments=["pairs@"])
     events = [prediction("p", NOON, "ok", segments={"pairs@": ""}), BY_HAND[2]]
     assert counted(events, model) == {}
+
+
+def test_who_changes_the_costs_starts_over_and_stops_nothing() -> None:
+    classes = {"fraud": ["fraud"], "ok": ["ok"]}
+    pipeline = Pipeline({"fraud": plan(classes=classes, costs={"fraud": {"ok": 100.0}})})
+    pipeline.feed([BY_HAND[0][1], BY_HAND[1][1]], [BY_HAND[2][1]])
+    changed = plan(classes=classes, costs={"fraud": {"ok": 50.0}, "ok": {"fraud": 5.0}})
+    [blob] = [b for b in pipeline.store.windows(0, "fraud", Stream.ERRORS, from_ms=0) if b.segment == PAIRS]
+    assert not merged(changed, Stream.ERRORS, blob.start_ms, [blob]).pairs["A", "B"].vector.any()
+    pipeline.plans = {"fraud": changed}
+    pipeline.partitions = [pipeline.claim(0)]
+    second = [prediction("q", NOON, "fraud")[1], prediction("q", NOON, "ok", version="B", shadow=True)[1]]
+    pipeline.feed(second, [truth("q", NOON + MINUTE, "ok")[1]])
+    [blob] = [b for b in pipeline.store.windows(0, "fraud", Stream.ERRORS, from_ms=0) if b.segment == PAIRS]
+    assert told(decode_summary(changed.pairs, blob.data)) == ([1, 1, 0, 100, 0], {0.1: 1})

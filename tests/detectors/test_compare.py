@@ -234,6 +234,19 @@ class TestWhatIsSaid:
             ("C", "promote", Verdict.CLEAR, Severity.INFO)
         ]
 
+    def test_a_champion_that_has_outlived_many_versions_is_still_the_older_one(self) -> None:
+        watch = detector()
+        for i in range(100):
+            watch.update(window(i, own={"zz": 90, f"v{i}": 5}))
+        made = replace(window(100, own={"zz": 90, "a": 5}), pairs={("a", "zz"): pair(1, 9, 1, live=(1, 1))})
+        watch.update(made)
+        assert [(x.champion, x.challenger) for x, *_ in watch.comparisons()] == [("zz", "a")]
+
+    def test_a_window_whose_pairs_count_no_more_is_passed_over(self) -> None:
+        watch = detector()
+        assert watch.update(window(0, AB=pair(0, 0, 0))) == []
+        assert watch.comparisons() == []
+
     def test_how_windows_are_cut_does_not_matter(self) -> None:
         whole, parts = detector(), detector()
         whole.update(window(9, AB=pair(20, 900, 30)))

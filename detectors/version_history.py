@@ -50,8 +50,8 @@ class VersionHistory(msgspec.Struct, array_like=True):
     leading: str = ""
 
     def add(self, window: ClosedWindow[Any]) -> None:
-        """Take a window in; answers of the fallback and in the shadow do not count."""
-        counts = {name: int(s.vector[0]) for name, s in window.versions.items() if is_own(name)}
+        """Take a window in; answers of the fallback and in the shadow do not count, and windows of labels have no versions."""
+        counts = {name: int(s.vector[0]) for name, s in window.versions.items() if name and is_own(name)}
         present = sorted(name for name, n in counts.items() if n > 0)
         if not present:
             return

@@ -68,6 +68,11 @@ def test_a_version_that_comes_back_after_an_hour_is_a_change_and_a_pause_of_all_
     assert told(history(window(0, A=9), window(600, A=9))) == []
 
 
+def test_windows_of_labels_have_no_versions() -> None:
+    nameless = replace(window(0), versions={"": error_counts(9, 0)})
+    assert history(nameless) == VersionHistory()
+
+
 def test_it_is_bounded_and_goes_on_from_its_bytes() -> None:
     made = VersionHistory()
     for index in range(3 * VERSIONS_MAX):

@@ -14,6 +14,8 @@ from schemas.settings import Settings
 from watchkeeper.event_files import EventBatch
 from watchkeeper.policy import policies
 from watchkeeper.replay import Replay, report
+from watchkeeper.report.pairs import pair_statements
+from watchkeeper.report.past import Past, past_from_json, past_to_json
 from watchkeeper.version_pairs import pair_lines
 
 NOON_MS = 1_793_534_400_000
@@ -128,3 +130,14 @@ def test_the_figures_of_each_version_are_those_of_its_own_answers() -> None:
 @pytest.mark.parametrize(("wrong", "shadow"), [(0.03, True), (0.3, False)])
 def test_one_partition_and_twelve_tell_the_same(wrong: float, shadow: bool) -> None:
     assert replayed(wrong, shadow=shadow, partitions=12)[1] == replayed(wrong, shadow=shadow)[1]
+
+
+def test_the_report_of_a_models_past_has_a_sentence_about_it_and_so_has_its_file() -> None:
+    plan = plan_model(SETTINGS.models["fraud"], None)
+    [pair] = replayed(0.03, shadow=True)[0]["models"]["fraud"]["pairs"]
+    past = Past({}, (), NOON_MS, [pair])
+    assert past_from_json(past_to_json({"fraud": past}, until_ms=NOON_MS), plan, source="x").pairs == [pair]
+    [statement] = pair_statements(past.pairs)
+    assert statement.tone == "good"
+    assert statement.text.startswith("On the same ids: version 8 against 7, 1,200 ids:")
+    assert statement.text.endswith("promote 8.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from alerts.compare_words import changed_version, compared_facts, compared_size
 from alerts.estimate_words import estimate_line
 from alerts.integrity_words import facts_of, is_of_ground
 from alerts.joint_words import joint_facts
@@ -24,7 +25,13 @@ def how_bad(data: AlertData) -> tuple[str, ...]:
     if is_of_ground(data.kind, data.check):
         return *facts_of(evidence), f"severity {data.severity}"
     own = _of_a_bet(data) if is_bet(data) else (_against_threshold(data), _effect(data), _peak(data))
-    lines = [size_of(evidence), *own, f"{data.window.n:,} events in the window, severity {data.severity}"]
+    size = compared_size(evidence) or size_of(evidence)
+    lines = [
+        size,
+        *own,
+        *changed_version(evidence),
+        f"{data.window.n:,} events in the window, severity {data.severity}",
+    ]
     return tuple(line for line in lines if line is not None)
 
 
@@ -34,7 +41,8 @@ def is_bet(data: AlertData) -> bool:
 
 
 def _of_a_bet(data: AlertData) -> tuple[str | None, ...]:
-    facts = (_moved(data), *joint_facts(data.evidence), _slow(data), estimate_line(data.evidence))
+    known = (*joint_facts(data.evidence), *compared_facts(data.evidence))
+    facts = (_moved(data), *known, _slow(data), estimate_line(data.evidence))
     return *facts, _limit(data), _wrong(data), _odds(data)
 
 

@@ -97,12 +97,11 @@ class Threads:
 
     def _work(self, sink: Sink, inbox: queue.SimpleQueue[Job | None]) -> None:
         while (job := inbox.get()) is not None:
-            if self._owns(job.partition):
-                delivery = deliver(sink, job.notification)
-                self._sleep(sink.pace_s)
-            else:
-                delivery = Delivery.retry("partition_lost")
-            self._ended.put((job, delivery))
+            if not self._owns(job.partition):
+                self._ended.put((job, Delivery.retry("partition_lost")))
+                continue
+            self._ended.put((job, deliver(sink, job.notification)))
+            self._sleep(sink.pace_s)  # after the outcome is told: it is to be stored at once
         sink.close()
 
 

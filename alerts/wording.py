@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.cause_words import likely_causes
 from alerts.causes import JOINT_PREFIX
+from alerts.compare_words import compared, compared_size, names_of
 from alerts.estimate_words import estimate_caution
 from alerts.integrity_words import INTEGRITY, is_of_ground, size_of_trouble
 from alerts.joint_words import JOINT
@@ -81,7 +82,7 @@ class Words:
 
 def words_for(case: Case) -> Words:
     """Return the texts for a transition."""
-    phrases = _phrases(case.subject)
+    phrases = compared(case.evidence) or _phrases(case.subject)
     if case.reason is Reason.RECOVERED:
         return _recovered(case, phrases)
     if case.reason in (Reason.VERSION_RETIRED, Reason.SEGMENT_GONE):
@@ -115,7 +116,9 @@ def _size(case: Case) -> str | None:
     rare = _rare_mistakes(case)
     if rare is not None:
         return rare[1]
-    return size_of_trouble(case.evidence) if _about_ourselves(case.subject) else size_of(case.evidence)
+    if _about_ourselves(case.subject):
+        return size_of_trouble(case.evidence)
+    return compared_size(case.evidence) or size_of(case.evidence)
 
 
 def _rare_mistakes(case: Case) -> tuple[str, str] | None:
@@ -130,6 +133,7 @@ def _fields(case: Case, phrases: Phrases) -> dict[str, str]:
         "thing": _thing(subject.feature) or phrases.thing,
         "metric": _metric(case),
         "version": short(subject.version, 20) if subject.version is not None else "in question",
+        **names_of(case.evidence),
     }
 
 
@@ -243,10 +247,18 @@ def _recovered(case: Case, phrases: Phrases) -> Words:
     happened = _happened(case, phrases, fields)
     return Words(
         title=_title(case, f"over: {happened}", f"lasted {lasted}"),
-        impact=f"The figures are back inside their limits after {lasted}.",
+        impact=_over(case).format(lasted=lasted),
         likely_causes=(),
         suggested_action="Nothing is needed now. Write down what ended it; if nobody did anything, it may return.",
     )
+
+
+def _over(case: Case) -> str:
+    if compared(case.evidence) is not None:
+        return (
+            "It no longer holds after {lasted}: the difference has gone, or the versions have changed places."
+        )
+    return "The figures are back inside their limits after {lasted}."
 
 
 def _gone(case: Case, phrases: Phrases) -> Words:

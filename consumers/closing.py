@@ -11,11 +11,13 @@ from consumers.columns import Records
 from consumers.decode import BatchDecoder
 from consumers.interning import Interner
 from consumers.learning_rows import is_rows, rows_of
-from consumers.plan import ModelPlan
+from consumers.pair_events import versions_of
+from consumers.plan import PAIRS, ModelPlan
 from consumers.windows import ModelWindows, WindowBlob
 from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
 from detectors.layout import PredictionLayout
 from detectors.metrics import metrics_of
+from detectors.pair_layout import PairLayout
 from detectors.summary import Summary
 from schemas.finding import Stream, WindowSpan
 
@@ -44,14 +46,19 @@ class ClosedRecord(msgspec.Struct, kw_only=True):
 
 
 def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
-    """Return a window of all partitions: over all versions, by version and by segment."""
+    """Return a window of all partitions: over all versions, by version, by segment and by pair of versions."""
     versions: dict[str, Summary[Any]] = {}
     segments: dict[str, Summary[Any]] = {}
+    pairs: dict[tuple[str, str], Summary[PairLayout]] = {}
     overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
     for blob in blobs:
         if is_rows(blob):
             continue
         summary = plan.window(stream, blob.segment, blob.data)
+        if blob.segment == PAIRS:
+            both = versions_of(blob.version)
+            pairs[both] = pairs[both].merge(summary) if both in pairs else summary
+            continue
         fallback = blob.version.endswith(FALLBACK_SUFFIX)
         group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
         if not (blob.segment and fallback):
@@ -63,7 +70,13 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
         overall = overall.merge(columns)
     span = WindowSpan(start, start + plan.length_ms(stream), int(overall.vector[0]))
     return ClosedWindow(
-        plan.name, stream, span, overall, dict(sorted(versions.items())), dict(sorted(segments.items()))
+        plan.name,
+        stream,
+        span,
+        overall,
+        dict(sorted(versions.items())),
+        dict(sorted(segments.items())),
+        dict(sorted(pairs.items())),
     )
 
 

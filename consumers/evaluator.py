@@ -27,6 +27,7 @@ from detectors.detector import ClosedWindow, Detector
 from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
+from detectors.version_history import VersionHistory, with_version_change
 from schemas.finding import Explain, Finding, Stream
 
 KEPT_MS: Final = 86_400_000
@@ -73,6 +74,8 @@ class StoredEvaluation(msgspec.Struct):
         Start of the last cohort that is in the model's past.
     first_ms
         Start of the first closed window of predictions.
+    versions
+        Per stream: which versions it has had since when. Each stream has its own, as how they interleave is nobody's promise.
     """
 
     closed_ms: dict[str, int] = {}
@@ -83,6 +86,7 @@ class StoredEvaluation(msgspec.Struct):
     learning: StoredLearning | None = None
     rolled_ms: int = -1
     first_ms: int | None = None
+    versions: dict[str, VersionHistory] = {}
 
 
 @dataclass(slots=True)
@@ -332,8 +336,10 @@ class ModelEvaluator(Generic[BookT]):
             done.passed_over += 1
             return
         window = merged(self._plan, stream, start, blobs)
+        history = self._state.versions.setdefault(stream, VersionHistory())
+        history.add(window)
         findings = [
-            with_reference(finding, stream, self._plan.profile)
+            with_version_change(with_reference(finding, stream, self._plan.profile), history)
             for detector in self._detectors
             if detector.stream is stream
             for finding in detector.update(window)

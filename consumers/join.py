@@ -17,6 +17,7 @@ from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.further_labels import FurtherLabels, further_labels, is_repetition
 from consumers.joined import JOINED, JoinResult, labelled_rows
+from consumers.pair_events import PAIRED, new_pairs
 from consumers.pending import (
     ONE_PREDICTION,
     PER_ID_MAX,
@@ -85,9 +86,11 @@ class Join:
         self._regression = plan.is_regression
         self._slow: list[tuple[object, ...]] = []
         self._fast: list[npt.NDArray[np.void]] = []
+        self._pairs: list[tuple[object, ...]] = []
         self._result = JoinResult(
             accepted=np.zeros(0, dtype=np.bool_),
             joined=np.zeros(0, dtype=JOINED),
+            pairs=np.zeros(0, dtype=PAIRED),
             counters=np.zeros((versions, len(COUNTERS)), dtype=np.int64),
         )
 
@@ -99,6 +102,8 @@ class Join:
             self._labels(labels)
         slow = np.array(self._slow, dtype=JOINED)
         self._result.joined = np.concatenate([*self._fast, slow])
+        if self._pairs:
+            self._result.pairs = np.array(self._pairs, dtype=PAIRED)
         return self._result
 
     def _predictions(self, columns: PredictionColumns) -> None:
@@ -320,8 +325,11 @@ class Join:
         limits = {"horizon_ms": self._plan.horizon_ms, "memory_ms": self._plan.memory_ms}
         events = self._result.events
         old = {p.version: outcome(p, before.labels, **limits) for p in before.predictions}
+        outcomes = {p.version: outcome(p, after.labels, **limits) for p in after.predictions}
+        if len(outcomes) > 1 and after.labels and self._plan.compares:
+            self._pairs += new_pairs(after, outcomes, old)
         for prediction in after.predictions:
-            new, was = outcome(prediction, after.labels, **limits), old.get(prediction.version) or Outcome()
+            new, was = outcomes[prediction.version], old.get(prediction.version) or Outcome()
             self._book(prediction, was, new)
             if not prediction.shadow:
                 events.add_change(prediction.time_ms, label_ms, was, new, mark_ms=mark_ms)

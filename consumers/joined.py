@@ -54,6 +54,8 @@ class JoinResult:
         Shape (predictions of the batch,): false for duplicates and rejected rows.
     joined
         Rows of type `JOINED`.
+    pairs
+        Rows of type `consumers.pair_events.PAIRED`.
     counters
         Shape (versions, len(COUNTERS)): changes by version code.
     orphans
@@ -66,6 +68,7 @@ class JoinResult:
 
     accepted: npt.NDArray[np.bool_]
     joined: npt.NDArray[np.void]
+    pairs: npt.NDArray[np.void]
     counters: npt.NDArray[np.int64]
     orphans: int = 0
     entries: dict[bytes, bytes] = field(default_factory=dict)

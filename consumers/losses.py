@@ -30,6 +30,33 @@ Joined = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
 
 
+def is_wrong(
+    plan: ModelPlan,
+    predicted: npt.NDArray[np.int64],
+    truth: npt.NDArray[np.int64],
+    class_names: Sequence[str],
+) -> npt.NDArray[np.bool_]:
+    """Return which answers are wrong.
+
+    Parameters
+    ----------
+    predicted, truth
+        Shape (n,): codes of classes.
+    class_names
+        The partition's classes of the model, by code.
+    """
+    wrong: npt.NDArray[np.bool_] = predicted != truth
+    if NEGATIVE in class_names:
+        negative = predicted == class_names.index(NEGATIVE)
+        wrong &= ~(negative & (truth != _code_of_positive(plan, class_names)))
+    return wrong
+
+
+def _code_of_positive(plan: ModelPlan, class_names: Sequence[str]) -> int:
+    positive = plan.classes.positive or ""
+    return class_names.index(positive) if positive in class_names else -1
+
+
 class Losses:
     """The losses of a batch of joined rows of one model, worked out once and added to many summaries.
 
@@ -73,15 +100,10 @@ class Losses:
         return WeightedLosses(weight, self._sign, values, self._weighted_score_cells, pairs, self._names)
 
     def _classification(self, score: Floats) -> None:
-        codes = {name: code for code, name in enumerate(self._names)}
-        positive = codes.get(self._plan.classes.positive or "", -1)
-        wrong = self._predicted != self._truth
-        if NEGATIVE in codes:
-            wrong &= ~((self._predicted == codes[NEGATIVE]) & (self._truth != positive))
-        self._wrong = wrong
+        wrong = self._wrong = is_wrong(self._plan, self._predicted, self._truth, self._names)
         binary = self._plan.settings.task == "binary"
         # With more than two classes the score is that of the predicted class, and "true" is "right".
-        true = self._truth == positive if binary else ~wrong
+        true = self._truth == _code_of_positive(self._plan, self._names) if binary else ~wrong
         self._scored = ~np.isnan(score)
         known = np.nan_to_num(score)
         self._score, self._true = known, true

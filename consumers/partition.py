@@ -225,6 +225,9 @@ class Partition:
         joined = result.joined
         arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
         windows.add_joined(joined, self.time.in_open_error_window(plan, arrival_ms))
+        if len(result.pairs):
+            is_open = self.time.in_open_error_window(plan, result.pairs["time_ms"])
+            windows.add_pairs(result.pairs[is_open])
         events = result.events.rows()
         is_open = self.time.in_open_label_window(plan, events[:, 0], events[:, 3])
         windows.add_label_events(events[is_open])

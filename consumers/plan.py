@@ -17,6 +17,7 @@ from detectors.layout import (
     life_layout,
     prediction_layout,
 )
+from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
 from detectors.summary import Summary
 from schemas.errors import Stop
@@ -25,6 +26,9 @@ from schemas.setting_types import Label
 from schemas.settings import ModelSettings
 
 HASH_DIGITS: Final = 16
+
+PAIRS: Final = "pairs@"
+"""Segment of the windows of pairs, which are stored beside those of errors; a real segment has an equals sign in its name."""
 
 LABEL_LAYOUT: Final = LabelLayout()
 """The same for every model."""
@@ -40,6 +44,8 @@ class ModelPlan:
         None when the model has none: its inputs are then counted, not compared.
     unlabelled_decisions
         What the business may decide so that no label ever comes, with their types: `1`, `"1"` and `true` are three.
+    pairs
+        What two versions that answered the same ids are counted in.
     compared_with
         By stream: the beginning of the hash of what its windows are compared with; empty without a profile.
     """
@@ -52,6 +58,7 @@ class ModelPlan:
     service: PredictionLayout
     errors: ErrorLayout
     totals: ErrorLayout
+    pairs: PairLayout
     unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
     compared_with: Mapping[Stream, str] = field(default_factory=dict)
 
@@ -60,14 +67,14 @@ class ModelPlan:
         if stream is Stream.LABELS:
             return LABEL_LAYOUT
         if stream is Stream.ERRORS:
-            return self.errors
+            return self.pairs if segment == PAIRS else self.errors
         return self.service if segment else self.predictions
 
     def window(self, stream: Stream, segment: str, data: bytes) -> Summary[Any]:
         """Read a stored window.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
-        figures alone.
+        figures alone. Pairs that were counted with other costs do not count any more.
 
         Raises
         ------
@@ -75,6 +82,8 @@ class ModelPlan:
             If the bytes are damaged, or counted on the cells of another profile of the user's.
         """
         layout = self.layout(stream, segment)
+        if isinstance(layout, PairLayout) and layout_hash_of(data) != layout.hash:
+            return Summary.empty(layout)
         if (
             isinstance(layout, PredictionLayout)
             and self.settings.learning is not None
@@ -87,6 +96,11 @@ class ModelPlan:
     def learning(self) -> bool:
         """True while the model's reference is to be learned from its events, and is not known yet."""
         return self.profile is None and self.settings.learning is not None
+
+    @property
+    def compares(self) -> bool:
+        """True where versions that answered the same ids are compared; not where silence is a label, as no pair would have it."""
+        return self.settings.monitor("compare").enabled and self.implicit is None
 
     @property
     def window_ms(self) -> int:
@@ -161,6 +175,7 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         service=prediction_layout(None),
         errors=error_layout(settings.task, profile, settings.loss),
         totals=life_layout(settings.task, profile, settings.loss),
+        pairs=pair_layout(settings.task, settings.costs),
         unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
         compared_with={} if profile is None else _references(profile),
     )

@@ -15,13 +15,15 @@ from consumers.columns import ERROR, OK, JointRows, PredictionColumns
 from consumers.implicit import assumed_of, overtaken_of, taken_back
 from consumers.interning import Tables
 from consumers.losses import Losses
+from consumers.pair_events import PairLosses, in_order_of_names, pair_name
 from consumers.pending import Records, prediction_records
-from consumers.plan import LABEL_LAYOUT, ModelPlan
+from consumers.plan import LABEL_LAYOUT, PAIRS, ModelPlan
 from consumers.row_names import RowKey, RowNames, Segments
 from detectors.codec import take_encoded
 from detectors.joint_pairs import pair_sums
 from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, LayoutT, PredictionLayout
+from detectors.pair_layout import PairLayout
 from detectors.profile import OUTPUT_PREFIX
 from detectors.sketch import LATENCY_MS
 from detectors.summary import Summary, SummaryTable
@@ -65,6 +67,7 @@ class ModelWindows:
         self.segments: SummaryTable[WindowKey, PredictionLayout] = SummaryTable(plan.service)
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
         self.labels: SummaryTable[WindowKey, LabelLayout] = SummaryTable(LABEL_LAYOUT)
+        self.pairs: SummaryTable[WindowKey, PairLayout] = SummaryTable(plan.pairs)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.assumed: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.cohorts = CohortCounts(plan, tables)
@@ -187,6 +190,27 @@ class ModelWindows:
             if len(late):
                 self.cohorts.add_overtaken(late, self._losses(late))
 
+    def add_pairs(self, pairs: npt.NDArray[np.void]) -> None:
+        """Count rows of `consumers.pair_events.PAIRED` whose error window may still change."""
+        if not len(pairs):
+            return
+        names = [name for _, name in self._tables.versions]
+        pairs = in_order_of_names(pairs, names)
+        cells, counts = PairLosses(self._plan, pairs, self._tables.classes.get(self._plan.name, [])).rows()
+        length_ms = self._plan.length_ms(Stream.ERRORS)
+        starts = pairs["time_ms"] // length_ms * length_ms
+        keys = np.column_stack([starts, pairs["version"]])
+        distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
+        opened = np.array(
+            [
+                self.pairs.row((str(start), pair_name(names[one], names[other]), PAIRS))
+                for start, one, other in distinct.tolist()
+            ],
+            dtype=np.intp,
+        )
+        rows = np.repeat(opened[inverse.ravel()], cells.shape[1])
+        self.pairs.add_counts(rows, cells.ravel(), counts.ravel())
+
     def add_label_events(self, events: Integers) -> None:
         """Count rows of `LabelEvents.rows` into the windows of labels that they fall into."""
         if not len(events):
@@ -228,6 +252,7 @@ class ModelWindows:
             (Stream.PREDICTIONS, take_encoded(self.segments)),
             (Stream.ERRORS, take_encoded(self.errors)),
             (Stream.LABELS, take_encoded(self.labels)),
+            (Stream.ERRORS, take_encoded(self.pairs)),
         ):
             for (start, version, segment), data in encoded:
                 blobs.append(WindowBlob(self._plan.name, stream, int(start), version, segment, data))
@@ -252,6 +277,8 @@ class ModelWindows:
             summary: Summary[Any] = self._plan.window(blob.stream, blob.segment, blob.data)
             if blob.stream is Stream.LABELS:
                 self.labels.put(key, summary)
+            elif blob.segment == PAIRS:
+                self.pairs.put(key, summary)
             elif blob.stream is Stream.ERRORS:
                 self.errors.put(key, summary)
             elif blob.segment:
@@ -266,6 +293,7 @@ class ModelWindows:
             (self.segments, Stream.PREDICTIONS, predictions_ms),
             (self.errors, Stream.ERRORS, errors_ms),
             (self.labels, Stream.LABELS, errors_ms),
+            (self.pairs, Stream.ERRORS, errors_ms),
         ]
         for table, stream, until in tables:
             for key in table.keys():  # noqa: SIM118 - not a mapping

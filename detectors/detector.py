@@ -8,6 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, Layout, PredictionLayout
+from detectors.pair_layout import PairLayout
 from detectors.summary import Summary
 from schemas.finding import Finding, JsonValue, Stream, WindowSpan
 
@@ -41,6 +42,8 @@ class ClosedWindow(Generic[LayoutT]):
     versions, segments
         The same events, apart by version (fallback answers as `<version>+fallback`) and by segment
         (`dimension=value`). Segments carry no feature columns.
+    pairs
+        Of error windows: ids that two versions answered, by their names in order.
     """
 
     model: str
@@ -49,6 +52,7 @@ class ClosedWindow(Generic[LayoutT]):
     overall: Summary[LayoutT]
     versions: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
     segments: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
+    pairs: Mapping[tuple[str, str], Summary[PairLayout]] = field(default_factory=dict)
 
 
 PredictionWindow = ClosedWindow[PredictionLayout]

@@ -20,6 +20,7 @@ from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
 from detectors.label_layout import LabelLayout
 from detectors.number_cells import LEARNED_EDGES, WINDOW_PREDICTION_BINS, NumberCells, number_cells
+from detectors.pair_layout import PairLayout
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
 from detectors.weight_cells import WeightCells, weight_cells
@@ -283,7 +284,7 @@ class ErrorLayout:
         return exact.to_float(vector[start : start + exact.LIMBS])
 
 
-Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout | PairLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 

@@ -8,11 +8,13 @@ from typing import Any, Final
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
 from detectors.betting.setup import budgeted, unbudgeted_limits
 from detectors.classes import ClassNames
+from detectors.compare import VersionComparison
 from detectors.detector import Detector
 from detectors.distance_table import DISTANCES
 from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
 from detectors.metric_limits import MetricLimits
 from detectors.metrics_classes import mean_cost
+from detectors.pair_layout import pair_layout
 from detectors.profile import ReferenceProfile
 from detectors.river_monitor import river_monitors
 from schemas.finding import Hysteresis
@@ -52,7 +54,16 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    return [*found, *river_monitors(settings, profile)]
+    compared = version_comparison(settings)
+    return [*found, *([] if compared is None else [compared]), *river_monitors(settings, profile)]
+
+
+def version_comparison(settings: ModelSettings) -> VersionComparison | None:
+    """Return what compares versions; None where silence is a label, as there is nothing to compare them by."""
+    if not settings.monitor("compare").enabled or settings.labels.implicit is not None:
+        return None
+    layout = pair_layout(settings.task, settings.costs)
+    return VersionComparison(layout, min_gain=settings.compare.min_gain, champion=settings.champion)
 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:

@@ -129,6 +129,21 @@ class Updates(BaseModel):
     trigger: Text | None = None
 
 
+class Compare(BaseModel):
+    """How versions that answered the same ids are compared.
+
+    Attributes
+    ----------
+    min_gain
+        A difference up to this is none, in the unit of the gain: of the error rate, of the widest difference of costs, or, of a
+        regression, of the relative sizes of errors.
+    """
+
+    model_config = FROZEN
+
+    min_gain: Annotated[float, Field(ge=0, lt=1)] = 0.005
+
+
 class FeatureRule(BaseModel):
     """What the profile cannot know of a feature.
 

@@ -12,6 +12,7 @@ from schemas.label_classes import Classes, check_class, class_of_label
 from schemas.metric_settings import Costs, MetricRule, Task, check_costs, check_metrics
 from schemas.model_parts import (
     DEVIANCES,
+    Compare,
     FalseAlarmBudget,
     FeatureRule,
     LabelRules,
@@ -70,6 +71,8 @@ class ModelSettings(BaseModel):
         Lengths of detection and cohort windows; each divides a day evenly.
     quarantine_above
         Above this share of refused messages among the latest ones the model's evaluation is held.
+    champion
+        The version that others are compared with; None for the one that was live before each.
     segments
         Keys of an event's `segments` to watch apart, at most `max_segments` values in all.
     """
@@ -107,6 +110,8 @@ class ModelSettings(BaseModel):
     labels: LabelRules = Field(default_factory=LabelRules)
     seasonality: Literal["auto", "none", "daily", "weekly"] = "auto"
     updates: Updates | None = None
+    champion: Text | None = None
+    compare: Compare = Field(default_factory=Compare)
 
     @field_validator("classes")
     @classmethod

@@ -33,6 +33,7 @@ MONITORS: Final = (
         "calibration",
         "latency",
         "volume",
+        "compare",
         *LABEL_CHECKS,
         "adwin_features",
         "adwin_errors",
@@ -41,7 +42,7 @@ MONITORS: Final = (
 """The monitors that settings know; all are on unless switched off, the distances where they are tuned."""
 
 BUDGETED_ALONE: Final = (
-    *("drift", "estimated_performance", "label_drift", "calibration", "latency", "volume"),
+    *("drift", "estimated_performance", "label_drift", "calibration", "latency", "volume", "compare"),
     *LABEL_CHECKS,
 )
 """Monitors that have nothing to tune."""
@@ -136,6 +137,8 @@ def check_monitors(monitors: Monitors, task: Task | None) -> Monitors:
         elif name in _RATE_MONITORS and monitor.threshold is not None and monitor.threshold > 1:
             text = f"expected a share above 0 and up to 1, got {monitor.threshold:g}"
             problems.append(((name, "threshold"), text))
+        elif name == "compare" and monitor.tuned:
+            problems.append(((name,), "use true or false; how much better counts is compare.min_gain"))
         elif name in BUDGETED_ALONE and monitor.tuned:
             text = f"{name} is judged by the false-alarm budget alone: use true or false"
             problems.append(((name,), f"{text}, or a threshold for psi" if name == "drift" else text))

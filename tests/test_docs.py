@@ -247,6 +247,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
     "redis": {"": RedisSettings},
     "models.NAME": {
         "": ModelSettings,
+        "compare.": model_parts.Compare,
         "learn.": model_parts.Learn,
         "features.NAME.": model_parts.FeatureRule,
         "labels.": model_parts.LabelRules,

@@ -29,6 +29,7 @@ from watchkeeper.estimates import describe_estimates
 from watchkeeper.event_files import EventBatch
 from watchkeeper.lives import Waiting, count_waiting, describe_lives
 from watchkeeper.report.past import Past, read_past
+from watchkeeper.version_pairs import describe_pairs
 
 
 @dataclass(slots=True)
@@ -110,7 +111,11 @@ class Replay:
                 self._add_up_cohorts(partition)
             progress(len(batch.predictions) + len(batch.labels))
         self._evaluate(on_event, final=True)
-        self.result.models = describe_lives(self._lives(), self._plans, self._waiting(), self._estimates())
+        described = describe_lives(self._lives(), self._plans, self._waiting(), self._estimates())
+        self.result.models = {
+            name: {**model, "pairs": describe_pairs(self._plans[name].settings, self._models.state(name))}
+            for name, model in described.items()
+        }
         return self.result
 
     def _estimates(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from watchkeeper.estimates import describe_estimates
 from watchkeeper.lives import Waiting, count_waiting, describe_lives, unlabelled
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.progress import Progress
+from watchkeeper.version_pairs import describe_pairs, pair_lines
 
 WINDOWS_SHOWN: Final = 10
 """Closed windows per model."""
@@ -197,12 +198,13 @@ def _latest_ms(clocks: PartitionClocks) -> int:
 
 
 def _evaluation(plan: ModelPlan, store: ModelStore) -> Json:
-    """Return what the model's evaluator has stored: firing alerts, closed windows."""
+    """Return what the model's evaluator has stored: comparisons of versions, firing alerts, closed windows."""
     stored = store.state(plan.name)
     state = msgspec.msgpack.decode(stored, type=StoredEvaluation) if stored else StoredEvaluation()
     episodes = book_from_bytes(state.book).episodes if state.book is not None else ()
     records = store.history(plan.name, WINDOWS_SHOWN)
     return {
+        "pairs": describe_pairs(plan.settings, stored),
         "alerts": [_alert(fingerprint, episode) for fingerprint, episode in episodes],
         "windows": [_window(msgspec.json.decode(record, type=ClosedRecord)) for record in records],
         "closed_until": {
@@ -294,6 +296,7 @@ def _model_lines(model: Json) -> Iterator[str]:
             yield f"metrics of {shown(version)}:  {values}"
         if "estimated" in figures:
             yield f"estimated of {shown(version)}, all answers:  {_estimated(figures['estimated'])}"
+    yield from pair_lines(model["pairs"])
     yield f"orphan labels: {model['orphan_labels']:,}"
     yield f"firing alerts: {len(model['alerts'])}"
     yield from _indented(_table([_alert_cells(alert) for alert in model["alerts"]]))

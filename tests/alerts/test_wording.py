@@ -47,6 +47,22 @@ LONGEST_LABEL = "RESOLVED "
         ({"evidence": {}}, "fraud: values of amount are spread differently"),
         (
             {
+                "kind": Kind.VERSION_REGRESSION,
+                "feature": None,
+                "version": "8",
+                "evidence": {
+                    "decision": "roll_back",
+                    "champion": "7",
+                    "challenger": "8",
+                    "loss": "error",
+                    "champion_loss": 0.09,
+                    "challenger_loss": 0.142,
+                },
+            },
+            "fraud version 8: version 8 is worse than 7 on the same cases, error rate 9% to 14.2%",
+        ),
+        (
+            {
                 "kind": Kind.VOLUME,
                 "feature": None,
                 "evidence": {

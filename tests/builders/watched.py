@@ -139,10 +139,14 @@ def every_detector(task: str, reference: ReferenceProfile | None = None) -> dict
 
 
 EVERY: Final = [
-    (task, name) for task in SETTINGS for name in every_detector(task) if name not in LABEL_DETECTORS
+    (task, name)
+    for task in SETTINGS
+    for name in every_detector(task)
+    if name not in {*LABEL_DETECTORS, "compare"}
 ]
 """Every detector of the registry, by task and name, but those of windows of labels: what is usual they learn over weeks, so
-tests/detectors/test_label_health.py has their laws."""
+tests/detectors/test_label_health.py has their laws; and but the one that compares versions, whose laws are in
+tests/detectors/test_compare.py."""
 
 
 def _broken(rng: np.random.Generator, n: int) -> dict[str, Values]:

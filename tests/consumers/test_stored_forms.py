@@ -23,7 +23,9 @@ from consumers.pending import Entry, PendingLabel, PendingPrediction, decode_ent
 from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
 from detectors.number_cells import NumberCells
+from detectors.pair_layout import PairLayout
 from detectors.summary import Summary, Weights
+from detectors.version_history import VersionHistory, VersionLife
 from schemas.errors import Stop
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "stored"
@@ -61,6 +63,7 @@ EVALUATION = StoredEvaluation(
     trimmed_ms={"predictions": 0},
     rolled_ms=11,
     first_ms=12,
+    versions={"errors": VersionHistory([VersionLife("8", 60_000, 120_000, "7")], "8")},
     learning=StoredLearning(
         after_ms=5,
         from_ms=60_000,
@@ -94,6 +97,7 @@ def numbers() -> Summary[ErrorLayout]:
     return made
 
 
+PAIRS = Summary(PairLayout(), np.array([400, 400, 3, 40, 8, 8, 352, 40], dtype=np.int64))
 NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
     "entry-weighted-v1": encode_entry(WEIGHTED, regression=True),
@@ -102,8 +106,9 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v4": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v5": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
+    "summary-pairs-v1": encode_summary(PAIRS),
 }
 
 
@@ -124,16 +129,18 @@ def test_what_was_written_then_loads() -> None:
     assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v4"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v5"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
+    assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
-    first, second, third = (
+    first, second, third, fourth = (
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
-        for v in ("v1", "v2", "v3")
+        for v in ("v1", "v2", "v3", "v4")
     )
-    known = msgspec.structs.replace(EVALUATION, first_ms=None)
+    assert fourth == msgspec.structs.replace(EVALUATION, versions={})
+    known = msgspec.structs.replace(EVALUATION, first_ms=None, versions={})
     assert first == msgspec.structs.replace(known, seen={}, learning=None, rolled_ms=-1)
     assert second == msgspec.structs.replace(known, learning=None, rolled_ms=-1)
     assert third == known

@@ -113,7 +113,7 @@ def window(
         whole = whole.merge(part)
     start = NOON_MS + index * MINUTE_MS
     span = WindowSpan(start, start + MINUTE_MS, int(whole.vector[0]))
-    return ClosedWindow("fraud", stream, span, whole, **{by: parts}, **more)
+    return ClosedWindow("fraud", stream, span, whole, **{by: parts, **more})
 
 
 def told(detectors: Sequence[Any], *windows: ClosedWindow[Any]) -> list[Finding]:

@@ -60,9 +60,9 @@ def findings(model: ModelSettings, check: str) -> list[Finding]:
 
 
 def test_by_default_the_budget_judges_everything_and_adwin_gives_evidence() -> None:
-    usual = [*WHOLE, *VERSIONS, "adwin_errors", "adwin_features"]
+    usual = [*WHOLE, *VERSIONS, "adwin_errors", "adwin_features", "compare"]
     assert names(settings(), profile("binary")) == usual
-    with_segments = [*BUDGETED, "adwin_errors", "adwin_features"]
+    with_segments = [*BUDGETED, "adwin_errors", "adwin_features", "compare"]
     assert names(settings(segments=["country"]), profile("binary")) == with_segments
     assert names(settings(segments=["country"], max_segments=0), profile("binary")) == usual
     unknown = [name for name in with_segments if name != "budget_segment_errors"]
@@ -107,19 +107,25 @@ def test_every_monitor_can_be_switched_off(name: str) -> None:
     assert budgeted(model, profile("binary")) == BUDGETED_CHECKS - {name}
 
 
+def test_where_silence_is_a_label_versions_are_not_compared() -> None:
+    assert "compare" in names(settings(), None)
+    silent = settings(labels={"implicit": {"class": "ok", "after": "1h"}})
+    assert "compare" not in names(silent, None)
+
+
 def test_with_all_of_them_switched_off_nothing_is_left() -> None:
     assert names(settings(monitors=dict.fromkeys(MONITORS, False)), profile("binary")) == ["prompt_labels"]
 
 
 def test_without_a_profile_only_what_needs_no_reference_is_watched() -> None:
     alone = [*HEALTH, "budget_columns", "volume", "budget_version_columns"]
-    assert names(settings(), None) == [*alone, "adwin_errors"]
+    assert names(settings(), None) == [*alone, "adwin_errors", "compare"]
     assert budgeted(settings(), None) == set(RATES)
     rules = settings(metrics={"accuracy": {"min": 0.8}, "f1": {"min": 0.7}})
-    assert names(rules, None) == [*WHOLE, "budget_version_columns", "metrics", "adwin_errors"]
+    assert names(rules, None) == [*WHOLE, "budget_version_columns", "metrics", "adwin_errors", "compare"]
     assert budgeted(rules, None) == {*RATES, "accuracy_min"}
     limit = settings(monitors={"performance": {"threshold": 0.2}})
-    assert names(limit, None) == [*alone, "performance", "adwin_errors"]
+    assert names(limit, None) == [*alone, "performance", "adwin_errors", "compare"]
 
 
 def test_a_profile_without_labels_has_no_performance_to_compare_with() -> None:
@@ -210,6 +216,6 @@ def test_the_positive_class_is_found_through_the_classes_of_the_settings() -> No
 def test_streams_are_those_that_the_detectors_read() -> None:
     streams = {name: d.stream for name, d in every_detector("binary").items()}
     errors = {"budget_errors", "performance", "metrics", "adwin_errors"}
-    errors |= {"budget_version_errors", "budget_segment_errors"}
+    errors |= {"budget_version_errors", "budget_segment_errors", "compare"}
     assert {name for name, stream in streams.items() if stream is Stream.ERRORS} == errors
     assert layout("binary").columns

@@ -67,6 +67,8 @@ def test_a_bad_version_is_named_and_closed_as_retired_when_it_gets_no_traffic_an
     assert all(alert["evidence"]["reason"] == "severity_up" for alert in worse)
     assert SINCE < fired["minute"] < 20
     assert fired["title"].startswith("fraud version 8: accuracy fell from 80% to ")
+    change = fired["evidence"]["version_change"]
+    assert (change["version"], change["before"], change["since"]) == ("8", "7", "2026-11-01T12:10:00.000Z")
     assert closed["evidence"]["reason"] == "version_retired"
     assert 79 <= closed["minute"] <= 85, "an hour after its last event"
     assert "closed, version gets no traffic any more" in closed["title"]

@@ -21,6 +21,7 @@ from watchkeeper.report.estimates import estimate_check, estimate_statements, op
 from watchkeeper.report.incidents import incident_lines, incident_statements
 from watchkeeper.report.labels import label_gaps, label_statements, rule_statements
 from watchkeeper.report.ledger import Ledger
+from watchkeeper.report.pairs import pair_statements
 from watchkeeper.report.past import Past
 from watchkeeper.report.segments import segment_statements, worst_segments
 from watchkeeper.report.shown import shown_metrics
@@ -57,6 +58,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
     statements = [
         *trend_statements(trends),
         *comparison_statements(compared, headlines),
+        *pair_statements(past.pairs),
         *switch_statements(lives, headlines, trends),
         *label_statements(gaps, ledger.row(days), any_final=bool(final)),
         *rule_statements(ledger.row(days), plan),

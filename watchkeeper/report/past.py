@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from consumers.rollup import read_days
 from consumers.store import ModelStore, PartitionStore
 from schemas.clock import format_time, parse_time_ms
 from schemas.errors import Stop
+from watchkeeper.version_pairs import describe_pairs
 
 FORMAT: Final = "watchkeeper.past/1"
 
@@ -33,16 +34,20 @@ class Past:
         By onset.
     now_ms
         The time up to which it is known: labels that are due after it may still come.
+    pairs
+        How versions that answered the same ids compare, see `watchkeeper.version_pairs`.
     """
 
     days: Mapping[int, Cohorts]
     incidents: Sequence[Incident]
     now_ms: int
+    pairs: Sequence[dict[str, Any]] = ()
 
 
 class _ModelFile(msgspec.Struct):
     days: dict[str, str]
     incidents: list[Incident]
+    pairs: list[dict[str, Any]] = []
 
 
 class _File(msgspec.Struct):
@@ -56,7 +61,8 @@ def read_past(
 ) -> Past:
     """Read a model's past from its stores."""
     days = read_days(plan, windows, states, partitions, now_ms=now_ms)
-    return Past(days, read_incidents(states.past(plan.name)), now_ms)
+    pairs = describe_pairs(plan.settings, states.state(plan.name))
+    return Past(days, read_incidents(states.past(plan.name)), now_ms, pairs)
 
 
 def past_to_json(pasts: Mapping[str, Past], *, until_ms: int) -> str:
@@ -65,6 +71,7 @@ def past_to_json(pasts: Mapping[str, Past], *, until_ms: int) -> str:
         name: _ModelFile(
             {format_time(day): base64.b64encode(encode_cohorts(c)).decode() for day, c in past.days.items()},
             list(past.incidents),
+            list(past.pairs),
         )
         for name, past in sorted(pasts.items())
     }
@@ -91,6 +98,6 @@ def past_from_json(text: str, plan: ModelPlan, *, source: str) -> Past:
             parse_time_ms(day): read_cohorts(plan, [base64.b64decode(data, validate=True)])
             for day, data in found.days.items()
         }
-        return Past(dict(sorted(days.items())), found.incidents, parse_time_ms(file.until))
+        return Past(dict(sorted(days.items())), found.incidents, parse_time_ms(file.until), found.pairs)
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
         raise Stop(f"{source}: expected a past that `watchkeeper replay --past` wrote ({error})") from error

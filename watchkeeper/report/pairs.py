@@ -1,0 +1,23 @@
+"""Versions that answered the same ids: one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from watchkeeper.report.content import Statement, Tone
+from watchkeeper.version_pairs import pair_lines
+
+_TONES: Final[dict[str, Tone]] = {
+    "promote": "good",
+    "promoted": "good",
+    "roll_back": "bad",
+    "keep_watching": "unknown",
+}
+"""By verdict; of the others plain."""
+
+
+def pair_statements(pairs: Sequence[dict[str, Any]]) -> Iterator[Statement]:
+    """Yield one sentence per comparison."""
+    for pair, line in zip(pairs, pair_lines(pairs), strict=True):
+        yield Statement(_TONES.get(pair["verdict"], "plain"), f"On the same ids: version {line}.")

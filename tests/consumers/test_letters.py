@@ -149,5 +149,12 @@ def test_the_largest_letter_fits_the_limit_that_kafka_has_by_default() -> None:
 
 
 def test_verdicts_that_are_failures_are_none_of_the_peaceful_ones() -> None:
-    peaceful = {Verdict.REDRIVEN, Verdict.REREAD, Verdict.FILTERED, Verdict.ALREADY, Verdict.REPEATED}
+    peaceful = {
+        Verdict.REDRIVEN,
+        Verdict.REREAD,
+        Verdict.FILTERED,
+        Verdict.ALREADY,
+        Verdict.REPEATED,
+        Verdict.UNDELIVERED,
+    }
     assert {*FAILURES} == {*Verdict} - peaceful - {Verdict.EMPTY}

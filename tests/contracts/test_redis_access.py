@@ -11,6 +11,7 @@ import pytest
 from builders.stores import NOON_MS, contents, entry, everything, key
 from servers.certificates import Certificates, made_certificates
 from servers.cluster import LocalCluster
+from servers.ports import reserved_port
 from servers.redis import LocalRedis, store_binary
 from servers.selection import Unavailable
 
@@ -21,7 +22,6 @@ from consumers.store import CommitStatus, ModelCommit
 from schemas.errors import Retry, Stop
 from schemas.finding import Stream
 from schemas.redis_settings import RedisSettings
-from watchkeeper.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +158,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def tls_url(tmp_path: Path, certificates: Certificates) -> Iterator[str]:
-    port = free_port()
+    port = reserved_port()
     settings = {**certificates.server_settings, "tls-port": str(port), "aclfile": str(acl_file(tmp_path))}
     server = LocalRedis(binary=store_binary(), directory=tmp_path, settings=settings)
     start_or_skip(server)

@@ -34,9 +34,9 @@ from confluent_kafka import Producer
 from independent.recount import ModelRules, RejectedError, read_topics, recount
 from independent.rejections import time_and_id
 from independent.stream import generate
+from servers.ports import reserved_port
 
 from schemas.kafka_settings import MESSAGE_BYTES_MAX
-from watchkeeper.embedded import free_port
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -153,7 +153,7 @@ def events_taken(address: str) -> dict[str, int]:
 
 def run_worker(site: Site, total: int) -> tuple[dict[str, int], Memory]:
     """Let a worker read everything and publish its dead letters; it may say nothing of an error."""
-    address, log = f"127.0.0.1:{free_port()}", site.folder / "worker.log"
+    address, log = f"127.0.0.1:{reserved_port()}", site.folder / "worker.log"
     with log.open("wb") as output:
         workers: list[subprocess.Popen[bytes]] = [site.start_worker(metrics=address, output=output)]
         memory = Memory(workers[0].pid)

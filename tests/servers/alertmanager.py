@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from servers.ports import reserved_port
 from servers.selection import Unavailable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def an_alertmanager(directory: Path) -> Iterator[str]:
         raise Unavailable(f"no Alertmanager for the tests: no {' or '.join(PROGRAMS)} on PATH")
     config = directory / "alertmanager.yml"
     config.write_text(CONFIG, encoding="utf-8")
-    url = f"http://127.0.0.1:{_free_port()}"
+    url = f"http://127.0.0.1:{reserved_port()}"
     command = [
         program,
         f"--config.file={config}",
@@ -63,10 +63,3 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
         except (URLError, OSError):
             time.sleep(0.05)
     raise Unavailable(f"Alertmanager did not become ready: {log.read_text(errors='replace')[-500:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import redis
+from servers.ports import reserved_port
 from servers.redis import LocalRedis
 from servers.selection import Server, Unavailable
 
 from schemas.errors import Stop
-from watchkeeper.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ class LocalCluster:
         for number in range(MASTERS):
             folder = directory / f"node-{number}"
             folder.mkdir()
-            bus = _free_port_but(self._buses)
+            bus = reserved_port()
             self._buses.append(bus)
             options = {
                 "cluster-enabled": "yes",
@@ -61,7 +61,7 @@ class LocalCluster:
                 **(settings or {}),
             }
             if tls is not None:
-                self._tls_ports.append(_free_port_but([*self._buses, *self._tls_ports]))
+                self._tls_ports.append(reserved_port())
                 options |= {**tls, "tls-port": str(self._tls_ports[-1]), "tls-cluster": "yes"}
             self.nodes.append(
                 LocalRedis(binary=binary, directory=folder, appendonly=appendonly, settings=options)
@@ -210,12 +210,6 @@ def _wait(done: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise Unavailable(f"{what} after {READY_S:g} s")
         time.sleep(0.02)
-
-
-def _free_port_but(taken: Sequence[int]) -> int:
-    while (port := free_port()) in taken:
-        pass
-    return port
 
 
 def _port(node: LocalRedis) -> int:

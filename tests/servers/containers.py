@@ -14,10 +14,9 @@ import redis
 import yaml
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from servers.ports import reserved_port
 from servers.redis import described
 from servers.selection import Server, Unavailable
-
-from watchkeeper.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ START_S = 120.0
 
 
 def docker_kafka() -> Server:
-    service, port = _service("kafka"), free_port()
+    service, port = _service("kafka"), reserved_port()
     listeners = f"PLAINTEXT://localhost:9092,HOST://127.0.0.1:{port}"
     environment = {**service["environment"], "KAFKA_ADVERTISED_LISTENERS": listeners}
     environment["KAFKA_CONTROLLER_QUORUM_VOTERS"] = "1@localhost:9093"
@@ -39,7 +38,7 @@ def docker_kafka() -> Server:
 
 
 def docker_redis() -> Server:
-    service, port = _service("redis"), free_port()
+    service, port = _service("redis"), reserved_port()
     container = _started(service, inside=6379, port=port, environment={})
     url = f"redis://127.0.0.1:{port}/0"
     with redis.Redis.from_url(url, socket_timeout=2.0) as client:

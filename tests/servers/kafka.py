@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from servers.kafka_jars import cache_directory, java, kafka_jars, kafka_version
+from servers.ports import reserved_port
 from servers.selection import Misnamed, Server, Unavailable
 
 from schemas.errors import Stop
-from watchkeeper.embedded import GuardedProcess, free_port, last_lines
+from watchkeeper.embedded import GuardedProcess, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ class LocalKafka:
         self._java = [java(), "-Xmx512m", *jvm_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         self._java += ["-cp", f"{jars}/*"]
         self._cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._port, self._controller_port = free_port(), free_port()
+        self._port, self._controller_port = reserved_port(), reserved_port()
         self._process: GuardedProcess | None = None
         self._properties.write_text(self._rendered(settings or {}), encoding="utf-8")
 

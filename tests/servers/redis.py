@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import redis
+from servers.ports import reserved_port
 from servers.selection import Misnamed, Server, Unavailable
 
 from schemas.errors import Stop
-from watchkeeper.embedded import GuardedProcess, free_port, launch_store, valkey_binary
+from watchkeeper.embedded import GuardedProcess, launch_store, valkey_binary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +55,7 @@ class LocalRedis:
     ) -> None:
         self.directory = directory
         self._binary = binary
-        self._port = free_port()
+        self._port = reserved_port()
         self._options = {
             "save": "",
             "appendonly": "yes" if appendonly else "no",

@@ -18,9 +18,12 @@ from confluent_kafka.cimpl import NewTopic
 from servers.fixtures import ways
 from servers.kafka import LocalKafka, given_kafka
 from servers.kafka_jars import cache_directory, kafka_jars, kafka_version
+from servers.ports import reserved_port
 from servers.redis import LocalRedis, given_redis, store_binary
 from servers.selection import Misnamed, Server, Unavailable, do_without, first_that_works, must_have_servers
 from servers.sharing import shared
+
+from watchkeeper.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +195,28 @@ class TestRedis:
                 assert client.get("value") == kept
         finally:
             server.stop()
+
+
+class TestPorts:
+    GIVEN = "from servers.ports import reserved_port; print(reserved_port(), flush=True); input()"
+
+    def test_a_port_that_another_process_of_these_tests_was_given_is_not_given_until_that_has_ended(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with subprocess.Popen(
+            [sys.executable, "-c", self.GIVEN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            text=True,
+        ) as other:
+            assert other.stdout is not None
+            theirs = int(other.stdout.readline())
+            seen_free = iter([theirs, theirs, free_port(), theirs])
+            monkeypatch.setattr("servers.ports.free_port", lambda: next(seen_free))
+            assert reserved_port() != theirs
+            other.communicate("\n")
+        assert reserved_port() == theirs
 
 
 class TestSelection:

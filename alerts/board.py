@@ -28,8 +28,10 @@ class Incident:
 
     Parameters
     ----------
+    opened_ms
+        Start of the first window that breached, event time: the same after a restart.
     alerts
-        What each alert said last, by id.
+        What each alert said last, by id; written by `put` alone.
     changed_ms
         Since when, by the wall clock, it has changes whose window is not complete; 0 for none.
     look_ms
@@ -39,20 +41,26 @@ class Incident:
     id: str
     cause: str
     model: str
+    opened_ms: int
     alerts: dict[str, AlertData] = field(default_factory=dict)
     changed_ms: int = 0
     look_ms: int = 0
+    _severity: Severity | None = None
+
+    def put(self, data: AlertData) -> None:
+        """Take in what an alert says now."""
+        self.alerts[data.alert_id] = data
+        self.opened_ms = min(self.opened_ms, data.episode)
+        self._severity = None
 
     @property
     def severity(self) -> Severity:
         """The worst of what fires, or, once nothing does, of what did."""
-        firing = [data.severity for data in self.alerts.values() if data.status is AlertStatus.FIRING]
-        return max(firing or [data.severity for data in self.alerts.values()], key=lambda s: s.rank)
-
-    @property
-    def opened_ms(self) -> int:
-        """Start of the first window that breached, event time: the same after a restart."""
-        return min(data.episode for data in self.alerts.values())
+        if self._severity is None:
+            firing = [data.severity for data in self.alerts.values() if data.status is AlertStatus.FIRING]
+            every = firing or [data.severity for data in self.alerts.values()]
+            self._severity = max(every, key=lambda severity: severity.rank)
+        return self._severity
 
     @property
     def told_ms(self) -> int:
@@ -132,8 +140,8 @@ class Board:
         incident = self.incidents.get(name)
         if incident is None:
             cause = data.cause or data.kind.value
-            incident = self.incidents[name] = Incident(name, cause, data.model)
-        incident.alerts[data.alert_id] = data
+            incident = self.incidents[name] = Incident(name, cause, data.model, data.episode)
+        incident.put(data)
         incident.look_ms = 0
         # What the monitor says of itself is not part of a window: nothing else is waited for.
         incident.changed_ms = 0 if incident.cause == Cause.MONITOR else incident.changed_ms or now_ms

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     STILL_FIRING = "still_firing"
     SEVERITY_UP = "severity_up"
     SEVERITY_DOWN = "severity_down"
+    DATED_ANEW = "dated_anew"
     RECOVERING = "recovering"
     ROW_BROKEN = "row_broken"
     RELAPSED = "relapsed"
@@ -64,6 +65,7 @@ EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.FIRST: AlertType.FIRING,
     Reason.SEVERITY_UP: AlertType.UPDATED,
     Reason.SEVERITY_DOWN: AlertType.UPDATED,
+    Reason.DATED_ANEW: AlertType.UPDATED,
     Reason.CAUSE_OVER: AlertType.UPDATED,
     Reason.RECOVERED: AlertType.RESOLVED,
     Reason.VERSION_RETIRED: AlertType.RESOLVED,
@@ -202,10 +204,21 @@ def decide_open(episode: Episode, finding: Finding, rule: Hysteresis) -> Reason:
     if finding.verdict is Verdict.GONE:
         return _decide_gone(finding)
     if finding.verdict is Verdict.BREACH:
-        return _decide_breach(episode, finding.severity, rule)
+        reason = _decide_breach(episode, finding.severity, rule)
+        is_silent = reason not in EVENT_TYPES
+        return Reason.DATED_ANEW if is_silent and _is_dated_anew(episode, finding) else reason
     if finding.verdict is Verdict.CLEAR:
         return Reason.RECOVERED if episode.clears + 1 >= rule.clears else Reason.RECOVERING
     return Reason.ROW_BROKEN if episode.state is AlertState.RECOVERING else Reason.STILL_FIRING
+
+
+def _is_dated_anew(episode: Episode, finding: Finding) -> bool:
+    return finding.dated_anew and since_of(finding, episode.episode_ms) != episode.since_ms
+
+
+def since_of(finding: Finding, episode_ms: int) -> int:
+    """Return when a trouble began, epoch milliseconds: as its detector says, at the latest with its first breach."""
+    return episode_ms if finding.onset_ms is None else min(finding.onset_ms, episode_ms)
 
 
 def _decide_gone(finding: Finding) -> Reason:

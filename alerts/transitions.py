@@ -17,6 +17,7 @@ from alerts.lifecycle import (
     bounded,
     decide_open,
     decide_opening,
+    since_of,
     useful_readings,
 )
 from schemas.finding import Finding, Severity, Verdict
@@ -61,13 +62,12 @@ def _reading_of(finding: Finding) -> Reading:
 def _opened(readings: tuple[Reading, ...], finding: Finding, subject: Subject) -> Episode:
     breaches = [(reading.start_ms, reading.severity) for reading in readings if reading.severity is not None]
     episode_ms = breaches[0][0]
-    onset_ms = finding.onset_ms if finding.onset_ms is not None else episode_ms
     return Episode(
         subject=subject,
         state=AlertState.FIRING,
         severity=_worst(tuple(severity for _, severity in breaches)),
         episode_ms=episode_ms,
-        since_ms=min(onset_ms, episode_ms),
+        since_ms=since_of(finding, episode_ms),
         window=finding.window,
         breach_end_ms=finding.window.end_ms,
         peak=finding.score,
@@ -97,6 +97,7 @@ def _after_breach(episode: Episode, finding: Finding, reason: Reason) -> Episode
         severity=severity,
         lower=lower,
         clears=0,
+        since_ms=since_of(finding, episode.episode_ms) if finding.dated_anew else episode.since_ms,
         breach_end_ms=finding.window.end_ms,
         peak=finding.score if higher else episode.peak,
         peak_ms=finding.window.start_ms if higher else episode.peak_ms,

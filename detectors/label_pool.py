@@ -51,16 +51,22 @@ class LabelPool:
         The pool keeps the newest windows that hold at least so many.
     pieces
         About so many make up a full pool.
+    reach
+        How many labels it keeps behind them, in pieces that are the larger the older they are; `labels` for none.
 
     Notes
     -----
     Memory is bounded: every piece but the newest holds its share of `labels` or more, so there are at most
-    two more than `pieces`, of one summary each.
+    two more than `pieces`, of one summary each; and about 3.5 more for every doubling from there to `reach`, for
+    two neighbours hold more than half of what is newer.
     """
 
-    def __init__(self, layout: ErrorLayout, *, labels: int, pieces: int = PIECES) -> None:
+    def __init__(
+        self, layout: ErrorLayout, *, labels: int, pieces: int = PIECES, reach: int | None = None
+    ) -> None:
         self._layout = layout
         self._labels, self._size = labels, pieces
+        self._reach = labels if reach is None else reach
         self._pieces: list[Pooled] = []
 
     def add(self, window: ErrorWindow) -> None:
@@ -70,22 +76,43 @@ class LabelPool:
             self._pieces[-1] = Pooled(last.start_ms, last.summary.merge(window.overall))
         else:
             self._pieces.append(Pooled(window.span.start_ms, window.overall))
-        held = sum(piece.n for piece in self._pieces)
-        while len(self._pieces) > 1 and held - self._pieces[0].n >= self._labels:
-            held -= self._pieces.pop(0).n
+        self._thin()
+
+    def _thin(self) -> None:
+        """Add up old neighbours that are small beside what is newer, and let go of what lies beyond the reach."""
+        kept: list[Pooled] = []
+        held = newer = 0  # labels of the pieces kept so far, and of those but the last
+        for piece in reversed(self._pieces):
+            if kept and held >= self._reach:
+                break
+            if kept and newer >= self._labels and 2 * (kept[-1].n + piece.n) <= newer:
+                kept[-1] = Pooled(piece.start_ms, piece.summary.merge(kept[-1].summary))
+            else:
+                kept.append(piece)
+                newer = held
+            held += piece.n
+        self._pieces = kept[::-1]
 
     def __iter__(self) -> Iterator[Pooled]:
         """Iterate over the pieces, oldest first."""
         return iter(self._pieces)
 
-    def newest(self, labels: int) -> Pooled | None:
-        """Return the newest pieces that hold at least so many labels as one, None if all hold fewer."""
-        summary = Summary.empty(self._layout)
+    def newest(self, labels: int, *, since_ms: int | None = None) -> Pooled | None:
+        """Return the newest pieces that hold at least so many labels as one, None if all hold fewer.
+
+        Parameters
+        ----------
+        since_ms
+            Take also those before them that begin at this time, epoch milliseconds, or later.
+        """
+        found: Pooled | None = None
         for piece in reversed(self._pieces):
-            summary = summary.merge(piece.summary)
-            if summary.vector[0] >= labels:
-                return Pooled(piece.start_ms, summary)
-        return None
+            is_enough = found is not None and found.n >= labels
+            if is_enough and (since_ms is None or piece.start_ms < since_ms):
+                break
+            summary = piece.summary if found is None else found.summary.merge(piece.summary)
+            found = Pooled(piece.start_ms, summary)
+        return found if found is not None and found.n >= labels else None
 
     def to_bytes(self) -> bytes:
         """Return the pool for `restore`."""

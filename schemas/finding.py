@@ -145,6 +145,8 @@ class Finding:
         The severity if it fires.
     onset_ms
         Estimated begin of the trouble, epoch milliseconds; None when the detector cannot tell.
+    dated_anew
+        What `onset_ms` says is known better than when the alert opened, and an open alert is to say so.
     evidence
         JSON values for the alert: statistic, value, reference, effect, direction and the like.
     evidence_only
@@ -165,6 +167,7 @@ class Finding:
     severity: Severity = Severity.WARNING
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     onset_ms: int | None = None
+    dated_anew: bool = False
     evidence: Mapping[str, JsonValue] = field(default_factory=dict)
     evidence_only: bool = False
 

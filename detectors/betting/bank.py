@@ -61,6 +61,8 @@ class Reading:
         The same of the signal's first functional, which says where values lie.
     error
         Standard error of both, with the inertia that the reference knows.
+    dated_anew
+        `since_ms` is a better guess than what was said when it fired.
     """
 
     signal: int
@@ -75,6 +77,7 @@ class Reading:
     effect: float
     first_effect: float
     error: float
+    dated_anew: bool = False
 
 
 class SignalBank:

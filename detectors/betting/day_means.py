@@ -48,7 +48,7 @@ class DayMeans:
         made_ms
             When the predictions that it is about were made, epoch milliseconds.
         left_out
-            Shape (signals,): those that the window says nothing of, or whose trouble is known already.
+            Shape (signals,): those that the window says nothing of.
         """
         day = made_ms // DAY_MS
         rows = self._days.setdefault(day, np.zeros((len(self._signals), 2)))
@@ -82,6 +82,12 @@ class DayMeans:
         days = Days(number, total / n, n / variance)
         day = bend_before(days, before_ms // DAY_MS, direction=direction)
         return None if day is None else day * DAY_MS
+
+    def forget(self, places: Sequence[int], *, from_ms: int) -> None:
+        """Let signals' days go from that of a time on, epoch milliseconds."""
+        for day, rows in self._days.items():
+            if day >= from_ms // DAY_MS:
+                rows[list(places)] = 0.0
 
     def to_bytes(self) -> bytes:
         """Return the state for `restore`."""

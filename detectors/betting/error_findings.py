@@ -20,8 +20,11 @@ from detectors.state_values import integers_in, value_in
 from schemas.finding import Finding, Kind, Severity
 
 EVIDENCE_LABELS: Final = 200
-"""The figures of an alert are read from the newest windows with so many labels."""
+"""The figures of an alert are read from the windows since its change began, but from no fewer labels than these."""
+EVIDENCE_REACH: Final = 20_000
+"""And from no more than these: a small change is seen in many labels only."""
 PART_PIECES: Final = 2
+PART_REACH: Final = 2_000
 SEVERE_TIMES: Final = 3.0
 SEVERE_RATE_MIN: Final = 0.1
 SEVERE_EFFECT: Final = 1.0
@@ -63,8 +66,8 @@ class ErrorFindings:
         self._reference = {} if profile is None else profile.metrics
         self._positive = positive
         self._learns = not of_part
-        pieces = PART_PIECES if of_part else PIECES
-        self.pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS, pieces=pieces)
+        pieces, reach = (PART_PIECES, PART_REACH) if of_part else (PIECES, EVIDENCE_REACH)
+        self.pool = LabelPool(cells.layout, labels=EVIDENCE_LABELS, pieces=pieces, reach=reach)
         self._usual = UsualConfusion()
         if of_part and profile is not None:
             self._usual.add({(said, true): n for said, true, n in profile.confusion})
@@ -79,7 +82,7 @@ class ErrorFindings:
     def _finding(self, window: ErrorWindow, place: int, reading: Reading) -> Finding:
         item = self.watched[place]
         severity, is_news = self.troubles.raised(place, self._severity(item, reading))
-        told = reading.fired or reading.resolved or is_news
+        told = reading.fired or reading.resolved or reading.dated_anew or is_news
         evidence = self._told(item, reading) if told else {}
         return finding_of(item, reading, window, severity=severity, evidence=evidence)
 
@@ -109,10 +112,11 @@ class ErrorFindings:
         direction = ("up" if reading.direction > 0 else "down") if up_is_worse else "down"
         if not up_is_worse:
             evidence |= {"wrong_before": before, "wrong_now": now}
-        return evidence | {"direction": direction} | self._metric(item.check, item.signal.name)
+        return evidence | {"direction": direction} | self._metric(item, reading)
 
-    def _metric(self, check: str, signal: str) -> Evidence:
+    def _metric(self, item: Watched, reading: Reading) -> Evidence:
         """Return the metric of the check before and now, and the mistakes that have become more frequent."""
+        check, signal = item.check, item.signal.name
         plain = {
             PERFORMANCE: "mae" if self._is_regression else "accuracy",
             CALIBRATION: "ece",
@@ -121,7 +125,8 @@ class ErrorFindings:
             DEVIANCE: DEVIANCE,
         }
         metric = plain.get(signal) or plain.get(check) or check.rsplit("_", 1)[0]
-        pool = self.pool.newest(EVIDENCE_LABELS) or self.pool.newest(1)
+        since_ms = None if reading.resolved else reading.since_ms
+        pool = self.pool.newest(EVIDENCE_LABELS, since_ms=since_ms) or self.pool.newest(1)
         if pool is None:
             return {"metric": metric}
         now = metrics_of(pool.summary, positive=self._positive).get(metric)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from detectors.betting.bank import Reading
-from detectors.betting.day_means import DayMeans
+from detectors.betting.dating import Dating
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.label_times import label_hour, made_ms
 from detectors.betting.promptness import Promptness
 from detectors.betting.troubles import Trouble, effects_of
-from detectors.betting.watched import Said, Told, Watched, WatchedBanks
+from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
@@ -68,7 +66,7 @@ class BudgetedErrors:
         reference = "" if profile is None else profile.content_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms, reference=reference)
-        self._days = DayMeans((*watched, *prompt))
+        self._dating = Dating((*watched, *prompt))
         self._promptness = promptness
         self._findings = ErrorFindings(profile, cells, (*watched, *prompt), positive=positive)
         self._zone = "UTC" if profile is None else profile.timezone
@@ -85,30 +83,23 @@ class BudgetedErrors:
         vector, hour = self._cells.vector(window.overall), label_hour(window, self._zone)
         start_ms = window.span.start_ms
         is_prompt = self._promptness.holds(window)
-        left_out = np.concatenate([self._banks.firing, self._prompt.firing | (not is_prompt)])
-        self._days.add(vector, made_ms=made_ms(window), left_out=left_out)
+        left_out = np.repeat([False, not is_prompt], [len(self._banks.watched), len(self._prompt.watched)])
+        self._dating.add(vector, made_ms=made_ms(window), left_out=left_out)
         told = self._banks.update(vector, start_ms=start_ms, hour=hour)
         if is_prompt:
             found = self._prompt.update(vector, start_ms=start_ms, hour=hour)
             told += [(len(self._banks.watched) + place, reading) for place, reading in found]
-        told = [self._dated(*one) for one in told]
         firing = np.concatenate([self._banks.firing, self._prompt.firing])
+        told = self._dating.dated(told, start_ms=start_ms, firing=firing)
         fresh = np.concatenate([self._banks.fresh, self._prompt.fresh])
         return self._findings.of(window, Said(told, firing, fresh))
 
-    def _dated(self, place: int, reading: Reading) -> Told:
-        """Return a reading with the day on which its change began, where it came too slowly for the bet to see."""
-        if not reading.fired or reading.functional:  # days know of the first functional alone
-            return place, reading
-        since_ms = self._days.onset_ms(place, reading.direction, before_ms=reading.since_ms)
-        return place, reading if since_ms is None else replace(reading, since_ms=since_ms)
-
     def state(self) -> State:
-        """Return the evidence and the days of every signal, the newest labels, the usual confusion and the worst severities."""
+        """Return the evidence and the dates of every signal, the newest labels, the usual confusion and the worst severities."""
         return {
             "banks": self._banks.to_bytes(),
             "prompt": self._prompt.to_bytes(),
-            "days": self._days.to_bytes(),
+            "days": self._dating.to_bytes(),
             **self._findings.state(),
         }
 
@@ -123,5 +114,5 @@ class BudgetedErrors:
         known = self._banks.restore(value_in(state, "banks", bytes))
         known = self._prompt.restore(value_in(state, "prompt", bytes)) and known
         if known and "days" in state:  # states of earlier releases have none
-            self._days.restore(value_in(state, "days", bytes))
+            self._dating.restore(value_in(state, "days", bytes))
         self._findings.restore(state, known=known)

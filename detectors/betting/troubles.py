@@ -52,6 +52,7 @@ def finding_of(
         severity=severity,
         hysteresis=AT_ONCE,
         onset_ms=None if reading.resolved else since_ms,
+        dated_anew=reading.dated_anew,
         evidence=evidence,
     )
 

@@ -19,9 +19,11 @@ from alerts.lifecycle import (
     decide_opening,
     useful_readings,
 )
+from alerts.transitions import advance
 from schemas.alert import AlertType
 from schemas.finding import Finding, Hysteresis, Severity, Verdict
 
+DAY_MS = 86_400_000
 THREE_OF_FIVE = Hysteresis(breaches=3, windows=5, clears=3)
 W, E, C = Severity.WARNING, Severity.ERROR, Severity.CRITICAL
 
@@ -149,6 +151,29 @@ def test_an_open_alert_moves_by_this_table(
     assert decide_open(before, reading, THREE_OF_FIVE) is reason
 
 
+@pytest.mark.parametrize("state", [FIRING, RECOVERING])
+@pytest.mark.parametrize(
+    ("onset_ms", "dated_anew", "severity", "reason"),
+    [
+        (NOON_MS - 7 * DAY_MS, True, E, Reason.DATED_ANEW),
+        (NOON_MS - 7 * DAY_MS, True, C, Reason.SEVERITY_UP),
+        (NOON_MS - 7 * DAY_MS, False, E, None),
+        (NOON_MS, True, E, None),
+        (NOON_MS + DAY_MS, True, E, None),
+        (None, True, E, None),
+    ],
+)
+def test_an_open_alert_is_dated_anew_where_its_detector_knows_better(
+    *, state: AlertState, onset_ms: int | None, dated_anew: bool, severity: Severity, reason: Reason | None
+) -> None:
+    found = replace(finding(1, severity=severity), onset_ms=onset_ms, dated_anew=dated_anew)
+    after, why = advance(episode(state=state), found, subject=subject_of(found))
+    assert why is (reason or (Reason.STILL_FIRING if state is FIRING else Reason.RELAPSED))
+    assert isinstance(after, Episode)
+    assert after.since_ms == (NOON_MS if reason is None else onset_ms)
+    assert after.state is FIRING
+
+
 def test_one_clear_window_is_enough_where_the_rule_says_so() -> None:
     reading = finding(1, Verdict.CLEAR)
     assert decide_open(episode(), reading, Hysteresis(1, 1, 1)) is Reason.RECOVERED
@@ -167,11 +192,12 @@ def test_a_rule_that_cannot_be_met_is_bounded(given: Hysteresis, met: Hysteresis
     assert bounded(given) == met
 
 
-def test_people_hear_of_eight_reasons_only() -> None:
+def test_people_hear_of_these_reasons_only() -> None:
     assert dict(EVENT_TYPES) == {
         Reason.FIRST: AlertType.FIRING,
         Reason.SEVERITY_UP: AlertType.UPDATED,
         Reason.SEVERITY_DOWN: AlertType.UPDATED,
+        Reason.DATED_ANEW: AlertType.UPDATED,
         Reason.CAUSE_OVER: AlertType.UPDATED,
         Reason.RECOVERED: AlertType.RESOLVED,
         Reason.VERSION_RETIRED: AlertType.RESOLVED,

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 from builders.summaries import MINUTE_MS, NOON_MS, error_counts, error_window
 from hypothesis import given
@@ -36,6 +39,28 @@ def test_what_is_kept_are_the_newest_windows_as_they_were(sizes: list[int], labe
     first = (pooled.start_ms - NOON_MS) // MINUTE_MS
     assert pooled.n == sum(sizes[first:])
     assert int(pooled.summary.vector[1]) == sum(n // 2 for n in sizes[first:])
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=120), st.integers(1, 400), st.integers(0, 120))
+def test_a_pool_with_a_reach_keeps_what_lies_behind_in_few_pieces(
+    sizes: list[int], labels: int, first: int
+) -> None:
+    pool = LabelPool(LAYOUT, labels=labels, reach=30 * labels)
+    for index, n in enumerate(sizes):
+        pool.add(error_window(error_counts(n, n // 2), index))
+    pieces = list(pool)
+    assert sum(piece.n for piece in pieces) >= min(30 * labels, sum(sizes))
+    assert len(pieces) <= PIECES + 2 + 2 * np.log(30) / np.log(1.5)
+    bounds = [(piece.start_ms - NOON_MS) // MINUTE_MS for piece in pieces] + [len(sizes)]
+    assert [p.n for p in pieces] == [sum(sizes[a:b]) for a, b in itertools.pairwise(bounds)]
+    for piece, newer in zip(pieces, bounds[1:], strict=False):
+        assert piece.n <= max(sum(sizes[newer:]) / 2, labels / PIECES + max(sizes))
+    asked = min(labels, sum(sizes))
+    since = pool.newest(asked, since_ms=NOON_MS + first * MINUTE_MS)
+    assert since is not None
+    start = (since.start_ms - NOON_MS) // MINUTE_MS
+    assert since.n == sum(sizes[start:]) >= asked
+    assert start >= min(first, len(sizes)) or sum(sizes[start:]) - pieces[bounds.index(start)].n < asked
 
 
 def test_a_thousand_windows_of_one_label_are_few_pieces() -> None:

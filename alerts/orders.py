@@ -1,24 +1,40 @@
-"""What people have ordered, as the control topic tells it: which alerts are silenced, who looks after what."""
+"""What people have ordered, as the control topic tells it: what is silenced or planned, who looks after what."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from alerts.causes import cause_of
-from schemas.control import Acknowledgement, ControlRecord, Silence, SilenceEvent
+from schemas.control import AckEvent, Acknowledgement, ControlRecord, Silence, SilenceEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from alerts.board import Incident
     from schemas.alert import AlertData
+    from schemas.deploy import Deploy
+
+
+DEPLOYS_KEPT: Final = timedelta(days=30)
+"""A deploy of longer ago is not named any more."""
+
+QUIET_FOR: Final = timedelta(hours=1)
+"""If no window ends any more, what a deploy holds back is told so long after it would have been."""
 
 
 class Orders:
-    """All silences and acknowledgements; times are the wall clock's."""
+    """All silences, acknowledgements and deploys.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    app
+        Deploys of other applications that share the topic are passed over; None for those of all.
+    """
+
+    def __init__(self, app: str | None = None) -> None:
+        self._app = app
+        self._deploys: dict[str, Deploy] = {}
         self._silences: dict[str, Silence] = {}
         self._acks: dict[str, Acknowledgement] = {}
 
@@ -27,9 +43,12 @@ class Orders:
         for record in records:
             if isinstance(record, SilenceEvent):
                 self._silences[record.data.id] = record.data
-            else:
+            elif isinstance(record, AckEvent):
                 self._acks[record.data.incident] = record.data
+            elif self._app in (None, record.data.app):
+                self._deploys[record.data.id] = record.data
         now = _time(now_ms)
+        self._deploys = {key: d for key, d in self._deploys.items() if now - d.at < DEPLOYS_KEPT}
         self._silences = {key: s for key, s in self._silences.items() if s.ends > now}
         self._acks = {key: a for key, a in self._acks.items() if a.until > now}
 
@@ -37,6 +56,31 @@ class Orders:
     def silences(self) -> list[Silence]:
         """Silences that are not over, by their begin."""
         return sorted(self._silences.values(), key=lambda s: (s.starts, s.id))
+
+    @property
+    def deploys(self) -> list[Deploy]:
+        """Deploys of the last month, and those to come, by their time."""
+        return sorted(self._deploys.values(), key=lambda d: (d.at, d.id))
+
+    def planned(self, data: AlertData, *, seen_ms: int, now_ms: int) -> Deploy | None:
+        """Return the deploy that an alert may be meant by, as long as it settles; None for none.
+
+        Parameters
+        ----------
+        seen_ms
+            Event time up to which windows of the model have been evaluated.
+        now_ms
+            Wall clock: it counts only where windows have stopped.
+        """
+        seen, now = max(_time(seen_ms), data.detected_at), _time(now_ms)
+        return next(
+            (
+                deploy
+                for deploy in self.deploys
+                if seen < deploy.holds_until and now < deploy.holds_until + QUIET_FOR and deploy.holds(data)
+            ),
+            None,
+        )
 
     def silenced(self, data: AlertData, now_ms: int) -> bool:
         """Return whether somebody wants to hear nothing of this alert now."""

@@ -1,4 +1,4 @@
-"""What people order: silences and acknowledgements, as CloudEvents of the compacted topic `watchkeeper-control`.
+"""What people order: silences, acknowledgements, deploys, as CloudEvents of the compacted topic `watchkeeper-control`.
 
 Evaluation never hears of them; they decide who is told. The newest record of a key holds, and every notifier reads
 the whole topic.
@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from schemas.alert import Record, Wire
+from schemas.alert import Record, Wire, source_of
 from schemas.alert_wire import Name, Text, UtcTime
+from schemas.deploy import Deploy
 from schemas.errors import Reject, Stop
 from schemas.finding import Severity
 
@@ -131,7 +132,25 @@ class AckEvent(Record):
         return f"ack:{self.data.incident}"
 
 
-ControlRecord: TypeAlias = SilenceEvent | AckEvent
+class DeployEvent(Record):
+    """A version goes live."""
+
+    type: Literal["io.watchkeeper.deploy"] = "io.watchkeeper.deploy"
+    time: UtcTime
+    data: Deploy
+
+    @classmethod
+    def of(cls, deploy: Deploy, *, now: datetime) -> Self:
+        """Return the event that announces it."""
+        return cls(id=f"{deploy.id}:{_stamp(now)}", source=source_of(deploy.model), time=now, data=deploy)
+
+    @property
+    def key(self) -> str:
+        """The record's key: the newest record of it holds."""
+        return f"deploy:{self.data.id}"
+
+
+ControlRecord: TypeAlias = SilenceEvent | AckEvent | DeployEvent
 OrderT = TypeVar("OrderT", bound=Wire)
 _records: TypeAdapter[ControlRecord] = TypeAdapter(Annotated[ControlRecord, Field(discriminator="type")])
 
@@ -152,11 +171,11 @@ def parse_control_record(raw: bytes) -> ControlRecord:
         raise Reject(
             "control_invalid",
             f"expected an order as in the exported schema, got one whose {where} is wrong ({first['msg']}); "
-            "write orders with `watchkeeper silence` and `watchkeeper ack`",
+            "write orders with `watchkeeper silence`, `watchkeeper ack` and `watchkeeper deploy`",
         ) from None
 
 
-def ordered(model: type[OrderT], **fields: object) -> OrderT:
+def ordered(model: type[OrderT], /, **fields: object) -> OrderT:
     """Return an order made of what somebody has typed.
 
     Raises

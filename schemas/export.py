@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.alert import AlertEvent, WindowComplete
-from schemas.control import AckEvent, SilenceEvent
+from schemas.control import AckEvent, DeployEvent, SilenceEvent
 from schemas.duration import DURATION_DESCRIPTION, format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.notification import NotificationEvent
@@ -29,6 +29,7 @@ _WRITTEN_BY_US: Final[dict[str, type[BaseModel]]] = {
     "window-complete.json": WindowComplete,
     "silence.json": SilenceEvent,
     "ack.json": AckEvent,
+    "deploy.json": DeployEvent,
 }
 
 

@@ -22,6 +22,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "schemas"
 NAMES = [
     "ack.json",
     "alert.json",
+    "deploy.json",
     "ground-truth.json",
     "notification.json",
     "prediction.json",

@@ -44,6 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
     "segment_gone": "the segment gets no traffic any more",
+    "accepted": "accepted as the new normal",
     "estimate_refuted": "labels refute the estimate",
 }
 

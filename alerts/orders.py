@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from alerts.causes import cause_of
-from schemas.control import AckEvent, Acknowledgement, ControlRecord, Silence, SilenceEvent
+from schemas.control import (
+    Acceptance,
+    AckEvent,
+    Acknowledgement,
+    ControlRecord,
+    DeployEvent,
+    Silence,
+    SilenceEvent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,22 +27,26 @@ if TYPE_CHECKING:
 DEPLOYS_KEPT: Final = timedelta(days=30)
 """A deploy of longer ago is not named any more."""
 
+ANSWERS_KEPT: Final = timedelta(days=90)
+"""An incident whose reference its owner keeps is looked after for its life, and for so long at most."""
+
 QUIET_FOR: Final = timedelta(hours=1)
 """If no window ends any more, what a deploy holds back is told so long after it would have been."""
 
 
 class Orders:
-    """All silences, acknowledgements and deploys.
+    """All silences, acknowledgements, deploys and answers to drift.
 
     Parameters
     ----------
     app
-        Deploys of other applications that share the topic are passed over; None for those of all.
+        Deploys and answers of other applications that share the topic are passed over; None for those of all.
     """
 
     def __init__(self, app: str | None = None) -> None:
         self._app = app
         self._deploys: dict[str, Deploy] = {}
+        self._answers: dict[str, Acceptance] = {}
         self._silences: dict[str, Silence] = {}
         self._acks: dict[str, Acknowledgement] = {}
 
@@ -45,9 +57,14 @@ class Orders:
                 self._silences[record.data.id] = record.data
             elif isinstance(record, AckEvent):
                 self._acks[record.data.incident] = record.data
-            elif self._app in (None, record.data.app):
+            elif self._app not in (None, record.data.app):
+                continue
+            elif isinstance(record, DeployEvent):
                 self._deploys[record.data.id] = record.data
+            elif record.data.incident is not None:
+                self._answers[record.data.incident] = record.data
         now = _time(now_ms)
+        self._answers = {key: a for key, a in self._answers.items() if now - a.at < ANSWERS_KEPT}
         self._deploys = {key: d for key, d in self._deploys.items() if now - d.at < DEPLOYS_KEPT}
         self._silences = {key: s for key, s in self._silences.items() if s.ends > now}
         self._acks = {key: a for key, a in self._acks.items() if a.until > now}
@@ -89,12 +106,16 @@ class Orders:
 
     def acknowledged(self, incident: Incident, now_ms: int) -> bool:
         """Return whether somebody looks after an incident that has not become worse since they said so."""
-        ack = self._acks.get(incident.id)
-        return ack is not None and ack.until > _time(now_ms) and ack.severity.rank >= incident.severity.rank
+        return self.acknowledged_by(incident, now_ms) is not None
 
     def acknowledged_by(self, incident: Incident, now_ms: int) -> str | None:
         """Return who looks after an incident, None for nobody."""
-        return self._acks[incident.id].by if self.acknowledged(incident, now_ms) else None
+        ack, answer = self._acks.get(incident.id), self._answers.get(incident.id)
+        if ack is not None and ack.until > _time(now_ms) and ack.severity.rank >= incident.severity.rank:
+            return ack.by
+        if answer is not None and answer.severity is not None:
+            return answer.by if answer.severity.rank >= incident.severity.rank else None
+        return None
 
 
 def mutes(silence: Silence, data: AlertData) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
+from alerts.acceptance import accept
 from alerts.book_codec import book_from_bytes, book_to_bytes
 from alerts.policy import AlertBook, AlertContext, step
 from consumers.closing import ClosedRecord
@@ -46,6 +47,11 @@ class AlertPolicy:
     def dump(self, book: AlertBook) -> bytes:
         """Return the bytes to store."""
         return book_to_bytes(book)
+
+    def accept(self, book: AlertBook, *, at_ms: int) -> tuple[AlertBook, list[bytes]]:
+        """Close what compares with a reference that is given up."""
+        after, events = accept(book, at_ms=at_ms, context=self._context)
+        return after, [event.to_json_bytes() for event in events]
 
     def step(
         self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain

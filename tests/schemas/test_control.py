@@ -10,6 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.control import (
+    Acceptance,
+    AcceptEvent,
     AckEvent,
     Acknowledgement,
     DeployEvent,
@@ -60,11 +62,29 @@ def a_deploy(**changes: Any) -> Deploy:
     return Deploy.model_validate({**fields, **changes})
 
 
+def an_answer(**changes: Any) -> Acceptance:
+    fields = {
+        "app": "prod",
+        "model": "fraud",
+        "decision": "keep",
+        "at": NOON,
+        "by": "ada",
+        "incident": "i:1",
+        "severity": Severity.ERROR,
+    }
+    return Acceptance.model_validate({**fields, **changes})
+
+
 def test_an_order_comes_back_as_it_was_written_under_the_key_of_what_it_is_about() -> None:
     for event, key in (
         (SilenceEvent.of(a_silence(), now=NOON), "silence:s1"),
         (AckEvent.of(an_ack(), now=NOON), "ack:i:1"),
         (DeployEvent.of(a_deploy(), now=NOON), "deploy:d1"),
+        (AcceptEvent.of(an_answer(), now=NOON), "accept:i:1"),
+        (
+            AcceptEvent.of(an_answer(decision="new_normal", incident=None), now=NOON),
+            "accept:prod/fraud/1793534400000",
+        ),
     ):
         assert parse_control_record(event.to_json_bytes()) == event
         assert event.key == key
@@ -122,6 +142,12 @@ def test_nobody_looks_after_an_incident_for_ever() -> None:
 def test_a_deploy_holds_alerts_back_after_it_and_not_for_ever(until: datetime, complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         a_deploy(holds_until=until)
+
+
+@pytest.mark.parametrize("lacking", ["incident", "severity"])
+def test_a_reference_is_kept_in_an_incident(lacking: str) -> None:
+    with pytest.raises(ValidationError, match="expected the incident and its severity"):
+        an_answer(**{lacking: None})
 
 
 def test_a_deploy_that_is_announced_twice_is_one() -> None:

@@ -20,6 +20,7 @@ from schemas.export import json_schemas
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "schemas"
 NAMES = [
+    "accept.json",
     "ack.json",
     "alert.json",
     "deploy.json",

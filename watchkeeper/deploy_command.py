@@ -94,7 +94,8 @@ def _hold(parsed: argparse.Namespace, model: ModelSettings) -> timedelta:
 
 
 def _teams(model: ModelSettings) -> tuple[str, ...]:
-    return () if model.owner is None else (model.owner.team,)
+    owners = (model.owner, *(rule.owner for rule in model.features.values()))
+    return tuple(dict.fromkeys(owner.team for owner in owners if owner is not None))
 
 
 def _preview(settings: Settings, deploy: Deploy, now: datetime) -> None:

@@ -10,6 +10,7 @@ from builders.ground import SETTINGS
 
 from schemas.deploy import Deploy
 from schemas.errors import Stop
+from schemas.settings import Settings
 from watchkeeper.cli import build_parser
 from watchkeeper.deploy_command import deploy_of, run_deploy
 
@@ -51,6 +52,15 @@ def test_it_carries_what_messages_say_and_what_routes_match() -> None:
 def test_a_hold_that_is_none_is_refused(arguments: tuple[str, ...], complaint: str) -> None:
     with pytest.raises(Stop, match=complaint):
         typed(*arguments)
+
+
+def test_owners_of_features_are_among_those_whom_routes_may_match() -> None:
+    raw = SETTINGS.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    owner = {"team": "data-eng", "contact": "@data-eng"}
+    raw["models"]["fraud"]["features"] = {"income": {"owner": owner}, "age": {"owner": owner}}
+    words = ["deploy", "--config", "f.yaml", "--model", "fraud", "--version", "8"]
+    found = deploy_of(Settings.model_validate(raw), build_parser().parse_args(words), at=NOON)
+    assert found.teams == ("payments-ml", "data-eng")
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_one() -> None:

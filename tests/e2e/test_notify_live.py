@@ -205,7 +205,7 @@ def test_people_see_acknowledge_and_silence_incidents_and_try_routes_out(
     assert webhook.texts[2].startswith("CRIT (now worse)")
 
 
-def test_a_deploy_is_recorded_once_and_holds_drift_back_and_is_named(
+def test_a_deploy_is_recorded_once_holds_drift_back_and_is_named_until_the_owner_keeps_the_reference(
     tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
 ) -> None:
     site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
@@ -230,6 +230,8 @@ def test_a_deploy_is_recorded_once_and_holds_drift_back_and_is_named(
         site.minute(severity=Severity.WARNING)
         with site.notifier():
             webhook.wait(1)
+            assert "the reference is kept" in site.run("accept", "--model", "fraud", "--keep", "--by", "ada")
+            assert "[acknowledged by ada]" in site.run("alerts")
         assert len(pagerduty.requests) == 1
     assert webhook.texts[0].startswith("WARN (still, its silence ended)")
     assert "version 8 was deployed" in json.dumps(webhook.bodies[0])

@@ -41,6 +41,8 @@ class AlertContext:
     mute_ms
         An alert that another one explains is told after all if it still fires so long after that one is over: a
         window and the lateness, for the windows of that time hold events of both.
+    owner, feature_owners
+        Who is told of the model, and of a feature by its name, where that is somebody else.
     fallback
         Name of what can answer instead of the model.
     links
@@ -50,10 +52,15 @@ class AlertContext:
     app: str
     mute_ms: int = 0
     owner: AlertOwner = field(default_factory=AlertOwner)
+    feature_owners: Mapping[str, AlertOwner] = field(default_factory=dict)
     runbook: str | None = None
     fallback: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     reproduce: AlertReproduce = field(default_factory=AlertReproduce)
+
+    def owner_of(self, feature: str | None) -> AlertOwner:
+        """Return who is told of a feature: its own owner, else the model's."""
+        return self.owner if feature is None else self.feature_owners.get(feature, self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def announce(transition: Transition, *, context: AlertContext) -> AlertEvent:
         suppressed=transition.suppressed,
         muted_by=episode.muted_by or None,
         suggested_action=words.suggested_action,
-        owner=context.owner,
+        owner=context.owner_of(subject.feature),
         runbook=context.runbook,
         links=dict(context.links),
         reproduce=context.reproduce,
@@ -148,6 +155,7 @@ def _evidence(transition: Transition) -> dict[str, JsonValue]:
 
 def _case(transition: Transition, evidence: Mapping[str, JsonValue], context: AlertContext) -> Case:
     episode = transition.episode
+    owner = context.owner_of(episode.subject.feature)
     return Case(
         subject=episode.subject,
         reason=transition.reason,
@@ -155,7 +163,7 @@ def _case(transition: Transition, evidence: Mapping[str, JsonValue], context: Al
         events=episode.window.n,
         lasted_ms=max(0, episode.breach_end_ms - episode.since_ms),
         fallback=context.fallback,
-        team=context.owner.team,
-        contact=context.owner.contact,
-        escalation=context.owner.escalation,
+        team=owner.team,
+        contact=owner.contact,
+        escalation=owner.escalation,
     )

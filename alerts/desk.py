@@ -8,15 +8,18 @@ this one stopped, and knows what may have arrived.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
+from alerts.announcements import Announcement, Announcements
 from alerts.board import Board, Incident, incident_of
 from alerts.compose import compose
 from alerts.delivery import Backoff, Effort, NextStep, decide_next
+from alerts.deploy_words import with_deploy
 from alerts.ledger import Ledger
 from alerts.outlook import Outlook
 from alerts.pages import PageBudget
@@ -68,12 +71,21 @@ class Job:
     view: View
     notification: Notification
 
+    @property
+    def message(self) -> Notification:
+        """What is posted."""
+        return self.notification
+
+
+Task: TypeAlias = Job | Announcement
+"""What a sink is handed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a try that is settled: the sink, the message, and what follows."""
 
-    job: Job
+    job: Task
     step: NextStep
     reason: str
 
@@ -84,6 +96,15 @@ class _State(msgspec.Struct):
     complete_ms: dict[str, int] = {}
     openings: dict[str, list[int]] = {}
     pages: dict[str, list[int]] = {}
+
+
+def evaluated_in(fields: Mapping[str, bytes]) -> dict[str, int]:
+    """Return the event time up to which each model had been evaluated when the fields were stored."""
+    return _state_in(fields).complete_ms
+
+
+def _state_in(fields: Mapping[str, bytes]) -> _State:
+    return msgspec.msgpack.decode(fields[STATE_FIELD], type=_State) if STATE_FIELD in fields else _State()
 
 
 class Desk:
@@ -121,14 +142,15 @@ class Desk:
         self._known_until = known_until
         self._flying: set[tuple[str, str]] = set()
         fields = claimed.fields
-        state = (
-            msgspec.msgpack.decode(fields[STATE_FIELD], type=_State) if STATE_FIELD in fields else _State()
-        )
+        state = _state_in(fields)
         self.board = Board(fields, now_ms=now_ms)
         self.board.complete_ms.update(state.complete_ms)
         self._openings = state.openings
         self._pages = PageBudget(rules, state.pages)
-        self.outgoing: list[Job] = []
+        self._announcements = Announcements(
+            partition, self.ledger, sinks=sinks, outlook=outlook, backoff=backoff
+        )
+        self.outgoing: list[Task] = []
         self.unrouted = 0
         self._tidy_ms = 0
         self._take_up_what_flew(now_ms)
@@ -150,8 +172,11 @@ class Desk:
         if self.ledger.is_changed or self.ledger.is_far_behind:
             self._keep_state()
 
-    def settle(self, job: Job, delivery: Delivery, *, now_ms: int, fraction: float) -> Outcome:
+    def settle(self, job: Task, delivery: Delivery, *, now_ms: int, fraction: float) -> Outcome:
         """Take the outcome of a try in."""
+        if isinstance(job, Announcement):
+            step, reason = self._announcements.settle(job, delivery, now_ms=now_ms, fraction=fraction)
+            return Outcome(job, step, reason)
         place = (job.incident, job.sink)
         self._flying.discard(place)
         told = self.ledger.told(place)
@@ -198,7 +223,7 @@ class Desk:
             self._tidy_ms = now_ms + TIDY_MS
             self._tidy(now_ms)
 
-    def _due(self, now_ms: int, busy: set[str]) -> Iterator[Job]:
+    def _due(self, now_ms: int, busy: set[str]) -> Iterator[Task]:
         free = [name for name in self._sinks if name not in busy]
         candidates = [i for i in self.board.incidents.values() if i.look_ms <= now_ms]
         for incident in sorted(candidates, key=_urgency):
@@ -211,6 +236,7 @@ class Desk:
                 if job is not None:
                     free.remove(name)
                     yield job
+        yield from self._announcements.due(self.board.complete_ms, now_ms=now_ms, free=free)
 
     def _job(self, incident: Incident, name: str, now_ms: int) -> Job | None:
         place = (incident.id, name)
@@ -256,7 +282,7 @@ class Desk:
         self, incident: Incident, sink: str, view: View, attempt: Attempt, sequence: int, *, now_ms: int
     ) -> Notification:
         shown = self._outlook.shown(incident, view)
-        return compose(
+        composed = compose(
             shown,
             sink=sink,
             tier=attempt.tier,
@@ -269,6 +295,9 @@ class Desk:
             late=view.is_late(self._rules, now_ms) and not view.is_over,
             untold=self._untold(sink) if attempt.why is Why.STORM_DIGEST else 0,
         )
+        now = datetime.fromtimestamp(now_ms / 1000, tz=UTC)
+        lead = with_deploy(composed.lead, self._outlook.orders.deploys, now=now)
+        return composed.model_copy(update={"lead": lead})
 
     def _untold(self, sink: str) -> int:
         """Return how many open incidents a sink knows nothing of."""
@@ -335,7 +364,8 @@ class Desk:
         self.ledger.put({STATE_FIELD: msgspec.msgpack.encode(state)})
 
     def _tidy(self, now_ms: int) -> None:
-        """Let incidents go that are over, told, and old."""
+        """Let incidents go that are over, told, and old, and deploys that nobody speaks of any more."""
+        self._announcements.tidy()
         for incident in [i for i in self.board.incidents.values() if i.is_over]:
             mine = [place for place in self.ledger.places if place[0] == incident.id]
             if now_ms - incident.told_ms >= KEPT_MS and all(_is_told(self.ledger.told(p)) for p in mine):

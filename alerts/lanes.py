@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from alerts.sinks import Delivery
+from alerts.sinks import ChangeSink, Delivery
+from schemas.deploy import Deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from alerts.desk import Job
+    from alerts.desk import Task
     from alerts.sinks import Sink
     from schemas.notification import Notification
 
@@ -29,10 +30,10 @@ class Lanes(Protocol):
     def busy(self) -> set[str]:
         """Names of the sinks that are at work."""
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Task) -> None:
         """Hand a try to its sink, which must not be busy."""
 
-    def results(self, timeout_s: float = 0.0) -> list[tuple[Job, Delivery]]:
+    def results(self, timeout_s: float = 0.0) -> list[tuple[Task, Delivery]]:
         """Return the tries that have ended since the last call; waits for one if there is none."""
 
     def close(self) -> None:
@@ -55,9 +56,9 @@ class Threads:
     ) -> None:
         self._owns = owns
         self._sleep = sleep
-        self._ended: queue.SimpleQueue[tuple[Job, Delivery]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[Task, Delivery]] = queue.SimpleQueue()
         self._at_work: set[str] = set()
-        self._inboxes: dict[str, queue.SimpleQueue[Job | None]] = {}
+        self._inboxes: dict[str, queue.SimpleQueue[Task | None]] = {}
         self._threads: list[threading.Thread] = []
         for name, sink in sinks.items():
             inbox = self._inboxes[name] = queue.SimpleQueue()
@@ -70,14 +71,14 @@ class Threads:
         """See `Lanes.busy`."""
         return set(self._at_work)
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Task) -> None:
         """See `Lanes.send`."""
         self._at_work.add(job.sink)
         self._inboxes[job.sink].put(job)
 
-    def results(self, timeout_s: float = 0.0) -> list[tuple[Job, Delivery]]:
+    def results(self, timeout_s: float = 0.0) -> list[tuple[Task, Delivery]]:
         """See `Lanes.results`."""
-        found: list[tuple[Job, Delivery]] = []
+        found: list[tuple[Task, Delivery]] = []
         try:
             if timeout_s > 0:
                 found.append(self._ended.get(timeout=timeout_s))
@@ -95,20 +96,22 @@ class Threads:
         for thread in self._threads:
             thread.join(LEAVE_S)
 
-    def _work(self, sink: Sink, inbox: queue.SimpleQueue[Job | None]) -> None:
+    def _work(self, sink: Sink, inbox: queue.SimpleQueue[Task | None]) -> None:
         while (job := inbox.get()) is not None:
             if not self._owns(job.partition):
                 self._ended.put((job, Delivery.retry("partition_lost")))
                 continue
-            self._ended.put((job, deliver(sink, job.notification)))
+            self._ended.put((job, deliver(sink, job.message)))
             self._sleep(sink.pace_s)  # after the outcome is told: it is to be stored at once
         sink.close()
 
 
-def deliver(sink: Sink, notification: Notification) -> Delivery:
+def deliver(sink: Sink, message: Notification | Deploy) -> Delivery:
     """Return what came of one try, whatever the sink does."""
     try:
-        return sink.deliver(notification)
+        if not isinstance(message, Deploy):
+            return sink.deliver(message)
+        return sink.announce(message) if isinstance(sink, ChangeSink) else Delivery.dead("keeps_no_changes")
     except Exception as error:  # noqa: BLE001 - the outermost loop over a sink: one bad sink never stops the others
         # Only the type is logged: the message may hold the sink's secret.
         _log.error("sink raised", sink=sink.name, error=type(error).__name__)

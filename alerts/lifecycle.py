@@ -59,6 +59,7 @@ class Reason(StrEnum):
     SEGMENT_GONE = "segment_gone"
     ESTIMATE_REFUTED = "estimate_refuted"
     CAUSE_OVER = "cause_over"
+    ACCEPTED = "accepted"
 
 
 EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
@@ -71,6 +72,7 @@ EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.VERSION_RETIRED: AlertType.RESOLVED,
     Reason.SEGMENT_GONE: AlertType.RESOLVED,
     Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
+    Reason.ACCEPTED: AlertType.RESOLVED,
 }
 """The reasons that people hear about; every other one is silent."""
 

@@ -44,6 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
     "segment_gone": "the segment gets no traffic any more",
+    "accepted": "accepted as the new normal",
     "estimate_refuted": "labels refute the estimate",
 }
 
@@ -119,7 +120,7 @@ def message_of(notification: Notification, *, zone: tzinfo | None = None) -> Mes
         Section("Impact", (plain(data.impact),)),
         Section("Likely cause", _causes(data, notification.suppressed or data.suppressed)),
         Section("Do now", (plain(data.suggested_action),)),
-        Section("Owner", _owner(data)),
+        Section("Owner", (*_owner(data), *_other_teams(notification))),
         Section("Runbook", links=() if data.runbook is None else (("Runbook", data.runbook),)),
         Section("Evidence", _evidence(data), tuple((short(name), url) for name, url in data.links.items())),
         Section("Alert", _identity(notification)),
@@ -233,6 +234,14 @@ def _owner(data: AlertData) -> tuple[str, ...]:
     then = f"then {', '.join(short(name) for name in owner.escalation)}" if owner.escalation else ""
     line = ", ".join([*first, then] if then else first)
     return (line,) if line else ()
+
+
+def _other_teams(notification: Notification) -> tuple[str, ...]:
+    """Return the teams of the other alerts, where some belong to somebody else than the worst one."""
+    mine = notification.lead.owner.team
+    others = dict.fromkeys(m.team for m in notification.members if m.team not in (None, mine))
+    shown = ", ".join(short(team) for team in others if team is not None)
+    return (f"other alerts: {shown}",) if others else ()
 
 
 def _evidence(data: AlertData) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from alerts.announcements import Announcement
 from alerts.delivery import Backoff, NextStep
 from alerts.desk import Desk, Outcome
 from alerts.ledger import LETTER_FIELD
@@ -278,19 +279,23 @@ class Notifier:
         return True
 
     def _count(self, outcome: Outcome, now_ms: int) -> None:
-        sink = outcome.job.sink
+        job, sink = outcome.job, outcome.job.sink
         if outcome.step is NextStep.DELIVERED:
             self.stats.delivered[sink] += 1
-            noticed_ms = outcome.job.notification.detected_at.timestamp() * 1000
-            self.stats.latency_s[sink] = max(0.0, (now_ms - noticed_ms) / 1000)
+            if not isinstance(job, Announcement):
+                noticed_ms = job.notification.detected_at.timestamp() * 1000
+                self.stats.latency_s[sink] = max(0.0, (now_ms - noticed_ms) / 1000)
         elif outcome.step in (NextStep.BACK_OFF, NextStep.WAIT_AS_ASKED):
             self.stats.retried[sink] += 1
         else:
             self.stats.dead[sink] += 1
+            about = (
+                {"deploy": job.message.id} if isinstance(job, Announcement) else {"incident": job.incident}
+            )
             _log.error(
                 "message not delivered",
                 sink=sink,
-                incident=outcome.job.incident,
                 reason=outcome.reason,
                 step=outcome.step.value,
+                **about,
             )

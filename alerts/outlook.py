@@ -1,4 +1,4 @@
-"""What each sink may hear of an incident: routes, muting, silences, acknowledgement, escalation."""
+"""What each sink may hear of an incident: routes, muting, silences, planned change, acknowledgement, escalation."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alerts.sinks import Sink
     from alerts.told import Told
     from schemas.alert import AlertData
+    from schemas.deploy import Deploy
 
 
 class Spells(Protocol):
@@ -63,7 +64,8 @@ class Outlook:
         firing = [d for d in incident.alerts.values() if d.status is AlertStatus.FIRING]
         mine = [d for d in firing if everything or any(_concerns(route, d) for route in due)]
         heard = [d for d in mine if d.muted_by is None or d.alert_id in told.members]
-        loud = [d for d in heard if not self.orders.silenced(d, now_ms)]
+        seen_ms = past.board.complete_ms.get(incident.model, 0)
+        loud = [d for d in heard if not self._is_held(d, seen_ms=seen_ms, now_ms=now_ms)]
         held = Held.ACKNOWLEDGED if acknowledged else Held.SILENCED if len(loud) < len(heard) else None
         noticed = [round(d.detected_at.timestamp() * 1000) for d in loud]
         return View(
@@ -77,6 +79,15 @@ class Outlook:
             pages=sink.pages,
             refresh_ms=None if sink.refresh_s is None else round(sink.refresh_s * 1000),
         )
+
+    def _is_held(self, data: AlertData, *, seen_ms: int, now_ms: int) -> bool:
+        planned = self.orders.planned(data, seen_ms=seen_ms, now_ms=now_ms)
+        return planned is not None or self.orders.silenced(data, now_ms)
+
+    def announces(self, deploy: Deploy, sink: str) -> bool:
+        """Return whether routes may lead from any alert of a deploy's model to a sink, whatever its severity."""
+        mine = self._routes_to(sink)
+        return not self.routes or any(_may_concern(route, deploy) for route in mine)
 
     def reaches(self, incident: Incident) -> bool:
         """Return whether the routes lead from an incident to anybody."""
@@ -105,3 +116,11 @@ class Outlook:
 def _concerns(route: Route, data: AlertData) -> bool:
     """Return whether an alert is one of a route's; its status is asked about when a message is written."""
     return matches(data, {key: wanted for key, wanted in route.match.items() if key != "status"})
+
+
+def _may_concern(route: Route, deploy: Deploy) -> bool:
+    """Return whether some alert of a deploy's model may be one of a route's."""
+    may_be = {"model": {deploy.model}, "team": set(deploy.teams)}
+    return all(
+        names & set(route.match[key].split("|")) for key, names in may_be.items() if key in route.match
+    )

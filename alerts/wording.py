@@ -89,6 +89,8 @@ def words_for(case: Case) -> Words:
         return _gone(case, phrases)
     if case.reason is Reason.ESTIMATE_REFUTED:
         return _refuted(case, phrases)
+    if case.reason is Reason.ACCEPTED:
+        return _accepted(case, phrases)
     fields = _fields(case, phrases)
     return Words(
         title=_title(case, _happened(case, phrases, fields), _size(case)),
@@ -202,7 +204,7 @@ def _impact(case: Case, text: str) -> str:
     part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
     version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
     concerns = f"{text} Concerns {part}{version}; the window held {case.events:,} events."
-    cautions = (estimate_caution(case.evidence), _learned(case.evidence))
+    cautions = (estimate_caution(case.evidence), _learned(case.evidence), _learning_again(case.evidence))
     return " ".join((concerns, *(caution for caution in cautions if caution is not None)))
 
 
@@ -214,6 +216,16 @@ def _learned(evidence: Mapping[str, JsonValue]) -> str | None:
     return (
         f"It is compared with what was learned from {events:,} events, from {since} to {until}: if those were not "
         "usual, neither is this."
+    )
+
+
+def _learning_again(evidence: Mapping[str, JsonValue]) -> str | None:
+    """Return that there is no reference for now, None where there is one."""
+    since = text_in(evidence, "learning_again_since")
+    return (
+        None
+        if since is None
+        else f"The model learns its reference again, since {since}: drift is not watched meanwhile."
     )
 
 
@@ -270,6 +282,17 @@ def _gone(case: Case, phrases: Phrases) -> Words:
         impact=f"The {what} gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
         likely_causes=(),
         suggested_action=f"Before this {what} gets traffic again, find out what was wrong with it.",
+    )
+
+
+def _accepted(case: Case, phrases: Phrases) -> Words:
+    happened = _happened(case, phrases, _fields(case, phrases))
+    return Words(
+        title=_title(case, f"closed, accepted as the new normal: {happened}", None),
+        impact="The owner of the model takes what is now for usual. Its reference is learned anew, and until that is done nothing "
+        "compares with one.",
+        likely_causes=(),
+        suggested_action="Watch the quality of the answers meanwhile; `watchkeeper status` shows how far learning is.",
     )
 
 

@@ -338,8 +338,11 @@ class ModelEvaluator(Generic[BookT]):
         window = merged(self._plan, stream, start, blobs)
         history = self._state.versions.setdefault(stream, VersionHistory())
         history.add(window)
+        again_ms = -1 if self._learner is None else self._learner.state.again_ms
         findings = [
-            with_version_change(with_reference(finding, stream, self._plan.profile), history)
+            with_version_change(
+                with_reference(finding, stream, self._plan.profile, again_ms=again_ms), history
+            )
             for detector in self._detectors
             if detector.stream is stream
             for finding in detector.update(window)
@@ -348,7 +351,7 @@ class ModelEvaluator(Generic[BookT]):
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
-            record.learning = self._learn(self._learner, window, findings)
+            record.learning = self._learn(self._learner, window, findings, blobs)
         self._book, events = self._policy.step(self._book, findings, record, explain=self._explainer.explain)
         self._explainer.note(facts_of(events))
         done.events += events
@@ -360,13 +363,17 @@ class ModelEvaluator(Generic[BookT]):
         return first_ms is None or first_ms >= start + self._plan.length_ms(Stream.LABELS)
 
     def _learn(
-        self, learner: Learner, window: ClosedWindow[Any], findings: Sequence[Finding]
+        self,
+        learner: Learner,
+        window: ClosedWindow[Any],
+        findings: Sequence[Finding],
+        blobs: Sequence[WindowBlob],
     ) -> tuple[int, int] | None:
         """Let a model learn from a closed window, and go on with it; returns how far it is while it has no reference."""
         start_ms, end_ms, found = window.span.start_ms, window.span.end_ms, None
         if window.stream is Stream.ERRORS:
             found = learner.take_errors(window, findings)
-        elif self._plan.learning and learner.take_predictions(window, findings):
+        elif self._plan.learning and learner.take_predictions(window, findings, blobs):
             lines = self._reader.kept_rows(from_ms=learner.state.from_ms, until_ms=start_ms)
             found = learner.profile(lines, until_ms=end_ms)
         if found is not None:

@@ -18,8 +18,9 @@ from consumers.columns import PredictionColumns, Records
 from consumers.decode import BatchDecoder
 from consumers.event_rows import features_of, row_batch
 from consumers.interning import Interner
-from consumers.learning_rows import ROWS_MAX
+from consumers.learning_rows import ROWS_MAX, are_whole
 from consumers.plan import ModelPlan
+from consumers.windows import WindowBlob
 from detectors.codec import decode_summary, encode_summary
 from detectors.detector import ErrorWindow, PredictionWindow
 from detectors.layout import ErrorLayout
@@ -54,6 +55,8 @@ class StoredLearning(msgspec.Struct):
         The error windows so far, merged, those of segments too, and the start of the first one.
     has_labels
         Whether those are enough.
+    again_ms
+        Since when the model learns once more, because its owner has accepted what is now; -1 for never.
     """
 
     after_ms: int = -1
@@ -64,6 +67,7 @@ class StoredLearning(msgspec.Struct):
     segments: dict[str, bytes] = {}
     labels_from_ms: int = -1
     has_labels: bool = False
+    again_ms: int = -1
 
 
 class Learner:
@@ -83,10 +87,19 @@ class Learner:
         learn = plan.settings.learning
         self.wanted = 0 if learn is None else learn.events
 
-    def take_predictions(self, window: PredictionWindow, findings: Sequence[Finding]) -> bool:
-        """Take a closed window in; returns whether there is enough now."""
+    def take_predictions(
+        self, window: PredictionWindow, findings: Sequence[Finding], blobs: Sequence[WindowBlob]
+    ) -> bool:
+        """Take a closed window in; returns whether there is enough now.
+
+        Parameters
+        ----------
+        blobs
+            What is stored of it: a window of which not all predictions were kept is as good as one of an incident.
+        """
         state, start_ms = self.state, window.span.start_ms
-        passed = [start_ms] if _is_incident(findings) else [at for at in state.incidents if at <= start_ms]
+        is_unfit = _is_incident(findings) or not are_whole(blobs, self._plan.predictions.hash)
+        passed = [start_ms] if is_unfit else [at for at in state.incidents if at <= start_ms]
         if passed:
             state.incidents = [at for at in state.incidents if at > start_ms]
             self._start_over(max(passed))
@@ -98,7 +111,8 @@ class Learner:
         return state.events >= self.wanted
 
     def _start_over(self, after_ms: int) -> None:
-        self.state.after_ms, self.state.from_ms, self.state.events = after_ms, -1, 0
+        self.state.after_ms = max(after_ms, self.state.after_ms)
+        self.state.from_ms, self.state.events = -1, 0
 
     def take_errors(self, window: ErrorWindow, findings: Sequence[Finding]) -> ReferenceProfile | None:
         """Take a closed window of labels in; returns the profile with its labels once there are enough of them.
@@ -162,8 +176,18 @@ def lacks_labels(profile: ReferenceProfile | None) -> bool:
     return profile is not None and profile.learned is not None and profile.learned.labels == 0
 
 
-def with_reference(finding: Finding, stream: Stream, profile: ReferenceProfile | None) -> Finding:
-    """Return a finding that says so where it compares with what was learned, and not with a user's profile."""
+def with_reference(
+    finding: Finding, stream: Stream, profile: ReferenceProfile | None, *, again_ms: int = -1
+) -> Finding:
+    """Return a finding that says so where it compares with what was learned, and not with a user's profile.
+
+    Parameters
+    ----------
+    again_ms
+        Since when the reference is learned once more; every finding says so until there is one. -1 for never.
+    """
+    if profile is None and again_ms >= 0 and finding.evidence:
+        return replace(finding, evidence={**finding.evidence, "learning_again_since": format_time(again_ms)})
     learned = None if profile is None else profile.learned
     if learned is None or not finding.evidence or finding.kind is Kind.VOLUME:
         return finding  # what traffic is usual is learned from the stream in any case

@@ -17,6 +17,7 @@ import msgspec
 from consumers.columns import PredictionColumns
 from consumers.plan import ModelPlan
 from consumers.windows import WindowBlob
+from detectors.codec import layout_hash_of
 from schemas.errors import Stop
 from schemas.finding import Stream
 
@@ -28,6 +29,7 @@ WAITING_MAX: Final = 200_000
 """Predictions of one partition and model that wait for the evaluator at most; more are counted and not kept."""
 
 _SEGMENT: Final = "rows@"
+_GAP: Final = f"{_SEGMENT}gap"
 """A real segment has an equals sign in its name."""
 _rows_decoder = msgspec.msgpack.Decoder(list[bytes])
 
@@ -35,6 +37,30 @@ _rows_decoder = msgspec.msgpack.Decoder(list[bytes])
 def is_rows(blob: WindowBlob) -> bool:
     """Return whether a stored blob holds kept predictions, and not a summary."""
     return blob.segment.startswith(_SEGMENT) and "=" not in blob.segment
+
+
+def gap_in(model: str, start_ms: int) -> WindowBlob:
+    """Return the mark of a window whose first predictions were not kept, as there was a reference then."""
+    return WindowBlob(
+        model, Stream.PREDICTIONS, start_ms, "", _GAP, zlib.compress(msgspec.msgpack.encode([]))
+    )
+
+
+def foreign_starts(blobs: Sequence[WindowBlob], layout_hash: str) -> list[int]:
+    """Return the starts of windows by prediction time, over all segments, that were counted on other cells.
+
+    Parameters
+    ----------
+    layout_hash
+        Of what is counted without a reference.
+    """
+    counted = (blob for blob in blobs if blob.stream is Stream.PREDICTIONS and not blob.segment)
+    return sorted({blob.start_ms for blob in counted if layout_hash_of(blob.data) != layout_hash})
+
+
+def are_whole(blobs: Sequence[WindowBlob], layout_hash: str) -> bool:
+    """Return whether all of a window's predictions were counted without a reference, and so kept."""
+    return not foreign_starts(blobs, layout_hash) and all(blob.segment != _GAP for blob in blobs)
 
 
 def rows_of(blobs: Sequence[WindowBlob]) -> Iterator[bytes]:

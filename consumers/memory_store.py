@@ -12,6 +12,7 @@ import numpy as np
 from consumers.cohorts import CohortTotal
 from consumers.partition_time import SWEEP_WHOLE
 from consumers.store import (
+    NO_PROFILE,
     Claimed,
     Commit,
     CommitStatus,
@@ -271,7 +272,9 @@ class MemoryModels:
         state.events.extend(commit.events)
         state.history.extendleft(commit.history)
         state.state, state.sequence = commit.state, commit.sequence + 1
-        state.closed_ms, state.profile = commit.closed_ms, commit.profile or state.profile
+        state.closed_ms = commit.closed_ms
+        if commit.profile is not None:
+            state.profile = None if commit.profile == NO_PROFILE else commit.profile
         state.past.update(commit.past)
         for name in commit.forgotten:
             state.past.pop(name, None)

@@ -21,7 +21,7 @@ from consumers.decode import BatchDecoder
 from consumers.interning import Interner, Tables
 from consumers.join import Join, add_counts
 from consumers.joined import JoinResult
-from consumers.learning_rows import RowKeeper, is_rows
+from consumers.learning_rows import RowKeeper, foreign_starts, gap_in, is_rows
 from consumers.partition_time import PartitionTime
 from consumers.plan import ModelPlan
 from consumers.rejects import Reason, Rejected
@@ -114,6 +114,8 @@ class Partition:
         Windows that are open keep what they have counted, but for columns that the new reference does not know: those
         predictions were kept whole.
         """
+        if plan.learning and not self._plans[plan.name].learning:
+            self._rows += [gap_in(plan.name, start) for start in self._windows[plan.name].open_starts]
         self._plans[plan.name] = plan
         self._decoder = self._new_decoder()
         self._windows[plan.name].adopt(plan)
@@ -142,7 +144,11 @@ class Partition:
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up the windows that were open when the partition changed hands."""
         for model, windows in self._windows.items():
-            windows.load([blob for blob in blobs if blob.model == model and not is_rows(blob)])
+            mine = [blob for blob in blobs if blob.model == model and not is_rows(blob)]
+            plan = self._plans[model]
+            if plan.learning:
+                self._rows += [gap_in(model, start) for start in foreign_starts(mine, plan.predictions.hash)]
+            windows.load(mine)
 
     def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
         """Decode a batch; the entries to fetch are then those of `DecodedBatch.ids`."""

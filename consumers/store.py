@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from consumers.cohorts import CohortDelta, CohortTotal
 from consumers.windows import WindowBlob
@@ -268,6 +268,10 @@ class LearnedReference:
     content_hash: str
 
 
+NO_PROFILE: Final = ("-", b"")
+"""In the place of a learned profile: there is none any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCommit:
     """Everything one evaluation of a model changes.
@@ -277,7 +281,7 @@ class ModelCommit:
     closed_ms
         Start of the last evaluated window by prediction time.
     profile
-        Hash and text of a profile that has been learned; None leaves what is stored.
+        Hash and text of a profile that has been learned; None leaves what is stored, `NO_PROFILE` lets it go.
     past, forgotten
         Fields of the model's past (`consumers.rollup`) to their bytes, and fields to let go.
     """

@@ -270,6 +270,11 @@ class ModelWindows:
             service = counted.get(key).vector[: PredictionLayout.COLUMNS]
             self.predictions.matrix[row, : PredictionLayout.COLUMNS] = service
 
+    @property
+    def open_starts(self) -> list[int]:
+        """Starts of the open windows by prediction time."""
+        return sorted({int(key[0]) for key in self.predictions.keys()})  # noqa: SIM118 - not a mapping
+
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up windows that an earlier owner of the partition had open."""
         for blob in blobs:

@@ -1,4 +1,4 @@
-"""What people order: silences and acknowledgements, as CloudEvents of the compacted topic `watchkeeper-control`.
+"""What people order: silences, acknowledgements, deploys, answers to drift, as CloudEvents of the compacted topic `watchkeeper-control`.
 
 Evaluation never hears of them; they decide who is told. The newest record of a key holds, and every notifier reads
 the whole topic.
@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from schemas.alert import Record, Wire
+from schemas.alert import Record, Wire, source_of
 from schemas.alert_wire import Name, Text, UtcTime
+from schemas.deploy import Deploy
 from schemas.errors import Reject, Stop
 from schemas.finding import Severity
 
@@ -95,6 +96,38 @@ class Acknowledgement(Wire):
         return self
 
 
+class Acceptance(Wire):
+    """What the owner of a model says of a drift.
+
+    Parameters
+    ----------
+    decision
+        `keep`: the reference stays, and the incident is looked after for its life. `new_normal`: what is now is taken for
+        usual, and the reference is learned anew.
+    incident, severity
+        Of `keep`: the incident, and how bad it was.
+    at
+        Of `new_normal`: from when on the new reference is learned, event time; else when it was said.
+    """
+
+    app: Name
+    model: Annotated[Name, Field(min_length=1)]
+    decision: Literal["keep", "new_normal"]
+    at: UtcTime
+    by: Annotated[Name, Field(min_length=1)]
+    incident: Name | None = None
+    severity: Severity | None = None
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_keeps(self) -> Self:
+        if self.decision == "keep" and (self.incident is None or self.severity is None):
+            raise ValueError(
+                "expected the incident and its severity beside the decision to keep the reference"
+            )
+        return self
+
+
 class SilenceEvent(Record):
     """A silence, as it is ordered, changed or ended."""
 
@@ -131,7 +164,45 @@ class AckEvent(Record):
         return f"ack:{self.data.incident}"
 
 
-ControlRecord: TypeAlias = SilenceEvent | AckEvent
+class DeployEvent(Record):
+    """A version goes live."""
+
+    type: Literal["io.watchkeeper.deploy"] = "io.watchkeeper.deploy"
+    time: UtcTime
+    data: Deploy
+
+    @classmethod
+    def of(cls, deploy: Deploy, *, now: datetime) -> Self:
+        """Return the event that announces it."""
+        return cls(id=f"{deploy.id}:{_stamp(now)}", source=source_of(deploy.model), time=now, data=deploy)
+
+    @property
+    def key(self) -> str:
+        """The record's key: the newest record of it holds."""
+        return f"deploy:{self.data.id}"
+
+
+class AcceptEvent(Record):
+    """An owner's answer to a drift."""
+
+    type: Literal["io.watchkeeper.accept"] = "io.watchkeeper.accept"
+    time: UtcTime
+    data: Acceptance
+
+    @classmethod
+    def of(cls, acceptance: Acceptance, *, now: datetime) -> Self:
+        """Return the event that records it."""
+        about = acceptance.incident or acceptance.model
+        return cls(id=f"{about}:{_stamp(now)}", source=_source(acceptance.by), time=now, data=acceptance)
+
+    @property
+    def key(self) -> str:
+        """The record's key: of an incident the newest answer holds, and each new reference is a record of its own."""
+        found = self.data
+        return f"accept:{found.incident or f'{found.app}/{found.model}/{_stamp(found.at)}'}"
+
+
+ControlRecord: TypeAlias = SilenceEvent | AckEvent | DeployEvent | AcceptEvent
 OrderT = TypeVar("OrderT", bound=Wire)
 _records: TypeAdapter[ControlRecord] = TypeAdapter(Annotated[ControlRecord, Field(discriminator="type")])
 
@@ -152,11 +223,11 @@ def parse_control_record(raw: bytes) -> ControlRecord:
         raise Reject(
             "control_invalid",
             f"expected an order as in the exported schema, got one whose {where} is wrong ({first['msg']}); "
-            "write orders with `watchkeeper silence` and `watchkeeper ack`",
+            "write orders with `watchkeeper silence`, `ack`, `deploy` and `accept`",
         ) from None
 
 
-def ordered(model: type[OrderT], **fields: object) -> OrderT:
+def ordered(model: type[OrderT], /, **fields: object) -> OrderT:
     """Return an order made of what somebody has typed.
 
     Raises

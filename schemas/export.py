@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.alert import AlertEvent, WindowComplete
-from schemas.control import AckEvent, SilenceEvent
+from schemas.control import AcceptEvent, AckEvent, DeployEvent, SilenceEvent
 from schemas.duration import DURATION_DESCRIPTION, format_duration
 from schemas.events import GroundTruth, Prediction
 from schemas.notification import NotificationEvent
@@ -28,7 +28,9 @@ _WRITTEN_BY_US: Final[dict[str, type[BaseModel]]] = {
     "undelivered.json": UndeliveredEvent,
     "window-complete.json": WindowComplete,
     "silence.json": SilenceEvent,
+    "accept.json": AcceptEvent,
     "ack.json": AckEvent,
+    "deploy.json": DeployEvent,
 }
 
 

@@ -151,6 +151,8 @@ class FeatureRule(BaseModel):
     ----------
     weight
         Its share of the false-alarm budget, relative to that of a feature without a rule.
+    owner
+        Who is told of what concerns this feature alone; None for the model's owner.
     """
 
     model_config = FROZEN
@@ -158,6 +160,7 @@ class FeatureRule(BaseModel):
     type: Literal["numeric", "categorical"] | None = None
     ignore: bool = False
     weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    owner: Owner | None = None
 
 
 class Implicit(BaseModel):

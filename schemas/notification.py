@@ -39,7 +39,13 @@ class Why(StrEnum):
 
 
 class Member(Wire):
-    """One alert of an incident, on one line."""
+    """One alert of an incident, on one line.
+
+    Parameters
+    ----------
+    team
+        Of its owner, which may be that of its feature.
+    """
 
     alert_id: str
     status: AlertStatus
@@ -52,11 +58,13 @@ class Member(Wire):
     title: Annotated[Text, Field(max_length=TITLE_CHARS_MAX)]
     since: UtcTime
     until: UtcTime | None
+    team: Name | None = None
 
     @classmethod
     def of(cls, data: AlertData) -> Self:
         """Return what a list says of an alert."""
-        return cls.model_validate({name: getattr(data, name) for name in cls.model_fields})
+        said = {name: getattr(data, name) for name in cls.model_fields if name != "team"}
+        return cls.model_validate({**said, "team": data.owner.team})
 
 
 class Notification(Wire):

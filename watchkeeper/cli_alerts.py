@@ -8,10 +8,14 @@ from typing import Any
 
 
 def add_alert_commands(commands: Any) -> None:
-    """Add `alerts`, `ack`, `silence`, `test-alert` and `redeliver`."""
+    """Add `alerts`, `ack`, `silence`, `deploy`, `accept`, `test-alert` and `redeliver`."""
     _alerts(_added(commands, "alerts", "the incidents that are open, who was told and who looks after them"))
     _ack(_added(commands, "ack", "say that somebody looks after an incident: no repeats, no escalation"))
     _silence(_added(commands, "silence", "hear nothing of some alerts for a while, or list and end silences"))
+    _deploy(
+        _added(commands, "deploy", "announce that a version goes live: what it changes is told as planned")
+    )
+    _accept(_added(commands, "accept", "answer a drift: it is the new normal, or the reference is kept"))
     _test(_added(commands, "test-alert", "send a message that is marked as a test through the routes"))
     _redeliver(_added(commands, "redeliver", "try messages again that were given up for a sink"))
 
@@ -75,6 +79,61 @@ def _run_silence(parsed: argparse.Namespace) -> int:
     from watchkeeper.order_commands import run_silence
 
     return run_silence(parsed)
+
+
+def _deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="M", help="the model")
+    parser.add_argument("--version", required=True, metavar="V", help="the version that goes live")
+    parser.add_argument("--at", metavar="TIME", help="when, RFC 3339 with an offset (default now)")
+    hold = parser.add_mutually_exclusive_group()
+    hold.add_argument(
+        "--windows",
+        type=int,
+        default=2,
+        metavar="N",
+        help="hold alerts of drift back for so many windows (default 2; 0 for none)",
+    )
+    hold.add_argument("--for", dest="span", metavar="D", help="or for so long (at most 7d)")
+    parser.add_argument("--note", metavar="TEXT", help="what is new")
+    parser.add_argument("--ticket", metavar="T", help="where more is said")
+    parser.add_argument("--by", metavar="WHO", help="who deploys it")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be held back, announce nothing"
+    )
+    parser.set_defaults(command=_run_deploy)
+
+
+def _run_deploy(parsed: argparse.Namespace) -> int:
+    from watchkeeper.deploy_command import run_deploy
+
+    return run_deploy(parsed)
+
+
+def _accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="M", help="the model")
+    decision = parser.add_mutually_exclusive_group(required=True)
+    decision.add_argument(
+        "--new-normal", action="store_true", help="take what is now for usual: the reference is learned anew"
+    )
+    decision.add_argument(
+        "--keep", action="store_true", help="keep the reference: its incidents of drift are looked after"
+    )
+    parser.add_argument(
+        "--alert", metavar="ID", help="only the incident of this alert, with --keep (default all of drift)"
+    )
+    parser.add_argument(
+        "--at", metavar="TIME", help="learn from this time on, with --new-normal (default from now on)"
+    )
+    parser.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    parser.add_argument("--note", metavar="TEXT", help="why")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    parser.set_defaults(command=_run_accept)
+
+
+def _run_accept(parsed: argparse.Namespace) -> int:
+    from watchkeeper.accept_command import run_accept
+
+    return run_accept(parsed)
 
 
 def _test(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from alerts.board import Board, Incident
 from alerts.control_source import ControlSource
+from alerts.desk import evaluated_in
 from alerts.orders import Orders
 from alerts.told import told_in
 from consumers.kafka_client import check_topics
@@ -27,10 +28,11 @@ CONTROL_POLLS_MAX = 300
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An incident, and what each sink knows of it."""
+    """An incident, what each sink knows of it, and the event time up to which its model has been evaluated."""
 
     incident: Incident
     told: Mapping[str, Told]
+    evaluated_ms: int = 0
 
 
 def read_incidents(settings: Settings, gate: RedisGate, *, now_ms: int) -> list[Seen]:
@@ -50,7 +52,11 @@ def read_incidents(settings: Settings, gate: RedisGate, *, now_ms: int) -> list[
         mend = "start the server, or correct its address in the settings"
         raise Stop(f"{error}; {mend}", exit_code=1) from error
     seen = [
-        Seen(incident, {sink: told for (name, sink), told in told_in(some).items() if name == incident.id})
+        Seen(
+            incident,
+            {sink: told for (name, sink), told in told_in(some).items() if name == incident.id},
+            evaluated_in(some).get(incident.model, 0),
+        )
         for some in fields
         for incident in Board(some, now_ms=now_ms).incidents.values()
     ]
@@ -66,7 +72,7 @@ def read_orders(settings: Settings, *, now_ms: int) -> Orders:
         Kafka does not answer.
     """
     kafka = settings.kafka
-    orders = Orders()
+    orders = Orders(settings.app)
     with closing(ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)) as source:
         for _ in range(CONTROL_POLLS_MAX):
             orders.take(source.poll(), now_ms=now_ms)

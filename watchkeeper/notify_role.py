@@ -78,7 +78,7 @@ class NotifyRole:
     ) -> None:
         self._stop = stop
         self._wall_ms = wall_ms
-        self._orders = Orders()
+        self._orders = Orders(settings.app)
         kafka = settings.kafka
         self._control = ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)
         self._letters = EventSink(kafka.properties)

@@ -7,27 +7,24 @@ import json
 import re
 import secrets
 import sys
-import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from alerts.orders import mutes
-from consumers.kafka_client import check_topics
-from consumers.kafka_sink import EventSink
 from schemas.alert import AlertStatus
 from schemas.alert_wire import rfc3339
 from schemas.control import AckEvent, Acknowledgement, Matcher, Silence, SilenceEvent, ordered
-from schemas.duration import parse_duration_ms
-from schemas.errors import Retry, Stop
+from schemas.errors import Stop
 from schemas.settings_tree import shown
 from watchkeeper.incidents import Seen, read_incidents, read_orders
 from watchkeeper.loading import load_settings
+from watchkeeper.ordering import epoch_ms, now_utc, span_of, write_order
 from watchkeeper.service import connect_redis
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from alerts.orders import Orders
-    from schemas.control import ControlRecord
     from schemas.settings import Settings
 
 _MATCHER: Final = re.compile(r"(\w+)(=~|!~|!=|=)(.+)", re.DOTALL)
@@ -38,10 +35,10 @@ Json = dict[str, Any]
 
 def run_alerts(parsed: argparse.Namespace) -> int:
     """List incidents that are open, or with --all those of the last day too."""
-    settings, now = load_settings(parsed.config), _now()
+    settings, now = load_settings(parsed.config), now_utc()
     with closing(connect_redis(settings)) as gate:
-        found = read_incidents(settings, gate, now_ms=_ms(now))
-    orders = read_orders(settings, now_ms=_ms(now))
+        found = read_incidents(settings, gate, now_ms=epoch_ms(now))
+    orders = read_orders(settings, now_ms=epoch_ms(now))
     wanted = [
         seen
         for seen in found
@@ -57,10 +54,10 @@ def run_alerts(parsed: argparse.Namespace) -> int:
 
 def run_ack(parsed: argparse.Namespace) -> int:
     """Acknowledge an incident, or with --undo take that back."""
-    settings, now = load_settings(parsed.config), _now()
+    settings, now = load_settings(parsed.config), now_utc()
     with closing(connect_redis(settings)) as gate:
-        incident = _named(parsed.incident, read_incidents(settings, gate, now_ms=_ms(now))).incident
-    until = now if parsed.undo else now + _span(parsed.span, "--for")
+        incident = _named(parsed.incident, read_incidents(settings, gate, now_ms=epoch_ms(now))).incident
+    until = now if parsed.undo else now + span_of(parsed.span, "--for")
     ack = ordered(
         Acknowledgement,
         incident=incident.id,
@@ -70,7 +67,7 @@ def run_ack(parsed: argparse.Namespace) -> int:
         severity=incident.severity,
         note=parsed.note,
     )
-    _write(settings, AckEvent.of(ack, now=now))
+    write_order(settings, AckEvent.of(ack, now=now))
     said = "no longer acknowledged" if parsed.undo else f"acknowledged until {rfc3339(until)}"
     sys.stdout.write(f"{incident.id}: {said}\n")
     return 0
@@ -78,9 +75,9 @@ def run_ack(parsed: argparse.Namespace) -> int:
 
 def run_silence(parsed: argparse.Namespace) -> int:
     """List silences, end one, or begin one; says what it mutes of what is open now."""
-    settings, now = load_settings(parsed.config), _now()
+    settings, now = load_settings(parsed.config), now_utc()
     if parsed.list:
-        return _list_silences(read_orders(settings, now_ms=_ms(now)))
+        return _list_silences(read_orders(settings, now_ms=epoch_ms(now)))
     if parsed.end is not None:
         return _end_silence(settings, parsed, now)
     if not (parsed.match and parsed.by and parsed.reason):
@@ -90,17 +87,17 @@ def run_silence(parsed: argparse.Namespace) -> int:
         id=secrets.token_hex(4),
         matchers=tuple(map(_matcher, parsed.match)),
         starts=now,
-        ends=now + _span(parsed.span, "--for"),
+        ends=now + span_of(parsed.span, "--for"),
         by=parsed.by,
         reason=parsed.reason,
         ticket=parsed.ticket,
     )
     with closing(connect_redis(settings)) as gate:
-        _preview(silence, read_incidents(settings, gate, now_ms=_ms(now)))
+        _preview(silence, read_incidents(settings, gate, now_ms=epoch_ms(now)))
     if parsed.dry_run:
         sys.stdout.write("nothing was ordered (--dry-run)\n")
         return 0
-    _write(settings, SilenceEvent.of(silence, now=now))
+    write_order(settings, SilenceEvent.of(silence, now=now))
     sys.stdout.write(f"silence {silence.id} until {rfc3339(silence.ends)}\n")
     return 0
 
@@ -116,12 +113,12 @@ def _list_silences(orders: Orders) -> int:
 
 
 def _end_silence(settings: Settings, parsed: argparse.Namespace, now: datetime) -> int:
-    silences = {s.id: s for s in read_orders(settings, now_ms=_ms(now)).silences}
+    silences = {s.id: s for s in read_orders(settings, now_ms=epoch_ms(now)).silences}
     if parsed.end not in silences:
         raise Stop(f'--end: no silence "{shown(parsed.end)}"; see them with --list')
     before = silences[parsed.end]
     ended = before.model_copy(update={"starts": min(before.starts, now), "ends": now})
-    _write(settings, SilenceEvent.of(ended, now=now))
+    write_order(settings, SilenceEvent.of(ended, now=now))
     sys.stdout.write(f"silence {ended.id} has ended\n")
     return 0
 
@@ -161,12 +158,19 @@ def _described(seen: Seen, orders: Orders, now: datetime) -> list[str]:
 
 
 def _flags(seen: Seen, orders: Orders, now: datetime) -> list[str]:
-    incident, now_ms = seen.incident, _ms(now)
+    incident, now_ms = seen.incident, epoch_ms(now)
     firing = [data for data in incident.alerts.values() if data.status is AlertStatus.FIRING]
     by = orders.acknowledged_by(incident, now_ms)
+    held = (orders.planned(data, seen_ms=seen.evaluated_ms, now_ms=now_ms) for data in firing)
+    planned = [deploy for deploy in held if deploy is not None]
     return [
         *([f"acknowledged by {shown(by)}"] if by is not None else []),
         *(["silenced"] if firing and all(orders.silenced(data, now_ms) for data in firing) else []),
+        *(
+            [f"planned change: version {shown(planned[0].version)}"]
+            if planned and len(planned) == len(firing)
+            else []
+        ),
         *(["explained by another alert"] if firing and all(data.muted_by for data in firing) else []),
         *(["on its way"] if any(told.attempt is not None for told in seen.told.values()) else []),
     ]
@@ -200,32 +204,3 @@ def _matcher(text: str) -> Matcher:
     if found is None:
         raise Stop(f'--match: expected FIELD=VALUE (or !=, =~, !~), got "{shown(text)}"')
     return ordered(Matcher, field=found[1], op=found[2], value=found[3])
-
-
-def _span(text: str, option: str) -> timedelta:
-    try:
-        return timedelta(milliseconds=parse_duration_ms(text))
-    except ValueError as error:
-        raise Stop(f"{option}: {error}") from None
-
-
-def _write(settings: Settings, record: ControlRecord) -> None:
-    kafka = settings.kafka
-    try:
-        check_topics(kafka.properties, [kafka.control])
-        with closing(EventSink(kafka.properties)) as sink:
-            sent = sink.publish(
-                kafka.control, [(record.key.encode(), record.to_json_bytes())], partition=None
-            )
-    except Retry as error:
-        raise Stop(f"{error}; start Kafka, or correct kafka.bootstrap.servers", exit_code=1) from error
-    if not sent:
-        raise Stop(f"kafka: {kafka.control} did not take the order in time; try again", exit_code=1)
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, tz=UTC)
-
-
-def _ms(now: datetime) -> int:
-    return round(now.timestamp() * 1000)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
+from alerts.acceptance import accept
 from alerts.book_codec import book_from_bytes, book_to_bytes
 from alerts.policy import AlertBook, AlertContext, step
 from consumers.closing import ClosedRecord
@@ -20,6 +21,7 @@ from schemas.alert import (
 )
 from schemas.finding import Explain, Finding, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
+from schemas.model_parts import Owner
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 
@@ -46,6 +48,11 @@ class AlertPolicy:
     def dump(self, book: AlertBook) -> bytes:
         """Return the bytes to store."""
         return book_to_bytes(book)
+
+    def accept(self, book: AlertBook, *, at_ms: int) -> tuple[AlertBook, list[bytes]]:
+        """Close what compares with a reference that is given up."""
+        after, events = accept(book, at_ms=at_ms, context=self._context)
+        return after, [event.to_json_bytes() for event in events]
 
     def step(
         self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
@@ -122,7 +129,6 @@ def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
 
 def context_of(settings: Settings, model: ModelSettings, *, profile_hash: str | None) -> AlertContext:
     """Return what a model's alerts say that no finding knows."""
-    owner = model.owner
     reproduce = AlertReproduce(
         command="watchkeeper replay --config F --predictions A.jsonl --labels B.jsonl --alerts OUT.jsonl",
         config_hash=config_hash(settings),
@@ -132,13 +138,18 @@ def context_of(settings: Settings, model: ModelSettings, *, profile_hash: str | 
     return AlertContext(
         app=settings.app,
         mute_ms=model.window_ms + model.allowed_lateness_ms,
-        owner=AlertOwner()
-        if owner is None
-        else AlertOwner(team=owner.team, contact=owner.contact, escalation=tuple(owner.escalation)),
+        owner=AlertOwner() if model.owner is None else _told(model.owner),
+        feature_owners={
+            name: _told(rule.owner) for name, rule in model.features.items() if rule.owner is not None
+        },
         runbook=model.runbook,
         fallback=model.fallback,
         reproduce=reproduce,
     )
+
+
+def _told(owner: Owner) -> AlertOwner:
+    return AlertOwner(team=owner.team, contact=owner.contact, escalation=tuple(owner.escalation))
 
 
 def config_hash(settings: Settings) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from schemas.deploy import Deploy
     from schemas.notification import Notification
 
 
@@ -86,3 +87,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give back connections; may be called twice, and no delivery follows."""
+
+
+@runtime_checkable
+class ChangeSink(Protocol):
+    """A sink that keeps a record of changes beside what it is told of incidents."""
+
+    def announce(self, deploy: Deploy) -> Delivery:
+        """Try once to record a deploy; as `Sink.deliver`."""

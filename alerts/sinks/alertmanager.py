@@ -156,7 +156,7 @@ def _labels(notification: Notification, member: Member) -> dict[str, str]:
         "feature": member.feature,
         "segment": member.segment,
         "severity": member.severity.value,
-        "team": notification.lead.owner.team,
+        "team": member.team,
         "test": "true" if notification.test else None,
     }
     return {name: inert(plain(value)) for name, value in named.items() if value}

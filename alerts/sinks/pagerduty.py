@@ -1,6 +1,6 @@
 """The sink that pages through PagerDuty's Events API v2.
 
-202 means taken. PagerDuty tells repeats by the key while its alert is open, and a resolve of what is not open does
+It keeps a record of changes beside its alerts, which takes deploys. 202 means taken. PagerDuty tells repeats by the key while its alert is open, and a resolve of what is not open does
 nothing, so repeating does no harm. Limits: developer.pagerduty.com, "Events API v2".
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
+from alerts.deploy_words import headline_of_deploy
 from alerts.http_gate import HttpGate, check_url
 from alerts.message import message_of
 from alerts.plain_text import clip_units, plain
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from alerts.message import Section
     from alerts.sinks import Delivery
+    from schemas.deploy import Deploy
     from schemas.notification import Notification
 
 SUMMARY_CHARS_MAX: Final = 1_024
@@ -46,7 +48,7 @@ class PagerDutySink:
     routing_key
         The integration key of a service: a secret.
     url
-        Where events go; another region has another one.
+        Where events go; another region has another one. Changes go to `change/enqueue` in the place of `enqueue`.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class PagerDutySink:
     ) -> None:
         self._url = SecretStr(url)
         check_url(self._url, "url")
+        self._change_url = SecretStr(f"{url.removesuffix('/enqueue').rstrip('/')}/change/enqueue")
         self._routing_key = routing_key
         self._gate = gate
         self.name = name
@@ -78,10 +81,14 @@ class PagerDutySink:
 
     def deliver(self, notification: Notification) -> Delivery:
         """Send one event; blocks at most as long as the gate's time limit."""
-        event = render_pagerduty(notification, zone=self._zone)
-        answer = self._gate.post_json(
-            self._url, {"routing_key": self._routing_key.get_secret_value(), **event}
-        )
+        return self._post(self._url, render_pagerduty(notification, zone=self._zone))
+
+    def announce(self, deploy: Deploy) -> Delivery:
+        """Send one change event; as `deliver`."""
+        return self._post(self._change_url, render_change(deploy))
+
+    def _post(self, url: SecretStr, event: dict[str, JsonValue]) -> Delivery:
+        answer = self._gate.post_json(url, {"routing_key": self._routing_key.get_secret_value(), **event})
         return delivery_of(answer, taken={_ACCEPTED}, too_many_wait_s=_TOO_MANY_WAIT_S)
 
     def close(self) -> None:
@@ -117,6 +124,28 @@ def render_pagerduty(notification: Notification, *, zone: tzinfo | None = None) 
         return {**event, "payload": {**payload, "custom_details": details}}
 
     return whole(first_that_fit(message.sections, lambda kept: _size(whole(kept)) < EVENT_BYTES_MAX))
+
+
+def render_change(deploy: Deploy) -> dict[str, JsonValue]:
+    """Return a deploy as a change event without its routing key; what is told of it is short, so it always fits."""
+    told = {
+        "model": deploy.model,
+        "version": deploy.version,
+        "by": deploy.by,
+        "note": deploy.note,
+        "ticket": deploy.ticket,
+        "drift held back until": rfc3339(deploy.holds_until) if deploy.holds_until > deploy.at else None,
+    }
+    links = web_links({"ticket": deploy.ticket} if deploy.ticket else {})
+    return {
+        "payload": {
+            "summary": clip_units(headline_of_deploy(deploy), SUMMARY_CHARS_MAX),
+            "source": _name("/".join(part for part in (deploy.app, deploy.model) if part)),
+            "timestamp": rfc3339(deploy.at),
+            "custom_details": {name: plain(text) for name, text in told.items() if text},
+        },
+        "links": [{"href": address, "text": plain(name)} for name, address in links],
+    }
 
 
 def _name(text: str) -> str:

@@ -203,4 +203,5 @@ def test_people_hear_of_these_reasons_only() -> None:
         Reason.VERSION_RETIRED: AlertType.RESOLVED,
         Reason.SEGMENT_GONE: AlertType.RESOLVED,
         Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
+        Reason.ACCEPTED: AlertType.RESOLVED,
     }

@@ -16,7 +16,15 @@ from builders.watch_room import (
 
 from alerts.routing import Route
 from schemas.alert_wire import utc_of_ms
-from schemas.control import AckEvent, Acknowledgement, Matcher, Silence, SilenceEvent
+from schemas.control import (
+    Acceptance,
+    AcceptEvent,
+    AckEvent,
+    Acknowledgement,
+    Matcher,
+    Silence,
+    SilenceEvent,
+)
 from schemas.finding import Kind
 
 if TYPE_CHECKING:
@@ -106,3 +114,49 @@ def test_an_acknowledgement_is_void_once_the_incident_becomes_worse() -> None:
     assert scene.pager.said == ["first error", "severity_up critical"]
     scene.room.after(4 * HOUR_MS + MINUTE_MS)
     assert scene.chat.said[-1] == "repeat critical"
+
+
+def keep(scene: Scene, **changes: str) -> AcceptEvent:
+    now, incident = utc_of_ms(scene.clock.now_ms), scene.chat.got[0]
+    found = Acceptance(
+        app="prod",
+        model="fraud",
+        decision="keep",
+        at=now,
+        by="ada",
+        incident=incident.incident,
+        severity=incident.severity,
+    )
+    return AcceptEvent.of(found.model_copy(update=changes), now=now)
+
+
+def test_an_incident_whose_reference_is_kept_is_not_repeated_however_long_it_goes_on() -> None:
+    scene = Scene(routes=[Route({}, ("chat",)), Route({}, ("pager",), after_s=1800.0)])
+    scene.minute(scene.read(**ERROR))
+    order(scene, keep(scene))
+    for _ in range(10):
+        scene.room.after(24 * HOUR_MS)
+        order(scene)
+    assert (scene.pager.said, scene.chat.said) == ([], ["first error"])
+    scene.over()
+    assert scene.chat.said == ["first error", "all_resolved error"]
+
+
+def test_a_kept_reference_does_not_keep_what_becomes_worse_from_anybody() -> None:
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    order(scene, keep(scene))
+    scene.minute(scene.read(**CRITICAL))
+    assert scene.pager.said == ["first error", "severity_up critical"]
+    scene.room.after(4 * HOUR_MS + MINUTE_MS)
+    assert scene.chat.said[-1] == "repeat critical"
+
+
+def test_an_answer_of_another_application_is_passed_over() -> None:
+    scene = Scene()
+    scene.orders = type(scene.orders)("prod")
+    scene.restart()
+    scene.minute(scene.read(**ERROR))
+    order(scene, keep(scene, app="stage"))
+    scene.room.after(25 * HOUR_MS)
+    assert scene.chat.said == ["first error", "repeat error"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from alert_builders import CONTEXT, fired, resolved
 
 from alerts.compose import alone, compose
 from schemas.alert import AlertData
+from schemas.deploy import Deploy
 from schemas.finding import Kind, Severity
 from schemas.notification import Notification, Why
 
@@ -33,6 +35,23 @@ def crowd(size: int = 40, *, prefix: str = "feature_") -> Notification:
     levels = (Severity.WARNING, Severity.ERROR)
     alerts = [fired(feature=f"{prefix}{n:03}", severity=levels[n % 10 == 0]).data for n in range(size)]
     return told(alerts, why=Why.FIRST)
+
+
+def a_change(**changes: Any) -> Deploy:
+    """Return a deploy as somebody announces it."""
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    fields = {
+        "id": "0123456789abcdef",
+        "app": CONTEXT.app,
+        "model": "fraud",
+        "version": "8",
+        "at": at,
+        "holds_until": at + timedelta(minutes=2),
+        "by": "ada",
+        "note": "two more features",
+        "ticket": "https://tickets.example/ML-7",
+    }
+    return Deploy.model_validate({**fields, **changes})
 
 
 def told(alerts: Sequence[AlertData], *, why: Why, test: bool = False) -> Notification:

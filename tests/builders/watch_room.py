@@ -23,10 +23,11 @@ from watchkeeper.notify_store import StoredDeliveries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from alerts.desk import Job
+    from alerts.desk import Task
     from alerts.routing import Route
     from alerts.sinks import Sink
     from alerts.telling import Rules
+    from schemas.deploy import Deploy
     from schemas.finding import Finding
     from schemas.notification import Notification
 
@@ -81,6 +82,23 @@ class ScriptedSink:
         return [f"{n.why} {n.severity}" for n in self.got]
 
 
+@dataclass
+class ScriptedPager(ScriptedSink):
+    """A scripted sink that keeps a record of changes beside: it answers them from the same list."""
+
+    announced: list[Deploy] = field(default_factory=list)
+    change_tries: int = 0
+
+    def announce(self, deploy: Deploy) -> Delivery:
+        self.change_tries += 1
+        answer = self.answers.pop(0) if self.answers else Delivery.delivered()
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer == Delivery.delivered():
+            self.announced.append(deploy)
+        return answer
+
+
 class AtOnce:
     """`alerts.lanes.Lanes` that delivers on the spot; the outcome is heard of in the next round.
 
@@ -93,19 +111,19 @@ class AtOnce:
     def __init__(self, sinks: Mapping[str, Sink], crash: Callable[[str], None] | None = None) -> None:
         self._sinks = sinks
         self._crash = crash or (lambda _: None)
-        self._ended: list[tuple[Job, Delivery]] = []
+        self._ended: list[tuple[Task, Delivery]] = []
 
     @property
     def busy(self) -> set[str]:
         return {job.sink for job, _ in self._ended}
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Task) -> None:
         self._crash("before the post")
-        delivery = deliver(self._sinks[job.sink], job.notification)
+        delivery = deliver(self._sinks[job.sink], job.message)
         self._crash("after the post")
         self._ended.append((job, delivery))
 
-    def results(self, timeout_s: float = 0.0) -> list[tuple[Job, Delivery]]:
+    def results(self, timeout_s: float = 0.0) -> list[tuple[Task, Delivery]]:
         del timeout_s
         ended, self._ended = self._ended, []
         return ended
@@ -210,7 +228,7 @@ class Scene:
     def __init__(self, **room: Any) -> None:
         self.clock = Clock()
         self.topic = Topic(self.clock)
-        self.pager = ScriptedSink("pager", self.clock, pages=True, repeatable=True)
+        self.pager = ScriptedPager("pager", self.clock, pages=True, repeatable=True)
         self.chat = ScriptedSink("chat", self.clock)
         self.states = MemoryModels()
         self.orders = Orders()

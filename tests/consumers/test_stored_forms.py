@@ -73,6 +73,7 @@ EVALUATION = StoredEvaluation(
         segments={"channel=web": b"s"},
         labels_from_ms=9,
         has_labels=True,
+        again_ms=50,
     ),
 )
 
@@ -106,7 +107,7 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v5": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v6": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
     "summary-pairs-v1": encode_summary(PAIRS),
 }
@@ -129,18 +130,21 @@ def test_what_was_written_then_loads() -> None:
     assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v5"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v6"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
     assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
-    first, second, third, fourth = (
+    first, second, third, fourth, fifth = (
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
-        for v in ("v1", "v2", "v3", "v4")
+        for v in ("v1", "v2", "v3", "v4", "v5")
     )
-    assert fourth == msgspec.structs.replace(EVALUATION, versions={})
-    known = msgspec.structs.replace(EVALUATION, first_ms=None, versions={})
+    assert EVALUATION.learning is not None
+    once = msgspec.structs.replace(EVALUATION.learning, again_ms=-1)
+    assert fifth == msgspec.structs.replace(EVALUATION, learning=once)
+    assert fourth == msgspec.structs.replace(fifth, versions={})
+    known = msgspec.structs.replace(fourth, first_ms=None)
     assert first == msgspec.structs.replace(known, seen={}, learning=None, rolled_ms=-1)
     assert second == msgspec.structs.replace(known, learning=None, rolled_ms=-1)
     assert third == known

@@ -18,6 +18,7 @@ from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
 from consumers.store import (
+    NO_PROFILE,
     Claimed,
     Commit,
     CommitStatus,
@@ -474,6 +475,13 @@ class TestModelStore:
         models.claim("fraud")
         models.commit(replace(evaluation(token, 2), past={"d0": b"4"}))
         assert models.past("fraud") == {"d0": b"3"}
+
+    def test_a_learned_profile_is_let_go_with_a_commit(self, models: ModelStore) -> None:
+        token = models.claim("fraud").token
+        models.commit(replace(evaluation(token), profile=("abc", b"{}")))
+        models.commit(replace(evaluation(token), sequence=1, profile=NO_PROFILE))
+        assert models.profile("fraud") is models.claim("fraud").profile is None
+        assert models.learned(["fraud"])[0].content_hash == ""
 
     def test_a_fenced_evaluator_stores_no_profile(self, models: ModelStore) -> None:
         token = models.claim("fraud").token

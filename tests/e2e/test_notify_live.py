@@ -21,12 +21,14 @@ from builders.watch_room import MINUTE_MS, Clock, Topic
 from confluent_kafka import Producer
 
 from schemas.alert import CONTENT_TYPE
+from schemas.alert_wire import rfc3339, utc_of_ms
 from schemas.finding import Severity, Verdict
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 WITHIN_S = 60.0
 PAUSE = threading.Event()
+PEOPLE = "owner: {team: payments-ml, contact: ada}, runbook: 'https://wiki.example/fraud'"
 SETTINGS = """\
 app: {app}
 kafka: {{bootstrap.servers: "{kafka}", predictions: {predictions}, ground_truth: {labels}, alerts: {alerts},
@@ -201,6 +203,38 @@ def test_people_see_acknowledge_and_silence_incidents_and_try_routes_out(
         site.run("silence", "--end", name)
         webhook.wait(3)
     assert webhook.texts[2].startswith("CRIT (now worse)")
+
+
+def test_a_deploy_is_recorded_once_holds_drift_back_and_is_named_until_the_owner_keeps_the_reference(
+    tmp_path: Path, webhook: Webhook, kafka_server: Any, redis_url: str, topics: Callable[..., str]
+) -> None:
+    site = Site(tmp_path, webhook.server.server_port, kafka_server.address, redis_url, topics)
+    site.clock.now_ms -= 10 * MINUTE_MS
+    at = rfc3339(utc_of_ms(site.clock.now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS))
+    said = ("deploy", "--model", "fraud", "--version", "8", "--at", at, "--windows", "3", "--by", "ada")
+    with a_server(*(Answer(202) for _ in range(10)), path="/v2/change/enqueue") as pagerduty:
+        url = pagerduty.url.get_secret_value().replace("/change", "")
+        text = site.config.read_text().replace("class: fraud}", f"class: fraud, {PEOPLE}}}")
+        site.config.write_text(f"{text}  pager: {{type: pagerduty, routing_key: {'k' * 32}, url: '{url}'}}\n")
+        assert "a change event goes to: pager" in site.run(*said, "--dry-run")
+        assert "drift is held back until" in site.run(*said)
+        site.minute(severity=Severity.WARNING)
+        for end in (signal.SIGKILL, signal.SIGTERM):
+            with site.notifier(end=end):
+                deadline = time.monotonic() + WITHIN_S
+                while not pagerduty.requests or "[planned change: version 8]" not in site.run("alerts"):
+                    assert time.monotonic() < deadline
+                PAUSE.wait(2.0)
+        assert site.run(*said)
+        site.minute(severity=Severity.WARNING)
+        site.minute(severity=Severity.WARNING)
+        with site.notifier():
+            webhook.wait(1)
+            assert "the reference is kept" in site.run("accept", "--model", "fraud", "--keep", "--by", "ada")
+            assert "[acknowledged by ada]" in site.run("alerts")
+        assert len(pagerduty.requests) == 1
+    assert webhook.texts[0].startswith("WARN (still, its silence ended)")
+    assert "version 8 was deployed" in json.dumps(webhook.bodies[0])
 
 
 def test_a_process_with_all_roles_tells_a_dead_mans_switch_that_it_is_well(

@@ -20,8 +20,10 @@ from schemas.export import json_schemas
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "schemas"
 NAMES = [
+    "accept.json",
     "ack.json",
     "alert.json",
+    "deploy.json",
     "ground-truth.json",
     "notification.json",
     "prediction.json",

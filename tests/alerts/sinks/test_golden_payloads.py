@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from alert_builders import NOON_MS
-from builders.notifications import KINDS
+from builders.notifications import KINDS, a_change
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 from slack_sdk.models.blocks import HeaderBlock, SectionBlock
@@ -19,7 +19,7 @@ from alerts.sinks.alertmanager import render_alertmanager
 from alerts.sinks.apprise import render_apprise
 from alerts.sinks.jsm import render_jsm
 from alerts.sinks.mail import render_html, render_mail
-from alerts.sinks.pagerduty import render_pagerduty
+from alerts.sinks.pagerduty import render_change, render_pagerduty
 from alerts.sinks.slack_blocks import render_slack, render_slack_plain
 from alerts.sinks.teams import render_teams
 from alerts.sinks.webhook import render_webhook
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from schemas.notification import Notification
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "sinks"
+CHANGE: Final = "change-pagerduty.json"
 NOW: Final = datetime.fromtimestamp(NOON_MS / 1_000, UTC)
 
 
@@ -75,10 +76,16 @@ def test_a_payload_equals_its_golden_copy(sink: str, kind: str) -> None:
     assert payload == path.read_text(encoding="utf-8")
 
 
+def test_a_change_equals_its_golden_copy() -> None:
+    payload, path = as_json(render_change(a_change())), GOLDEN / CHANGE
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        path.write_text(payload, encoding="utf-8")
+    assert payload == path.read_text(encoding="utf-8")
+
+
 def test_no_golden_copy_is_left_over() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {
-        f"{kind}-{sink}" for kind in KINDS for sink in PAYLOADS
-    }
+    payloads = {f"{kind}-{sink}" for kind in KINDS for sink in PAYLOADS}
+    assert {path.name for path in GOLDEN.iterdir()} == payloads | {CHANGE}
 
 
 @pytest.mark.parametrize("kind", KINDS)

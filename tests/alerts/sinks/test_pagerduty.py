@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import json
 from contextlib import AbstractContextManager
 
 import pytest
-from builders.notifications import first, over
+from builders.notifications import HOSTILE, a_change, first, over
 from builders.scripted_http import Answer, ScriptedServer, a_server
 from pydantic import SecretStr
 
 from alerts.http_gate import HttpGate
 from alerts.sinks import Delivery
-from alerts.sinks.pagerduty import PagerDutySink, render_pagerduty
+from alerts.sinks.pagerduty import (
+    EVENT_BYTES_MAX,
+    SUMMARY_CHARS_MAX,
+    PagerDutySink,
+    render_change,
+    render_pagerduty,
+)
 from schemas.errors import Stop
 from schemas.notification import Notification
 
@@ -62,6 +69,42 @@ def test_each_answer_means_one_thing(answer: Answer, delivery: Delivery) -> None
     with pagerduty(answer) as server:
         assert deliver(server, first()) == [delivery]
     assert len(server.requests) == 1
+
+
+def announce(url: str) -> Delivery:
+    sink = PagerDutySink(KEY, url=url, gate=HttpGate(trust_env=False))
+    try:
+        return sink.announce(a_change())
+    finally:
+        sink.close()
+
+
+@pytest.mark.parametrize("ending", ["/enqueue", ""])
+def test_a_deploy_goes_where_changes_go_and_opens_nothing(ending: str) -> None:
+    with a_server(TAKEN, path="/v2/change/enqueue") as server:
+        base = server.url.get_secret_value().removesuffix("/change/enqueue")
+        assert announce(base + ending) == Delivery.delivered()
+    (request,) = server.requests
+    assert request.path == "/v2/change/enqueue"
+    assert request.json() == {"routing_key": KEY.get_secret_value(), **render_change(a_change())}
+    assert not {"event_action", "dedup_key"} & request.json().keys()
+
+
+def test_a_change_that_is_not_taken_now_is_tried_again() -> None:
+    with a_server(Answer(429), path="/v2/change/enqueue") as server:
+        url = server.url.get_secret_value().replace("/change", "")
+        assert announce(url) == Delivery.retry("http_429", after_s=30)
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "\U0001f600" * 5_000, "é" * 5_000])
+def test_a_change_keeps_the_limits_and_is_plain_text_whatever_it_is_called(text: str) -> None:
+    change = render_change(a_change(model=text, version=text, by=text, note=text, ticket=text))
+    assert len(json.dumps(change).encode()) < EVENT_BYTES_MAX
+    payload = change["payload"]
+    assert isinstance(payload, dict)
+    assert 1 <= len(str(payload["summary"]).encode("utf-16-le")) // 2 <= SUMMARY_CHARS_MAX
+    assert all(character.isprintable() for character in str(payload["summary"]) + str(payload["source"]))
+    assert change["links"] == []
 
 
 @pytest.mark.parametrize(

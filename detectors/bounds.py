@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
 
@@ -58,8 +59,17 @@ def upper_rate(hits: npt.ArrayLike, n: npt.ArrayLike, *, alpha: float) -> Floats
     0.00299
     """
     k, size = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(n, np.float64))
+    ends = np.frombuffer(_upper_ends(k.tobytes(), size.tobytes(), alpha), np.float64)
+    return ends.reshape(k.shape).copy()
+
+
+@lru_cache(maxsize=4096)
+def _upper_ends(hits: bytes, n: bytes, alpha: float) -> bytes:
+    """Return the ends as bytes: models that start ask for the same few again and again."""
+    k, size = np.frombuffer(hits, np.float64), np.frombuffer(n, np.float64)
     share = np.divide(k, size, out=np.ones_like(k), where=size > 0)
-    return _crossing(share, np.ones_like(share), lambda p: size * divergence(share, p) < -math.log(alpha))
+    ends = _crossing(share, np.ones_like(share), lambda p: size * divergence(share, p) < -math.log(alpha))
+    return ends.tobytes()
 
 
 def critical_rate(rate: npt.ArrayLike, n: npt.ArrayLike, *, alpha: float) -> Floats:

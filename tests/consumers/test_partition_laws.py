@@ -161,11 +161,16 @@ def test_batches_may_be_cut_anywhere(task: str) -> None:
     assert coarse.counts() == fine.counts()
 
 
+@lru_cache
+def in_order(task: str) -> Pipeline:
+    return run(task, by_time(stream(task, 6), size=250), partitions=2)
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.integers(20, 900), task=st.sampled_from(TASKS))
 def test_the_interleaving_of_the_topics_changes_no_count(seed: int, size: int, task: str) -> None:
     events = stream(task, 6)
-    straight = run(task, by_time(events, size=250), partitions=2)
+    straight = in_order(task)
     mixed = run(task, rounds(events, seed=seed, size=size), partitions=2)
     assert mixed.counts() == straight.counts()
     for model, life in mixed.lives().items():

@@ -125,7 +125,7 @@ def _worse(life: HalfYear, times: npt.NDArray[np.int64]) -> npt.NDArray[np.float
 
 
 def watched(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Run the commands; returns the alerts as they first fired, and the report."""
+    """Run the commands; returns the events of alerts that fire, and the report."""
     config = ("--config", str(folder / "watchkeeper.yaml"))
     made, labels, out = (str(folder / name) for name in ("past-p.jsonl", "past-l.jsonl", "profile.json"))
     _command("profile", *config, "--model", "fraud", "--input", made, "--labels", labels, "--out", out)
@@ -137,7 +137,7 @@ def watched(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     text = _command("report", *config, "--model", "fraud", "--past", past, "--format", "json")
     (folder / "report.txt").write_text(_command("report", *config, "--model", "fraud", "--past", past))
     events = [json.loads(line) for line in alerts.read_text().splitlines()]
-    return [event["data"] for event in events if event["type"].endswith(".firing")], json.loads(text)
+    return [event["data"] for event in events if event["data"]["status"] == "firing"], json.loads(text)
 
 
 def _command(*arguments: str) -> str:
@@ -170,7 +170,8 @@ def _told(life: HalfYear, alerts: list[dict[str, Any]], report: dict[str, Any]) 
     yield f"seed {life.seed}: decay from day {life.decay}, no labels {life.outage}, versions {life.switches}"
     for alert in alerts:
         since, told = day_of(alert["since"]), day_of(alert["detected_at"])
-        yield f"  alert {alert['check']:20} since {since:6.1f}, told {told:6.1f}: {alert['title']}"
+        again = "dated anew" if alert["revision"] else "alert"
+        yield f"  {again:10} {alert['check']:20} since {since:6.1f}, told {told:6.1f}: {alert['title']}"
     for trend in report["trends"]:
         since, low, high = (day_of(trend[key]) for key in ("since", "since_low", "since_high"))
         change = trend["change"]

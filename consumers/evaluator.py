@@ -17,6 +17,7 @@ import structlog
 from consumers.closing import ClosedRecord, merged, record_of
 from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
+from consumers.past_windows import DAY_MS, PastWindows, kept_ms
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
@@ -28,10 +29,7 @@ from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.version_history import VersionHistory, with_version_change
-from schemas.finding import Explain, Finding, Stream
-
-KEPT_MS: Final = 86_400_000
-"""How long partition windows outlive their evaluation."""
+from schemas.finding import Explain, Finding, Show, Stream
 
 _FAR: Final = 1 << 62
 
@@ -53,7 +51,7 @@ class Policy(Protocol[BookT]):
         """Return the bytes to store."""
 
     def step(
-        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
+        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain, show: Show
     ) -> tuple[BookT, list[bytes]]:
         """Take one closed window's findings in; returns the new states and the events to publish."""
 
@@ -204,6 +202,8 @@ class ModelEvaluator(Generic[BookT]):
                 self._evaluate_in_step(groups, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
+            if done.status is CommitStatus.MISMATCH:  # unless it was read for an alert
+                return Evaluation(status=done.status, waiting_for=done.waiting_for)
         rolled = self._roll_up() if done.waiting_for is None else None
         if done.closed or rolled is not None:
             self._commit(done, rolled)
@@ -345,11 +345,15 @@ class ModelEvaluator(Generic[BookT]):
             for finding in detector.update(window)
         ]
         self._explainer.take(window)  # before anything is learned of it: later ones have other cells
+        show = PastWindows(self._plan, self._reader, progress).show
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings)
-        self._book, events = self._policy.step(self._book, findings, record, explain=self._explainer.explain)
+        done.status = CommitStatus.MISMATCH  # should a partition go back now: this window is half taken in
+        explain = self._explainer.explain
+        self._book, events = self._policy.step(self._book, findings, record, explain=explain, show=show)
+        done.status = CommitStatus.COMMITTED
         self._explainer.note(facts_of(events))
         done.events += events
         done.closed.append(record)
@@ -378,10 +382,10 @@ class ModelEvaluator(Generic[BookT]):
     def _trim(self) -> None:
         learner = self._learner
         for stream, closed in self._state.closed_ms.items():
-            until = closed - KEPT_MS
+            until = closed - kept_ms(self._plan.length_ms(Stream(stream)))
             if learner is not None and self._plan.learning:
                 until = min(until, max(learner.state.after_ms, learner.state.from_ms - 1))
-            if until - self._state.trimmed_ms.get(stream, 0) < KEPT_MS // 24:
+            if until - self._state.trimmed_ms.get(stream, 0) < DAY_MS // 24:
                 continue
             self._state.trimmed_ms[stream] = until
             self._reader.trim(Stream(stream), until)

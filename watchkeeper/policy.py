@@ -18,7 +18,7 @@ from schemas.alert import (
     WindowComplete,
     WindowCompleteData,
 )
-from schemas.finding import Explain, Finding, Stream, WindowSpan
+from schemas.finding import Explain, Finding, Show, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
@@ -48,14 +48,20 @@ class AlertPolicy:
         return book_to_bytes(book)
 
     def step(
-        self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
+        self,
+        book: AlertBook,
+        findings: Sequence[Finding],
+        closed: ClosedRecord,
+        *,
+        explain: Explain,
+        show: Show,
     ) -> tuple[AlertBook, list[bytes]]:
         """Take one closed window in; its last event is the record that the window is complete."""
         context = self._context
         if closed.profile:  # it may have been learned since
             reproduce = context.reproduce.model_copy(update={"profile_hash": closed.profile})
             context = replace(context, reproduce=reproduce)
-        after, events = step(book, findings, context=context, explain=explain)
+        after, events = step(book, findings, context=context, explain=explain, show=show)
         span = WindowSpan(closed.start_ms, closed.end_ms, closed.n)
         complete = WindowComplete.of(
             WindowCompleteData(

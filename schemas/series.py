@@ -15,7 +15,8 @@ OF_CHARS_MAX: Final = 60
 BYTES_MAX: Final = 2_500
 """A series takes no more in an alert event."""
 
-Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Number: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
+"""So far from the end that sums and differences of a few are numbers as well."""
 
 
 class Series(BaseModel):
@@ -55,7 +56,7 @@ class Series(BaseModel):
     unit: Literal["", "share", "ms", "s", "per_hour"] = ""
     of: Text | None = None
     start: UtcTime
-    step_s: Annotated[Number, Field(gt=0)]
+    step_s: Annotated[float, Field(gt=0, le=1e8)]
     values: Annotated[tuple[Number | None, ...], Field(min_length=2, max_length=POINTS_MAX)]
     n: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=POINTS_MAX)]
     reference: Number | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from alerts.plain_text import short
 from alerts.sizes import duration, figure, metric_name, percent
+from schemas.finding import Kind
 from schemas.series import Series, series_in
 
 if TYPE_CHECKING:
@@ -79,9 +80,11 @@ def plot_of(data: AlertData) -> Plot | None:
     if series is None:
         return None
     of = "" if series.of is None else short(series.of, 30)
-    thing = "latency" if series.unit == "ms" else "labels" if data.feature is None else short(data.feature)
+    thing = "the latency" if data.feature is None else short(data.feature)
     if series.figure == "wrong_answers":
         name = f"wrong answers where the truth is {of}" if of else "wrong answers"
+    elif data.kind is Kind.OOD_RATE:
+        name = f"{short(series.figure)} distance of cases from the reference"
     elif series.figure in _SHOWN:
         name = _SHOWN[series.figure].format(thing=thing, of=of)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ Point: TypeAlias = tuple[float | None, int]
 """A value, None where there is none, and how many events it rests on."""
 Read: TypeAlias = Callable[[Summary[Any], float], Point]
 """Reads a summary of so many hours."""
+
+
+_LATELY_HOURS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,13 @@ class ShareOf:
         """Return the share, and how many there are of all."""
         n = int(summary.vector[list(self.all)].sum())
         return (int(summary.vector[list(self.hits)].sum()) / n if n else None), n
+
+
+def lately(value: float | None) -> Callable[[Floats], Floats] | None:
+    """Return what is usual where only that of the last hour is known: nothing about the hours before."""
+    if value is None:
+        return None
+    return lambda hours: np.where(np.abs(hours - hours[-1]) <= _LATELY_HOURS, value, np.nan)
 
 
 def number(evidence: Evidence, key: str) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from detectors.detector import Evidence
 from detectors.label_layout import RECEIVED, LabelCell, LabelLayout
-from detectors.series.figure import Figure, Point, ShareOf, number
+from detectors.series.figure import Figure, Point, ShareOf, lately, number
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import Summary
 
@@ -22,11 +22,13 @@ _SHARES: Final = {
 def label_figure(check: str, evidence: Evidence) -> Figure | None:
     """Return the figure of an alert about how labels come; None for another check."""
     if check == "label_coverage":
+        usual = number(evidence, "usual_per_hour")
         return Figure(
             name="labels",
             unit="per_hour",
             read=_per_hour,
-            reference=number(evidence, "usual_per_hour"),
+            reference=usual,
+            usual=lately(usual),
             counts_absence=True,
         )
     if check == "label_lag":

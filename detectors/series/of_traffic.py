@@ -6,7 +6,7 @@ from typing import Any
 
 from detectors.detector import Evidence
 from detectors.layout import STATUSES, PredictionLayout
-from detectors.series.figure import Figure, Point, ShareOf, number
+from detectors.series.figure import Figure, Point, ShareOf, lately, number
 from detectors.sketch import LATENCY_MS
 from detectors.summary import Summary
 from schemas.finding import Kind
@@ -15,15 +15,13 @@ from schemas.finding import Kind
 def traffic_figure(kind: Kind, evidence: Evidence) -> Figure | None:
     """Return the figure of an alert about traffic, statuses or latency; None for any other kind."""
     if kind is Kind.VOLUME:
-        usual, within = number(evidence, "usual_per_hour"), number(evidence, "unchanged_within")
-        band = None if usual is None or within is None else (usual / (1 + within), usual * (1 + within))
+        usual = number(evidence, "usual_per_hour")
         return Figure(
             name="events",
             unit="per_hour",
             read=_per_hour,
             reference=usual,
-            low=None if band is None else band[0],
-            high=None if band is None else band[1],
+            usual=lately(usual),
             counts_absence=True,
         )
     if kind in (Kind.ERROR_RATE, Kind.FALLBACK_RATE):

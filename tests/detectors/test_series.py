@@ -316,6 +316,13 @@ def test_a_gap_is_null_but_a_silence_is_no_traffic_at_all() -> None:
     assert series(traffic, points)["values"] == [15.0, 0.0, 0.0, 4.0]
 
 
+def test_what_is_usual_traffic_now_is_not_said_of_other_hours() -> None:
+    figure = figure_of(Kind.VOLUME, "volume", {"usual_per_hour": 7.0})
+    assert figure is not None
+    found = series(figure, {hour * HOUR_MS: statuses(6, 0, 0) for hour in range(5)})
+    assert (found["reference"], found["usual"]) == (7.0, [None, None, None, 7.0, 7.0])
+
+
 def test_one_value_alone_is_no_series() -> None:
     figure = figure_of(Kind.ERROR_RATE, "error_rate", {})
     assert figure is not None

@@ -38,8 +38,8 @@ def time_steps(start: datetime, end: datetime) -> list[tuple[datetime, str]]:
 
     Examples
     --------
-    >>> noon = datetime(2026, 11, 1, 12, 1, tzinfo=UTC)
-    >>> [told for _, told in time_steps(noon, noon + timedelta(minutes=30))]
+    >>> noon, later = (datetime(2026, 11, 1, 12, minute, tzinfo=UTC) for minute in (1, 31))
+    >>> [told for _, told in time_steps(noon, later)]
     ['12:05', '12:10', '12:15', '12:20', '12:25', '12:30']
     """
     length_s = (end - start).total_seconds()

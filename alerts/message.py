@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from alerts.figures import how_bad, is_bet
+from alerts.pictures.words import plot_of, sparkline
 from alerts.plain_text import clip, plain, short
 from alerts.sizes import duration, text_in
 from alerts.wording import HEADLINE_CHARS_MAX
@@ -32,6 +33,8 @@ LABELS: Final[Mapping[Severity, str]] = {
     Severity.INFO: "INFO",
 }
 RESOLVED_LABEL: Final = "RESOLVED"
+SIGNAL: Final = "Signal"
+"""The section in whose place a picture is shown."""
 
 _MS: Final = timedelta(milliseconds=1)
 _NAMES_SHOWN: Final = 10
@@ -102,20 +105,27 @@ class Message:
     sections: tuple[Section, ...]
 
 
-def message_of(notification: Notification, *, zone: tzinfo | None = None) -> Message:
+def message_of(
+    notification: Notification, *, zone: tzinfo | None = None, picture: str | None = None
+) -> Message:
     """Return what a notification says: all of its worst alert, a line of each other one.
 
     Parameters
     ----------
     zone
         The reader's time zone; its time stands behind the UTC time.
+    picture
+        Address of the picture of the signal.
     """
     data = notification.lead
+    plot = plot_of(data)
+    links = () if picture is None else (("Picture", picture),)
     sections = (
         Section("Since", _since(notification, zone)),
         Section("Storm", _storm(notification)),
         Section("Alerts", _members(notification)),
         Section(_figures_title(data), how_bad(data)),
+        Section(SIGNAL, () if plot is None else (sparkline(plot),), links),
         Section("Where", _where(data)),
         Section("Impact", (plain(data.impact),)),
         Section("Likely cause", _causes(data, notification.suppressed or data.suppressed)),

@@ -17,6 +17,7 @@ from alerts.announcements import Announcement
 from alerts.delivery import Backoff, NextStep
 from alerts.desk import Desk, Outcome
 from alerts.ledger import LETTER_FIELD
+from alerts.pictures.gallery import PictureStats
 from alerts.routing import check_routes
 from alerts.telling import Rules
 from schemas.errors import Retry
@@ -59,6 +60,8 @@ class NotifierStats:
         Partitions whose backlog is still being read: nobody is told before it has been.
     latency_s
         By sink, the time from the end of the window that decided to the delivery, of the last message.
+    pictures
+        What became of their pictures.
     """
 
     delivered: Counter[str] = field(default_factory=Counter)
@@ -71,6 +74,7 @@ class NotifierStats:
     unburied: int = 0
     overdue: set[str] = field(default_factory=set)
     behind: int = 0
+    pictures: PictureStats = field(default_factory=PictureStats)
 
 
 class Notifier:

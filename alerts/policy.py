@@ -19,7 +19,7 @@ from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
 from alerts.transitions import Alert, advance, told
 from schemas.alert import AlertType
 from schemas.alert_wire import wire_evidence
-from schemas.finding import Explain, Finding, Stream, Verdict, stream_of
+from schemas.finding import Explain, Finding, Show, Stream, Verdict, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,12 +68,13 @@ class AlertBook:
         )
 
 
-def step(
+def step(  # noqa: PLR0913 - book, findings, and what the evaluator can say of them
     book: AlertBook,
     findings: Sequence[Finding],
     *,
     context: AlertContext,
     explain: Explain = lambda _finding, _since_ms: None,
+    show: Show = lambda _finding, _since_ms: None,
     entries_max: int = ENTRIES_MAX,
 ) -> tuple[AlertBook, list[AlertEvent]]:
     """Return the book after these findings, and the events that people should hear about.
@@ -85,6 +86,8 @@ def step(
         for the same trouble and window count once, as the worse one.
     explain
         Asked about every alert that opens or is updated.
+    show
+        Asked about every alert that opens, is updated, or is over by what a window said.
     entries_max
         When the book is full, an alert that people have been told of is never dropped. A new one that
         fires takes the place of the weakest pending one; if there is none, or the new one would only be
@@ -95,7 +98,7 @@ def step(
     tuple
         The new book, and the events by time, then severity (worst first), kind, check, feature.
     """
-    draft = _Draft(dict(book.entries), book.refused, context, explain, entries_max)
+    draft = _Draft(dict(book.entries), book.refused, context, explain, show, entries_max)
     for end_ms, window_findings in _by_window(findings, app=context.app):
         for fingerprint, finding in _in_turn(window_findings, known=draft.entries):
             draft.take(fingerprint, finding)
@@ -111,6 +114,7 @@ class _Draft:
     refused: int
     context: AlertContext
     explain: Explain
+    show: Show
     entries_max: int
     moves: list[Move] = field(default_factory=list)
     events: list[AlertEvent] = field(default_factory=list)
@@ -135,7 +139,8 @@ class _Draft:
             said = None if finding.verdict is Verdict.GONE else finding
             resolves = EVENT_TYPES[reason] is AlertType.RESOLVED
             explanation = None if resolves else self.explain(finding, after.since_ms)
-            self.moves.append(Move(fingerprint, after, reason, said, explanation))
+            series = None if said is None else self.show(said, after.since_ms)
+            self.moves.append(Move(fingerprint, after, reason, said, explanation, series))
         if EVENT_TYPES.get(reason) is AlertType.RESOLVED:
             del self.entries[fingerprint]
             return
@@ -173,6 +178,7 @@ class _Draft:
             move.finding,
             suppressed=suppressed_by(alert_id, self.entries),
             explanation=move.explanation,
+            series=move.series,
         )
         self.events.append(announce(transition, context=self.context))
         self._note(replace(move, episode=told(move.episode)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.incidents import incidents_of
 from consumers.learner import StoredLearning
 from consumers.store import NO_PROFILE, CommitStatus, ModelCommit

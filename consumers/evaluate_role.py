@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import structlog
 
-from consumers.evaluator import ModelEvaluator, Policy
+from consumers.evaluation import Policy
+from consumers.evaluator import ModelEvaluator
 from consumers.outbox import Outboxes
 from consumers.plan import ModelPlan
 from consumers.source import Callbacks

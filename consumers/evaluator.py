@@ -7,16 +7,17 @@ findings is decided by a `Policy` that the composition root hands in (so this ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic
 
 import msgspec
 import structlog
 
-from consumers.closing import ClosedRecord, merged, record_of
+from consumers.closing import merged, record_of
+from consumers.evaluation import BookT, Evaluation, Policy, StoredEvaluation
 from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
+from consumers.past_windows import DAY_MS, PastWindows, kept_ms
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
@@ -28,82 +29,14 @@ from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.version_history import VersionHistory, with_version_change
-from schemas.finding import Explain, Finding, Stream
-
-KEPT_MS: Final = 86_400_000
-"""How long partition windows outlive their evaluation."""
+from schemas.finding import Finding, Stream
 
 _FAR: Final = 1 << 62
 
 _log = structlog.get_logger("watchkeeper.evaluate")
 
-BookT = TypeVar("BookT")
-
 _Ready = tuple[int, int, Stream, int, list[WindowBlob]]
 """A window that can be closed: its end, the place of its stream in its group, that stream, its start, and what was counted."""
-
-
-class Policy(Protocol[BookT]):
-    """Turns findings into alert events; pure."""
-
-    def load(self, data: bytes | None) -> BookT:
-        """Return the alert states stored by `dump`, or none yet."""
-
-    def dump(self, book: BookT) -> bytes:
-        """Return the bytes to store."""
-
-    def step(
-        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
-    ) -> tuple[BookT, list[bytes]]:
-        """Take one closed window's findings in; returns the new states and the events to publish."""
-
-
-class StoredEvaluation(msgspec.Struct):
-    """A model's evaluator between two evaluations.
-
-    Parameters
-    ----------
-    closed_ms
-        Per stream: start of the last closed window.
-    seen
-        Per stream and partition: topic ids and both offsets of the last view. Offsets that go back mean that
-        the store lost commits; closing waits until they have been read again.
-    learning
-        None for a model that has a profile of the user's, or wants none.
-    rolled_ms
-        Start of the last cohort that is in the model's past.
-    first_ms
-        Start of the first closed window of predictions.
-    versions
-        Per stream: which versions it has had since when. Each stream has its own, as how they interleave is nobody's promise.
-    """
-
-    closed_ms: dict[str, int] = {}
-    seen: dict[str, list[tuple[str, int, int]]] = {}
-    detectors: bytes = b""
-    book: bytes | None = None
-    trimmed_ms: dict[str, int] = {}
-    learning: StoredLearning | None = None
-    rolled_ms: int = -1
-    first_ms: int | None = None
-    versions: dict[str, VersionHistory] = {}
-
-
-@dataclass(slots=True)
-class Evaluation:
-    """What one call of `evaluate` did.
-
-    Parameters
-    ----------
-    passed_over
-        Windows that could be closed and say nothing.
-    """
-
-    closed: list[ClosedRecord] = field(default_factory=list)
-    events: list[bytes] = field(default_factory=list)
-    passed_over: int = 0
-    status: CommitStatus = CommitStatus.COMMITTED
-    waiting_for: str | None = None
 
 
 class ModelEvaluator(Generic[BookT]):
@@ -204,6 +137,8 @@ class ModelEvaluator(Generic[BookT]):
                 self._evaluate_in_step(groups, done, final=final)
         except WentBack as error:  # while we read; what was closed before that is whole
             done.waiting_for = str(error)
+            if done.status is CommitStatus.MISMATCH:  # unless it was read for an alert
+                return Evaluation(status=done.status, waiting_for=done.waiting_for)
         rolled = self._roll_up() if done.waiting_for is None else None
         if done.closed or rolled is not None:
             self._commit(done, rolled)
@@ -348,11 +283,15 @@ class ModelEvaluator(Generic[BookT]):
             for finding in detector.update(window)
         ]
         self._explainer.take(window)  # before anything is learned of it: later ones have other cells
+        show = PastWindows(self._plan, self._reader, progress).show
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings, blobs)
-        self._book, events = self._policy.step(self._book, findings, record, explain=self._explainer.explain)
+        done.status = CommitStatus.MISMATCH  # should a partition go back now: this window is half taken in
+        explain = self._explainer.explain
+        self._book, events = self._policy.step(self._book, findings, record, explain=explain, show=show)
+        done.status = CommitStatus.COMMITTED
         self._explainer.note(facts_of(events))
         done.events += events
         done.closed.append(record)
@@ -385,10 +324,10 @@ class ModelEvaluator(Generic[BookT]):
     def _trim(self) -> None:
         learner = self._learner
         for stream, closed in self._state.closed_ms.items():
-            until = closed - KEPT_MS
+            until = closed - kept_ms(self._plan.length_ms(Stream(stream)))
             if learner is not None and self._plan.learning:
                 until = min(until, max(learner.state.after_ms, learner.state.from_ms - 1))
-            if until - self._state.trimmed_ms.get(stream, 0) < KEPT_MS // 24:
+            if until - self._state.trimmed_ms.get(stream, 0) < DAY_MS // 24:
                 continue
             self._state.trimmed_ms[stream] = until
             self._reader.trim(Stream(stream), until)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.partition_time import decode_clocks
 from consumers.plan import ModelPlan
 from consumers.source import Topics

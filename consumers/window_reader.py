@@ -110,6 +110,28 @@ class WindowReader:
                 found.setdefault(start, []).extend(blobs)
         return {start: found[start] for start in sorted(found) if start <= until_ms}, until_ms
 
+    def past(self, stream: Stream, *, from_ms: int, until_ms: int, progress: Sequence[Progress]) -> Windows:
+        """Return the closed windows with from_ms <= start <= until_ms; of errors without what silence means.
+
+        Raises
+        ------
+        WentBack
+            As `closable`.
+        """
+        found: Windows = {}
+        for number in self._numbers:
+            blobs = self._store.windows(
+                number,
+                self._plan.name,
+                stream,
+                from_ms=from_ms,
+                until_ms=until_ms,
+                at_least=progress[number],
+            )
+            for blob in blobs:
+                found.setdefault(blob.start_ms, []).append(blob)
+        return dict(sorted(found.items()))
+
     def spoken_ms(self, closed_ms: int) -> int:
         """Return the start of the last cohort that nobody will ask for any more, with error windows closed so far."""
         return _FAR if self._silence is None else self._silence.cohorts_of(closed_ms)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 from schemas.alert_wire import JsonObject, Links, Name, Text, UtcTime, clean_name, rfc3339, utc_of_ms
 from schemas.errors import Reject
 from schemas.finding import Kind, Severity, Stream, WindowSpan
+from schemas.series import SERIES_SCHEMA
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 """Value of the `content-type` header of every record (structured mode)."""
@@ -117,7 +118,7 @@ class AlertData(Wire):
     detected_at: UtcTime
     until: UtcTime | None
     window: AlertWindow
-    evidence: JsonObject
+    evidence: Annotated[JsonObject, Field(json_schema_extra={"properties": {"series": SERIES_SCHEMA}})]
     impact: Text
     likely_causes: tuple[Text, ...]
     suggested_action: Text

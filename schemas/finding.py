@@ -180,6 +180,9 @@ class Finding:
 Explain: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
 """Says what changed around the begin (epoch milliseconds) of the trouble that a finding shows; None where nobody knows."""
 
+Show: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
+"""Returns what the signal of a finding did up to its window, given the begin of the trouble; None where nothing is kept of it."""
+
 
 def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verdict:
     """Return the verdict of a score against a firing and a clearing threshold.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -10,6 +12,8 @@ from schemas.duration import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECO
 from schemas.finding import Severity
 from schemas.setting_types import FROZEN, ExpectedError, Name
 from schemas.sink_types import SecretUrl
+
+_ADDRESS: Final = re.compile(r"https://[A-Za-z0-9.:\[\]/_~-]{1,492}")
 
 
 class Repeat(BaseModel):
@@ -48,6 +52,43 @@ class HeartbeatSettings(BaseModel):
     )
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ExpectedError("an absolute path")
+    return path
+
+
+def _plain_https(url: str) -> str:
+    parts = urlsplit(url)
+    if not url.startswith("https://") or not _ADDRESS.fullmatch(url) or not parts.hostname:
+        raise ExpectedError(
+            "an https URL of at most 500 plain characters, without a name, a query or a fragment"
+        )
+    return url
+
+
+class PictureSettings(BaseModel):
+    """Where chats and pagers load the pictures of messages from: a folder that a web server of the user's shows.
+
+    Attributes
+    ----------
+    folder
+        It must be there, and writable; the same for every process that notifies.
+    url
+        Address of that folder.
+    keep_ms
+        A picture is deleted so long after it was last sent.
+    """
+
+    model_config = FROZEN
+
+    folder: Annotated[str, AfterValidator(_absolute)]
+    url: Annotated[str, AfterValidator(_plain_https)]
+    keep_ms: Annotated[DurationMs, AfterValidator(_some_seconds)] = Field(
+        default=30 * MS_PER_DAY, alias="keep"
+    )
+
+
 class NotifySettings(BaseModel):
     """When and how often people are told.
 
@@ -67,6 +108,8 @@ class NotifySettings(BaseModel):
         Sink to the one that is told where it cannot be reached.
     heartbeat
         Without it nobody is told when this very process stops.
+    pictures
+        Without it pictures are in e-mails alone, and chats have a line of blocks.
     """
 
     model_config = FROZEN
@@ -79,3 +122,4 @@ class NotifySettings(BaseModel):
     pages_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 10
     stand_ins: dict[Name, Name] = Field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
+    pictures: PictureSettings | None = None

@@ -46,6 +46,8 @@ GATES: Final = {
     "pydantic_core": {"schemas.settings_problems"},
     # An extra: imported only where settings name a sink of that type.
     "apprise": {"alerts.sinks.apprise"},
+    # Another: imported only where a message has a picture.
+    "PIL": {"alerts.pictures.png"},
 }
 """Outside packages that come in at one place, or at a few that are named."""
 
@@ -79,12 +81,13 @@ BROAD_EXCEPTS: Final = {
     *(
         "alerts.lanes",
         "alerts.heartbeat",
+        "alerts.pictures.gallery",
         "watchkeeper.service",
         "watchkeeper.check_command",
         "watchkeeper.demo.stage",
     ),
 }
-"""The outermost loops: over sinks, and of threads, which hand their error to the main one."""
+"""The outermost loops: over sinks, of threads, which hand their error to the main one, and around pictures, which are never worth a message."""
 
 GATE_USERS: Final = {
     "consumers.kafka_gate": {"consumers.worker", "consumers.intake", "consumers.source"},
@@ -205,7 +208,7 @@ class TestOutsidePackages:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         extras = [line for lines in project["optional-dependencies"].values() for line in lines]
         names = {re.split(r"[<>=!~ ;\[]", line)[0] for line in [*project["dependencies"], *extras]}
-        called = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+        called = {"pyyaml": "yaml", "scikit-learn": "sklearn", "pillow": "PIL"}
         declared = {called.get(name, name.replace("-", "_")) for name in names}
         outside = set().union(*(roots(imports_of(path)) for path in EVERYWHERE))
         outside -= {*ROOMS, *sys.stdlib_module_names, "pydantic_core"}

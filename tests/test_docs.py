@@ -268,6 +268,7 @@ SECTIONS: Final[dict[str, dict[str, type[BaseModel]]]] = {
         "": notify_settings.NotifySettings,
         "repeat.": notify_settings.Repeat,
         "heartbeat.": notify_settings.HeartbeatSettings,
+        "pictures.": notify_settings.PictureSettings,
     },
 }
 

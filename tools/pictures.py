@@ -5,6 +5,7 @@ Slack, Teams and PagerDuty draw messages their own way; these pictures show our 
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -15,14 +16,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from builders.notifications import crowd, first
+from builders.notifications import LINK, crowd, signal
 
+from alerts.pictures.svg import render_svg
+from alerts.pictures.words import described, plot_of
 from alerts.sinks.mail import render_html
 from alerts.sinks.pagerduty import render_pagerduty
 from alerts.sinks.slack_blocks import render_slack
 from alerts.sinks.teams import render_teams
 
 if TYPE_CHECKING:
+    from alerts.pictures.gallery import PictureLink
     from schemas.notification import Notification
 
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
@@ -46,11 +50,14 @@ def page(body: str, *, colour: str = "#ddd") -> str:
     return _PAGE.format(body=body, colour=colour)
 
 
-def slack(notification: Notification) -> str:
+def slack(notification: Notification, picture: PictureLink | None = None) -> str:
     """Return Slack's blocks as a page; their text is escaped already."""
-    blocks: Any = render_slack(notification)["blocks"]
+    blocks: Any = render_slack(notification, picture=picture)["blocks"]
     parts = [f"<h1>{blocks[0]['text']['text']}</h1>"]
     for block in blocks[1:]:
+        if block["type"] == "image":
+            parts.append(f"<p>{plotted(notification)}</p>")
+            continue
         text = re.sub(r"<([^|>]+)\|([^>]+)>", r'<a href="\1">\2</a>', block["text"]["text"])
         bold = re.sub(r"^[*](.+?)[*]", r"<b>\1</b>", text)
         parts.append(f"<p>{_lines(bold)}</p>")
@@ -88,10 +95,23 @@ def pagerduty(notification: Notification) -> str:
 
 def mail(notification: Notification) -> str:
     """Return the mail's own page, with its height for a title."""
-    whole = render_html(notification)
+    plot = plot_of(notification.lead)
+    shown = None if plot is None else (_data_of(render_svg(plot)), described(plot))
+    whole = render_html(notification, picture=shown)
     return whole.replace(
         "</body>", "<script>document.title = document.documentElement.scrollHeight</script></body>"
     ).replace("<html lang", '<meta charset="utf-8"><title>?</title><html lang', 1)
+
+
+def plotted(notification: Notification) -> str:
+    """Return the picture of a notification's signal, empty for none."""
+    plot = plot_of(notification.lead)
+    return "" if plot is None else render_svg(plot)
+
+
+def _data_of(svg: str) -> str:
+    """Return a drawing as an address, for a page that loads nothing."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def _lines(text: str) -> str:
@@ -130,8 +150,10 @@ def main() -> None:
         sys.exit(f"expected one of {', '.join(BROWSERS)} on PATH, found none; install chromium")
     pages = {
         "slack": slack(crowd()),
-        "mail": mail(first()),
-        "teams": teams(first()),
+        "slack-picture": slack(signal(), LINK),
+        "slack-blocks": slack(signal()),
+        "mail": mail(signal()),
+        "teams": teams(signal()),
         "pagerduty": pagerduty(crowd()),
     }
     for name, html in pages.items():

@@ -12,7 +12,7 @@ import msgspec
 
 from alerts.acceptance import is_of_reference
 from consumers.acceptance import learn_anew
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.learner import INCIDENTS
 from consumers.plan import plan_model
 from consumers.redis_models import RedisModels

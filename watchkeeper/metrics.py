@@ -104,6 +104,13 @@ def _deliveries(reading: Reading) -> Samples:
             yield (sink, outcome), number
 
 
+def _pictures(reading: Reading) -> Samples:
+    if reading.notifier is None:
+        return
+    yield ("drawn",), reading.notifier.pictures.drawn
+    yield ("failed",), reading.notifier.pictures.failed
+
+
 def _alert_records(reading: Reading) -> Samples:
     if reading.source is None:
         return
@@ -196,6 +203,8 @@ METRICS: Final = (
     Metric("watchkeeper_notification_latency_seconds", "gauge", "seconds",
            "From the end of the window that decided to the delivery, of the last message.", ("sink",),
            lambda r: [] if r.notifier is None else [((s,), t) for s, t in dict(r.notifier.latency_s).items()]),
+    Metric("watchkeeper_pictures_total", "counter", "",
+           "Pictures for messages: drawn, and failed, which the message then went without.", ("outcome",), _pictures),
     Metric("watchkeeper_alert_records_total", "counter", "",
            "Records read from the alerts topic.", ("outcome",), _alert_records),
     Metric("watchkeeper_alert_source_errors_total", "counter", "",

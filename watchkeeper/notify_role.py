@@ -24,7 +24,7 @@ from alerts.telling import Rules
 from consumers.kafka_sink import EventSink
 from schemas.errors import Retry
 from schemas.finding import Severity
-from watchkeeper.sinks import make_sinks
+from watchkeeper.sinks import make_gallery, make_sinks
 
 if TYPE_CHECKING:
     import threading
@@ -82,8 +82,9 @@ class NotifyRole:
         kafka = settings.kafka
         self._control = ControlSource(kafka.properties, topic=kafka.control, group=kafka.group)
         self._letters = EventSink(kafka.properties)
+        pictures = make_gallery(settings.notify.pictures)
         self._notifier = Notifier(
-            make_sinks(settings) if sinks is None else sinks,
+            make_sinks(settings, pictures) if sinks is None else sinks,
             app=settings.app,
             outlook=Outlook(routes_of(settings), orders=self._orders, stand_ins=settings.notify.stand_ins),
             store=store,
@@ -93,6 +94,7 @@ class NotifyRole:
             rules=rules_of(settings.notify),
             publish=partial(self._letters.publish, kafka.dead_letters, partition=None, timeout_s=PUBLISH_S),
         )
+        self._notifier.stats.pictures = pictures.stats
         self._source = AlertSource(
             kafka.properties,
             topic=kafka.alerts,

@@ -19,7 +19,7 @@ from schemas.alert import (
     WindowComplete,
     WindowCompleteData,
 )
-from schemas.finding import Explain, Finding, Stream, WindowSpan
+from schemas.finding import Explain, Finding, Show, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
 from schemas.model_parts import Owner
 from schemas.model_settings import ModelSettings
@@ -27,7 +27,7 @@ from schemas.settings import Settings
 
 
 class AlertPolicy:
-    """`consumers.evaluator.Policy` by the rules of `alerts.policy`.
+    """`consumers.evaluation.Policy` by the rules of `alerts.policy`.
 
     Parameters
     ----------
@@ -55,14 +55,20 @@ class AlertPolicy:
         return after, [event.to_json_bytes() for event in events]
 
     def step(
-        self, book: AlertBook, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain
+        self,
+        book: AlertBook,
+        findings: Sequence[Finding],
+        closed: ClosedRecord,
+        *,
+        explain: Explain,
+        show: Show,
     ) -> tuple[AlertBook, list[bytes]]:
         """Take one closed window in; its last event is the record that the window is complete."""
         context = self._context
         if closed.profile:  # it may have been learned since
             reproduce = context.reproduce.model_copy(update={"profile_hash": closed.profile})
             context = replace(context, reproduce=reproduce)
-        after, events = step(book, findings, context=context, explain=explain)
+        after, events = step(book, findings, context=context, explain=explain, show=show)
         span = WindowSpan(closed.start_ms, closed.end_ms, closed.n)
         complete = WindowComplete.of(
             WindowCompleteData(

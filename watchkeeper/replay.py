@@ -14,7 +14,8 @@ import numpy.typing as npt
 from consumers.clocks import NEVER
 from consumers.closing import ClosedRecord
 from consumers.columns import Records
-from consumers.evaluator import ModelEvaluator, Policy
+from consumers.evaluation import Policy
+from consumers.evaluator import ModelEvaluator
 from consumers.interning import Tables
 from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.partition import Partition

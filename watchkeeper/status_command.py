@@ -18,7 +18,7 @@ from alerts.identity import alert_id_of
 from alerts.lifecycle import Episode
 from consumers.clocks import NEVER, PartitionClocks
 from consumers.closing import ClosedRecord
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.interning import Tables
 from consumers.kafka_client import check_topics
 from consumers.partition_time import decode_clocks

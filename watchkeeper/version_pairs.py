@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from detectors.paired_bets import Decision
 from detectors.registry import version_comparison
 from detectors.state_codec import states_from_bytes

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from alerts.pictures.gallery import Gallery
     from schemas.notification import Member, Notification
 
 REFRESH_S: Final = 60.0
@@ -72,6 +73,7 @@ class AlertmanagerSink:
         authorization: SecretStr | None = None,
         name: str = "alertmanager",
         zone: tzinfo | None = None,
+        pictures: Gallery | None = None,
     ) -> None:
         self._urls = [SecretStr(f"{url.rstrip('/')}/api/v2/alerts") for url in urls]
         for url in self._urls:
@@ -82,10 +84,13 @@ class AlertmanagerSink:
         self._now = now
         self.name = name
         self._zone = zone
+        self._pictures = pictures
 
     def deliver(self, notification: Notification) -> Delivery:
         """Post the alerts to each peer in turn; blocks at most as long as all of them may take."""
-        alerts = render_alertmanager(notification, now=self._now(), zone=self._zone)
+        shown = None if self._pictures is None else self._pictures.link(notification)
+        picture = None if shown is None else shown.url
+        alerts = render_alertmanager(notification, now=self._now(), zone=self._zone, picture=picture)
         answers = [self._gate.post_json(url, alerts, headers=self._headers) for url in self._urls]
         deliveries = [delivery_of(answer, taken={_OK}) for answer in answers]
         worst = min(deliveries, key=lambda delivery: _WORST_FIRST.index(delivery.outcome))
@@ -115,7 +120,7 @@ def authorization_of(
 
 
 def render_alertmanager(
-    notification: Notification, *, now: datetime, zone: tzinfo | None = None
+    notification: Notification, *, now: datetime, zone: tzinfo | None = None, picture: str | None = None
 ) -> list[JsonValue]:
     """Return one alert for each listed member of an incident: fewer than the 256 that Prometheus sends at once.
 
@@ -123,16 +128,19 @@ def render_alertmanager(
     ----------
     now
         Wall clock: what fires ends four refreshes later unless it is told again.
+    picture
+        Address of the picture of the worst alert's signal.
     """
     alerts = [_alert(notification, member, now, zone) for member in notification.members]
+    for alert, member in zip(alerts, notification.members, strict=True):
+        if picture is not None and member.alert_id == notification.lead.alert_id:
+            alert["annotations"]["picture"] = picture
     links = web_links(notification.lead.links)
     origin: dict[str, JsonValue] = {"generatorURL": links[0][1]} if links else {}
     return [{**alert, **origin} for alert in alerts]
 
 
-def _alert(
-    notification: Notification, member: Member, now: datetime, zone: tzinfo | None
-) -> dict[str, JsonValue]:
+def _alert(notification: Notification, member: Member, now: datetime, zone: tzinfo | None) -> dict[str, Any]:
     ends = now + _FORGOTTEN_AFTER if member.until is None else member.until
     # An event time ahead of our clock must not make an alert end before it starts.
     starts = min(member.since, ends)

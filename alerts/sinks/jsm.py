@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from alerts.pictures.gallery import Gallery
     from schemas.notification import Notification
 
 MESSAGE_CHARS_MAX: Final = 130
@@ -104,6 +105,7 @@ class JsmSink:
         sleep: Callable[[float], None],
         name: str = "jsm",
         zone: tzinfo | None = None,
+        pictures: Gallery | None = None,
     ) -> None:
         check_url(SecretStr(url), "url")
         self._headers = {"authorization": f"GenieKey {api_key.get_secret_value()}"}
@@ -113,6 +115,7 @@ class JsmSink:
         self._sleep = sleep
         self.name = name
         self._zone = zone
+        self._pictures = pictures
         self._taken: dict[str, _Taken] = {}
 
     def deliver(self, notification: Notification) -> Delivery:
@@ -124,7 +127,9 @@ class JsmSink:
         key = notification.delivery_id
         taken = self._taken.get(key)
         if taken is None or self._clock() - taken.since_s > CONFIRM_S:
-            answer = self._post(render_jsm(notification, zone=self._zone))
+            picture = None if self._pictures is None else self._pictures.link(notification)
+            url = None if picture is None else picture.url
+            answer = self._post(render_jsm(notification, zone=self._zone, picture=url))
             delivery = delivery_of(answer, taken={_ACCEPTED})
             request_id = request_id_of(answer)
             if request_id is None:
@@ -163,9 +168,11 @@ class JsmSink:
             del self._taken[next(iter(self._taken))]
 
 
-def render_jsm(notification: Notification, *, zone: tzinfo | None = None) -> Request:
+def render_jsm(
+    notification: Notification, *, zone: tzinfo | None = None, picture: str | None = None
+) -> Request:
     """Return the request that tells a notification; texts hold nothing that could be read as a tag."""
-    message, data = message_of(notification, zone=zone), notification.lead
+    message, data = message_of(notification, zone=zone, picture=picture), notification.lead
     source = clip_units(plain(f"Watchkeeper {notification.app}".strip()), SOURCE_CHARS_MAX)
     described = [section.one_line for section in message.sections]
     long = clip("\n".join(described), DESCRIPTION_CHARS_MAX)

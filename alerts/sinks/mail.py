@@ -17,7 +17,9 @@ from email.utils import format_datetime
 from html import escape
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from alerts.message import message_of
+from alerts.message import SIGNAL, message_of
+from alerts.pictures.scene import WIDTH
+from alerts.plain_text import plain
 from alerts.render_text import render_text
 from alerts.sinks import Delivery
 from alerts.web_address import web_links
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from alerts.message import Section
+    from alerts.pictures.gallery import Gallery, Picture
     from schemas.notification import Notification
 
 Tls: TypeAlias = Literal["starttls", "implicit", "none"]
@@ -88,6 +91,7 @@ class MailSink:
         name: str = "email",
         zone: tzinfo | None = None,
         timeout_s: float = TIMEOUT_S,
+        pictures: Gallery | None = None,
     ) -> None:
         self._server = server
         self._sender = sender
@@ -96,13 +100,19 @@ class MailSink:
         self.name = name
         self._zone = zone
         self._timeout_s = timeout_s
+        self._pictures = pictures
         self._left: dict[str, tuple[str, ...]] = {}
 
     def deliver(self, notification: Notification) -> Delivery:
         """Send a message once to all who have not got it; each command blocks at most the time limit."""
         key = notification.delivery_id
         message = render_mail(
-            notification, sender=self._sender, recipients=self._recipients, now=self._now(), zone=self._zone
+            notification,
+            sender=self._sender,
+            recipients=self._recipients,
+            now=self._now(),
+            zone=self._zone,
+            picture=None if self._pictures is None else self._pictures.picture(notification),
         )
         recipients = self._left.pop(key, self._recipients)
         try:
@@ -170,15 +180,16 @@ def told_by(error: smtplib.SMTPException | OSError) -> Delivery:
     return Delivery.retry("network")
 
 
-def render_mail(
+def render_mail(  # noqa: PLR0913 - the parts of a message
     notification: Notification,
     *,
     sender: str,
     recipients: Sequence[str],
     now: datetime,
     zone: tzinfo | None = None,
+    picture: Picture | None = None,
 ) -> EmailMessage:
-    """Return a message with a text and an HTML form of the same words.
+    """Return a message with a text and an HTML form of the same words, in the latter the picture as well.
 
     Parameters
     ----------
@@ -197,15 +208,43 @@ def render_mail(
     message["References"] = root
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(render_text(notification, zone=zone), cte="quoted-printable")
-    message.add_alternative(render_html(notification, zone=zone), subtype="html", cte="quoted-printable")
+    shown = None if picture is None else (f"cid:{_picture_id(notification, host)}", picture.alt)
+    page = render_html(notification, zone=zone, picture=shown)
+    message.add_alternative(page, subtype="html", cte="quoted-printable")
+    if picture is not None:
+        _add_picture(message, picture, f"<{_picture_id(notification, host)}>")
     message.set_boundary(f"=_{_digest(notification.delivery_id)}")
     return message
 
 
-def render_html(notification: Notification, *, zone: tzinfo | None = None) -> str:
-    """Return a notification as a small HTML page: no script, no picture, every word escaped."""
+def _picture_id(notification: Notification, host: str) -> str:
+    return f"{_digest(f'picture:{notification.delivery_id}')}@{host}"
+
+
+def _add_picture(message: EmailMessage, picture: Picture, content_id: str) -> None:
+    """Put a picture beside the HTML, which shows it in its place."""
+    page = next(part for part in message.iter_parts() if part.get_content_type() == "text/html")
+    page.add_related(
+        picture.data, "image", "png", cid=content_id, filename="signal.png", disposition="inline"
+    )
+    page.set_boundary(f"=_{_digest(content_id)}")
+
+
+def render_html(
+    notification: Notification, *, zone: tzinfo | None = None, picture: tuple[str, str] | None = None
+) -> str:
+    """Return a notification as a small HTML page: no script, every word escaped.
+
+    Parameters
+    ----------
+    picture
+        Where the picture of the signal is, and what it shows in words; nothing is loaded from elsewhere.
+    """
     message = message_of(notification, zone=zone)
-    rows = "\n".join(_row(section) for section in message.sections)
+    rows = "\n".join(
+        _row(section) if picture is None or section.title != SIGNAL else _picture_row(*picture)
+        for section in message.sections
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><body style="{_STYLE}">\n'
         f'<h2 style="font-size:17px">{escape(message.headline)}</h2>\n'
@@ -222,6 +261,12 @@ def _row(section: Section) -> str:
     told = "<br>\n".join(lines)
     head = f'<th align="left" valign="top" style="white-space:nowrap">{escape(section.title)}</th>'
     return f'<tr>{head}<td valign="top">{told}</td></tr>'
+
+
+def _picture_row(source: str, alt: str) -> str:
+    size = f'width="{WIDTH}" style="max-width:100%;height:auto"'
+    shown = f'<img src="{escape(source)}" alt="{escape(plain(alt))}" {size}>'
+    return f'<tr><th align="left" valign="top">{SIGNAL}</th><td valign="top">{shown}</td></tr>'
 
 
 def _digest(text: str) -> str:

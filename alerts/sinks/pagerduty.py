@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from alerts.message import Section
+    from alerts.pictures.gallery import Gallery, PictureLink
     from alerts.sinks import Delivery
     from schemas.deploy import Deploy
     from schemas.notification import Notification
@@ -36,6 +37,7 @@ SUMMARY_CHARS_MAX: Final = 1_024
 EVENT_BYTES_MAX: Final = 500_000
 LINKS_MAX: Final = 20
 _NAME_CHARS_MAX: Final = 250
+_ALT_CHARS_MAX: Final = 500
 _ACCEPTED: Final = 202
 _TOO_MANY_WAIT_S: Final = 30.0
 
@@ -62,7 +64,7 @@ class PagerDutySink:
     repeatable = True
     refresh_s = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, by keyword, in the composition root
         self,
         routing_key: SecretStr,
         *,
@@ -70,6 +72,7 @@ class PagerDutySink:
         gate: HttpGate,
         name: str = "pagerduty",
         zone: tzinfo | None = None,
+        pictures: Gallery | None = None,
     ) -> None:
         self._url = SecretStr(url)
         check_url(self._url, "url")
@@ -78,10 +81,12 @@ class PagerDutySink:
         self._gate = gate
         self.name = name
         self._zone = zone
+        self._pictures = pictures
 
     def deliver(self, notification: Notification) -> Delivery:
         """Send one event; blocks at most as long as the gate's time limit."""
-        return self._post(self._url, render_pagerduty(notification, zone=self._zone))
+        picture = None if self._pictures is None else self._pictures.link(notification)
+        return self._post(self._url, render_pagerduty(notification, zone=self._zone, picture=picture))
 
     def announce(self, deploy: Deploy) -> Delivery:
         """Send one change event; as `deliver`."""
@@ -96,11 +101,18 @@ class PagerDutySink:
         self._gate.close()
 
 
-def render_pagerduty(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+def render_pagerduty(
+    notification: Notification, *, zone: tzinfo | None = None, picture: PictureLink | None = None
+) -> dict[str, JsonValue]:
     """Return the event without its routing key: less than 500,000 bytes, the last sections dropped first."""
     if notification.status is AlertStatus.RESOLVED:
         return {"event_action": "resolve", "dedup_key": notification.key}
     message, data = message_of(notification, zone=zone), notification.lead
+    shown = (
+        []
+        if picture is None
+        else [{"src": picture.url, "alt": clip_units(plain(picture.alt), _ALT_CHARS_MAX)}]
+    )
     links = web_links(tuple(link for section in message.sections for link in section.links))[:LINKS_MAX]
     payload: dict[str, Any] = {
         "summary": clip_units(message.headline, SUMMARY_CHARS_MAX),
@@ -116,7 +128,10 @@ def render_pagerduty(notification: Notification, *, zone: tzinfo | None = None) 
         "dedup_key": notification.key,
         "client": "Watchkeeper",
         "links": [{"href": address, "text": plain(name)} for name, address in links],
-        "images": [{"src": address, "alt": plain(name)} for name, address in links if is_image(address)],
+        "images": [
+            *shown,
+            *({"src": address, "alt": plain(name)} for name, address in links if is_image(address)),
+        ],
     }
 
     def whole(sections: Sequence[Section]) -> dict[str, JsonValue]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from alerts.pictures.gallery import Gallery
     from schemas.notification import Notification
 
 _OK: Final = 200
@@ -39,6 +40,8 @@ class SlackSink:
         The HTTP connections, closed with the sink.
     zone
         The readers' time zone, shown behind UTC.
+    pictures
+        Shows the signal where Slack can load it from.
 
     Raises
     ------
@@ -53,20 +56,29 @@ class SlackSink:
     refresh_s = None
 
     def __init__(
-        self, webhook_url: SecretStr, *, gate: HttpGate, name: str = "slack", zone: tzinfo | None = None
+        self,
+        webhook_url: SecretStr,
+        *,
+        gate: HttpGate,
+        name: str = "slack",
+        zone: tzinfo | None = None,
+        pictures: Gallery | None = None,
     ) -> None:
         check_url(webhook_url)
         self._webhook_url = webhook_url
         self._gate = gate
         self.name = name
         self._zone = zone
+        self._pictures = pictures
 
     def __repr__(self) -> str:
         return f"SlackSink(name={self.name!r})"
 
     def deliver(self, notification: Notification) -> Delivery:
         """Post a notification; blocks at most as long as the gate's time limit, twice that if blocks are refused."""
-        answer = self._gate.post_json(self._webhook_url, render_slack(notification, zone=self._zone))
+        picture = None if self._pictures is None else self._pictures.link(notification)
+        body = render_slack(notification, zone=self._zone, picture=picture)
+        answer = self._gate.post_json(self._webhook_url, body)
         if _refuses_blocks(answer):
             answer = self._gate.post_json(
                 self._webhook_url, render_slack_plain(notification, zone=self._zone)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from alerts.message import Section, message_of
+from alerts.message import SIGNAL, Section, message_of
 from alerts.plain_text import ELLIPSIS, plain, units
 from alerts.sinks.fitting import first_that_fit
 from alerts.web_address import web_address
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from alerts.pictures.gallery import PictureLink
     from schemas.notification import Notification
 
 HEADER_CHARS_MAX: Final = 150
@@ -31,17 +32,22 @@ MESSAGE_CHARS_MAX: Final = 11_000
 _FALLBACK_CHARS_MAX: Final = 1_000
 _PLAIN_CHARS_MAX: Final = 3_000
 _LINK_CHARS_MAX: Final = 1_000
+ALT_CHARS_MAX: Final = 2_000
 
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
+def render_slack(
+    notification: Notification, *, zone: tzinfo | None = None, picture: PictureLink | None = None
+) -> dict[str, JsonValue]:
     """Return the JSON body of an incoming webhook.
 
     Parameters
     ----------
     zone
         The reader's time zone, shown behind UTC.
+    picture
+        Takes the place of the line of blocks that shows the signal.
 
     Returns
     -------
@@ -54,7 +60,13 @@ def render_slack(notification: Notification, *, zone: tzinfo | None = None) -> d
         "type": "header",
         "text": {"type": "plain_text", "text": escaped(message.headline, HEADER_CHARS_MAX), "emoji": False},
     }
-    blocks = [header, *(_section(section) for section in message.sections)]
+    blocks = [
+        header,
+        *(
+            _section(section) if picture is None or section.title != SIGNAL else _image(picture)
+            for section in message.sections
+        ),
+    ]
     body: dict[str, JsonValue] = {"text": escaped(message.headline, _FALLBACK_CHARS_MAX)}
     return _within_limits(body, blocks[:BLOCKS_MAX])
 
@@ -102,6 +114,10 @@ def _section(section: Section) -> JsonValue:
         lines.insert(0, escaped("\n".join(section.lines), SECTION_CHARS_MAX - used))
     text = "\n".join([f"*{section.title}*", *lines])
     return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+def _image(picture: PictureLink) -> JsonValue:
+    return {"type": "image", "image_url": picture.url, "alt_text": escaped(picture.alt, ALT_CHARS_MAX)}
 
 
 def _links(links: tuple[tuple[str, str], ...]) -> list[str]:

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from alerts.http_gate import HttpAnswer, HttpFailure, HttpGate, check_url
-from alerts.message import Message, Section, message_of
+from alerts.message import SIGNAL, Message, Section, message_of
 from alerts.plain_text import clip, plain
 from alerts.sinks import Delivery
 from alerts.sinks.answers import delivery_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue, SecretStr
 
+    from alerts.pictures.gallery import Gallery, PictureLink
     from schemas.notification import Notification
 
 CARD_BYTES_MAX: Final = 20_000
@@ -62,17 +63,26 @@ class TeamsSink:
     refresh_s = None
 
     def __init__(
-        self, webhook_url: SecretStr, *, gate: HttpGate, name: str = "teams", zone: tzinfo | None = None
+        self,
+        webhook_url: SecretStr,
+        *,
+        gate: HttpGate,
+        name: str = "teams",
+        zone: tzinfo | None = None,
+        pictures: Gallery | None = None,
     ) -> None:
         check_url(webhook_url)
         self._webhook_url = webhook_url
         self._gate = gate
         self.name = name
         self._zone = zone
+        self._pictures = pictures
 
     def deliver(self, notification: Notification) -> Delivery:
         """Post a card once; blocks at most as long as the gate's time limit."""
-        return told_by(self._gate.post_json(self._webhook_url, render_teams(notification, zone=self._zone)))
+        picture = None if self._pictures is None else self._pictures.link(notification)
+        body = render_teams(notification, zone=self._zone, picture=picture)
+        return told_by(self._gate.post_json(self._webhook_url, body))
 
     def close(self) -> None:
         """Close the connections."""
@@ -90,12 +100,20 @@ def told_by(answer: HttpAnswer | HttpFailure) -> Delivery:
     return delivery_of(answer, taken={_OK, _ACCEPTED})
 
 
-def render_teams(notification: Notification, *, zone: tzinfo | None = None) -> dict[str, JsonValue]:
-    """Return the message with its card: at most 20,000 bytes, the last sections dropped first."""
+def render_teams(
+    notification: Notification, *, zone: tzinfo | None = None, picture: PictureLink | None = None
+) -> dict[str, JsonValue]:
+    """Return the message with its card: at most 20,000 bytes, the last sections dropped first.
+
+    Parameters
+    ----------
+    picture
+        Takes the place of the line of blocks that shows the signal.
+    """
     message = message_of(notification, zone=zone)
 
     def whole(sections: Sequence[Section]) -> dict[str, JsonValue]:
-        return _message(message, _card(notification, message, sections))
+        return _message(message, _card(notification, message, sections, picture))
 
     return whole(first_that_fit(message.sections, lambda kept: _size(whole(kept)) <= CARD_BYTES_MAX))
 
@@ -109,7 +127,9 @@ def _message(message: Message, card: dict[str, JsonValue]) -> dict[str, JsonValu
     return {"type": "message", "summary": message.headline, "attachments": [attachment]}
 
 
-def _card(notification: Notification, message: Message, sections: Sequence[Section]) -> dict[str, JsonValue]:
+def _card(
+    notification: Notification, message: Message, sections: Sequence[Section], picture: PictureLink | None
+) -> dict[str, JsonValue]:
     resolved = notification.status is AlertStatus.RESOLVED
     colour = "good" if resolved else _COLOURS[notification.severity]
     links = web_links(tuple(link for section in sections for link in section.links))[:_ACTIONS_MAX]
@@ -121,7 +141,10 @@ def _card(notification: Notification, message: Message, sections: Sequence[Secti
         "fallbackText": message.headline,
         "body": [
             _runs([_run(message.headline, size="medium", weight="bolder", color=colour)]),
-            *(_section(section) for section in sections),
+            *(
+                _section(section) if picture is None or section.title != SIGNAL else _image(picture)
+                for section in sections
+            ),
         ],
         "actions": [
             {"type": "Action.OpenUrl", "title": clip(plain(name), 40), "url": address}
@@ -134,6 +157,11 @@ def _card(notification: Notification, message: Message, sections: Sequence[Secti
 def _section(section: Section) -> dict[str, JsonValue]:
     lines = "\n".join(clip(line, _LINE_CHARS_MAX) for line in section.all_lines)
     return _runs([_run(f"{section.title}\n", weight="bolder"), _run(lines)])
+
+
+def _image(picture: PictureLink) -> dict[str, JsonValue]:
+    alt = clip(plain(picture.alt), _LINE_CHARS_MAX)
+    return {"type": "Image", "url": picture.url, "altText": alt, "size": "stretch"}
 
 
 def _runs(runs: list[JsonValue]) -> dict[str, JsonValue]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from alert_builders import CONTEXT, fired, resolved
+from alert_builders import CONTEXT, MEDIAN_EVIDENCE, MINUTE_MS, NOON_MS, fired, resolved
 
 from alerts.compose import alone, compose
+from alerts.pictures.gallery import PictureLink
 from schemas.alert import AlertData
 from schemas.deploy import Deploy
 from schemas.finding import Kind, Severity
@@ -21,6 +23,38 @@ INCIDENT: Final = "v1:0123456789abcdef0123456789abcdef:1793534400000"
 
 def first() -> Notification:
     return alone(fired(severity=Severity.CRITICAL), app=CONTEXT.app, sink="ops")
+
+
+SERIES: Final[dict[str, Any]] = {
+    "figure": "median",
+    "unit": "",
+    "of": None,
+    "start": "2026-11-01T11:13:00.000Z",
+    "step_s": 60.0,
+    # Quiet for forty minutes, one window without events, then up.
+    "values": [round(42 + 1.1 * math.sin(2.4 * n) + 0.7 * math.sin(0.9 * n), 4) for n in range(40)]
+    + [None, 44.1, 55.2, 60.4, 61.3, 60.2, 61.8, 61.0],
+    "n": [1200] * 40 + [0] + [1200] * 7,
+    "reference": 42.0,
+    "low": 39.6,
+    "high": 44.5,
+    "threshold": None,
+    "since": "2026-11-01T11:54:00.000Z",
+}
+
+
+LINK: Final = PictureLink(
+    f"https://pictures.example/watch/{'5eed' * 10}.png", "median of amount went up <!channel> " * 3
+)
+
+
+def signal(**changes: Any) -> Notification:
+    """Return an alert that carries what its signal did."""
+    series = SERIES | changes
+    onset_ms = NOON_MS - 6 * MINUTE_MS
+    evidence = {**MEDIAN_EVIDENCE, "series": series}
+    event = fired(severity=Severity.CRITICAL, onset_ms=onset_ms, evidence=evidence)
+    return alone(event, app=CONTEXT.app, sink="ops")
 
 
 def over() -> Notification:
@@ -69,6 +103,7 @@ def told(alerts: Sequence[AlertData], *, why: Why, test: bool = False) -> Notifi
 
 KINDS: Final[dict[str, Callable[[], Notification]]] = {
     "first": first,
+    "signal": signal,
     "crowd": crowd,
     "over": over,
     "trial": trial,
@@ -93,6 +128,7 @@ def hostile(text: str = HOSTILE) -> Notification:
         severity=Severity.ERROR,
     )
     fields = event.data.model_dump(mode="json") | {
+        "evidence": {"series": SERIES | {"figure": text, "of": text}},
         "title": text[:130],
         "impact": text,
         "likely_causes": [text],
@@ -122,7 +158,8 @@ def enormous(name: str, *, size: int = 500) -> Notification:
         "owner": {"team": name, "contact": name, "escalation": [name] * 50},
         "runbook": f"https://wiki.example/{name}",
         "links": {f"{feature}{n}": f"https://wiki.example/{n}/{name}" for n in range(50)},
-        "evidence": {f"{feature}{n}": name for n in range(150)},
+        "evidence": {f"{feature}{n}": name for n in range(150)}
+        | {"series": SERIES | {"figure": name, "of": name, "values": [1e300] * 48}},
         "reproduce": {
             "command": (name * 20)[:4_000],
             "offsets": {f"{feature}{n}": [n, n] for n in range(150)},

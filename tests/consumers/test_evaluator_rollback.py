@@ -10,10 +10,11 @@ import pytest
 from builders.pipeline import Pipeline
 
 from alerts.announce import AlertContext
-from consumers.evaluator import Evaluation, ModelEvaluator
+from consumers.evaluation import Evaluation
+from consumers.evaluator import ModelEvaluator
 from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.plan import plan_model
-from consumers.store import CommitStatus, Progress
+from consumers.store import CommitStatus, Progress, WentBack
 from consumers.windows import WindowBlob
 from schemas.finding import Stream
 from schemas.model_settings import ModelSettings
@@ -26,13 +27,14 @@ PLANS = {"fraud": plan_model(SETTINGS, None)}
 START_MS = 1_793_534_400_000
 
 
-def minute(number: int) -> list[tuple[bytes, bytes]]:
+def minute(number: int, status: str = "ok") -> list[tuple[bytes, bytes]]:
     """Return thirty predictions of one minute."""
     events = []
     for n in range(30):
         identity = f"{number}-{n}"
         time_ms = START_MS + number * 60_000 + n * 2_000
         event = {"prediction_id": identity, "model": "fraud", "time": time_ms, "output": {"label": "ok"}}
+        event["status"] = status
         events.append((identity.encode(), json.dumps(event).encode()))
     return events
 
@@ -146,3 +148,32 @@ def test_a_roll_back_between_two_reads_closes_no_half_window(scene: Scene) -> No
     store.lost = half
     scene.evaluator = scene.watch(store)
     assert scene.waits(), "minute 1 had 10 of its 30 events when its windows were read"
+
+
+class Forgetful(MemoryPartitions):
+    """Goes back once, when windows are read again for an alert."""
+
+    went_back = False
+
+    def windows(self, *place: Any, limit: int | None = None, **between: Any) -> list[WindowBlob]:
+        if limit is None and not self.went_back:
+            self.went_back = True
+            raise WentBack("partition 0 went back")
+        return super().windows(*place, limit=limit, **between)
+
+
+def test_a_partition_that_goes_back_while_an_alert_is_made_costs_the_state_and_no_alert() -> None:
+    whole, scene = Scene(), Scene()
+    for each in (whole, scene):
+        for number in range(12):
+            each.pipeline.feed(minute(number, "ok" if number < 6 else "error"), [])
+    expected = whole.evaluator.evaluate()
+    assert b'"series":{' in b"".join(expected.events)
+    store = Forgetful()
+    store._partitions = scene.pipeline.store._partitions
+    scene.evaluator = scene.watch(store)
+    thrown_away = scene.evaluator.evaluate()
+    assert store.went_back
+    assert (thrown_away.status, thrown_away.closed, thrown_away.events) == (CommitStatus.MISMATCH, [], [])
+    scene.evaluator = scene.watch(store)  # as the role does
+    assert scene.evaluator.evaluate().events == expected.events

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from consumers.clocks import ModelClock, PartitionClocks, TopicClock
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.interning import Tables
 from consumers.learner import StoredLearning
 from consumers.partition_time import StoredTime

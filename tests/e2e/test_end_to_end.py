@@ -131,6 +131,7 @@ def test_counts_alerts_and_replay_agree(site: Site, events: Stream) -> None:
 
     alerts = alerts_in(found)
     drift = [a for a in alerts.values() if a["feature"] == BROKEN_FEATURE and a["status"] == "firing"]
+    assert any("series" in a["evidence"] for a in drift)
     assert {a["kind"] for a in drift} >= {"data_drift"}
     flagged = {(a["kind"], a["feature"]) for a in alerts.values()}
     together = {("ood_rate", None), ("data_drift", "joint.residual")}

@@ -97,6 +97,10 @@ def test_a_shadow_that_is_better_is_told_with_the_figures_of_both() -> None:
     )
     assert "Promote version 8." in data["suggested_action"]
     assert data["evidence"]["gain_low"] > 0.005
+    series = data["evidence"]["series"]
+    assert (series["figure"], series["of"], series["reference"]) == ("gain", "8", 0.0)
+    shown = sum(v * n for v, n in zip(series["values"], series["n"], strict=True) if v is not None)
+    assert shown / sum(series["n"]) == pytest.approx(data["evidence"]["gain"], abs=0.02)
 
 
 def test_a_live_version_that_is_worse_is_to_be_rolled_back_to_the_last_good_one() -> None:

@@ -106,7 +106,7 @@ class Ward:
         self.control, self.store = Control(), Store(MemoryModels())
         monkeypatch.setattr(notify_role, "AGAIN_S", 0.0)
         monkeypatch.setattr(notify_role, "POLL_S", 0.0)
-        monkeypatch.setattr(notify_role, "make_sinks", lambda _: [self.sink])
+        monkeypatch.setattr(notify_role, "make_sinks", lambda *_: [self.sink])
         monkeypatch.setattr(notify_role, "ControlSource", lambda *_, **__: self.control)
         monkeypatch.setattr(
             notify_role, "AlertSource", lambda *_, assigned, **__: Source(self.topic, assigned)

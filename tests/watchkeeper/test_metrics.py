@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from alerts.heartbeat import HeartbeatStats
 from alerts.kafka_source import SourceStats
 from alerts.notifier import NotifierStats
+from alerts.pictures.gallery import PictureStats
 from consumers.stats import WorkerStats
 from schemas.errors import Stop
 from schemas.integrity import IntegrityCheck
@@ -55,6 +56,7 @@ NOTIFIED = NotifierStats(
     unburied=13,
     overdue={"ops", "chat"},
     behind=1,
+    pictures=PictureStats(drawn=8, failed=9),
 )
 BEATING = HeartbeatStats(taken_s=93.0, failed=Counter({"timeout": 4}), withheld=Counter({"overdue": 6}))
 SOURCE = SourceStats(taken=20, skipped=21, rejected={"decode": 1, "contract": 1}, errors=22)
@@ -146,6 +148,8 @@ def test_every_figure_of_the_statistics_is_told(serving: list[MetricsServer]) ->
         ("watchkeeper_notifier_partitions_behind", ()): 1,
         ("watchkeeper_notifier_fenced_total", ()): 3,
         ("watchkeeper_notification_latency_seconds", (("sink", "ops"),)): 1.5,
+        ("watchkeeper_pictures_total", (("outcome", "drawn"),)): 8,
+        ("watchkeeper_pictures_total", (("outcome", "failed"),)): 9,
         ("watchkeeper_alert_records_total", (("outcome", "taken"),)): 20,
         ("watchkeeper_alert_records_total", (("outcome", "skipped"),)): 21,
         ("watchkeeper_alert_records_total", (("outcome", "rejected"),)): 2,

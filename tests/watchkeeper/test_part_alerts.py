@@ -48,6 +48,11 @@ def test_a_segment_whose_errors_double_is_named_while_the_whole_model_is_within_
     assert "Concerns segment channel=shop" in alert["impact"]
     assert alert["evidence"]["wrong_before"] == pytest.approx(0.2, abs=0.001)
     assert alert["evidence"]["wrong_now"] > 0.3
+    series = alert["evidence"]["series"]
+    assert (series["figure"], series["reference"]) == ("wrong_answers", pytest.approx(0.2, abs=0.001))
+    assert max(series["n"]) < 40, "only those of the segment count"
+    before, since = series["values"][:SINCE], [v for v in series["values"][SINCE:] if v is not None]
+    assert sum(since) / len(since) > sum(before) / len(before) + 0.1
     assert alert["evidence"]["confusion_shift"][0]["share_before"] > 0, (
         "as the segment's own reference has it"
     )
@@ -70,6 +75,11 @@ def test_a_bad_version_is_named_and_closed_as_retired_when_it_gets_no_traffic_an
     change = fired["evidence"]["version_change"]
     assert (change["version"], change["before"], change["since"]) == ("8", "7", "2026-11-01T12:10:00.000Z")
     assert closed["evidence"]["reason"] == "version_retired"
+    assert "series" not in closed["evidence"], "no window said anything"
+    shown = fired["evidence"]["series"]
+    assert shown["start"] == "2026-11-01T12:10:00.000Z", "it begins with the version"
+    assert shown["values"] == pytest.approx([0.6] * len(shown["values"]), abs=0.35)
+    assert max(shown["n"]) < 30, "one answer in five is of this version, a part of them in each class"
     assert 79 <= closed["minute"] <= 85, "an hour after its last event"
     assert "closed, version gets no traffic any more" in closed["title"]
     assert closed["until"] < closed["detected_at"]

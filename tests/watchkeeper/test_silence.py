@@ -11,7 +11,7 @@ from builders.ground import NOW_MS, PARTITIONS, SETTINGS, Ground
 
 from consumers.clocks import ModelClock, PartitionClocks, TopicClock
 from consumers.evaluate_role import home_partition
-from consumers.evaluator import StoredEvaluation
+from consumers.evaluation import StoredEvaluation
 from consumers.kafka_topics import TopicsSeen
 from consumers.memory_store import MemoryPartitions
 from consumers.partition_time import StoredTime

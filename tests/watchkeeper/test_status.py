@@ -16,7 +16,8 @@ from alert_builders import ONE_OF_ONE, run_letters
 from alerts.book_codec import book_to_bytes
 from consumers.closing import ClosedRecord
 from consumers.columns import Records
-from consumers.evaluator import ModelEvaluator, StoredEvaluation
+from consumers.evaluation import StoredEvaluation
+from consumers.evaluator import ModelEvaluator
 from consumers.interning import Tables
 from consumers.memory_store import MemoryModels, MemoryPartitions
 from consumers.partition import Partition

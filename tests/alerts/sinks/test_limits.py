@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from builders.notifications import HOSTILE, crowd, enormous, hostile
+from builders.notifications import HOSTILE, crowd, enormous, hostile, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.pictures.gallery import Picture, PictureLink
 from alerts.sinks.alertmanager import render_alertmanager
 from alerts.sinks.apprise import BODY_CHARS_MAX, render_apprise
 from alerts.sinks.jsm import (
@@ -25,7 +26,7 @@ from alerts.sinks.jsm import (
 )
 from alerts.sinks.mail import render_mail
 from alerts.sinks.pagerduty import EVENT_BYTES_MAX, SUMMARY_CHARS_MAX, render_pagerduty
-from alerts.sinks.slack_blocks import BLOCKS_MAX, render_slack, render_slack_plain
+from alerts.sinks.slack_blocks import ALT_CHARS_MAX, BLOCKS_MAX, render_slack, render_slack_plain
 from alerts.sinks.slack_blocks import MESSAGE_CHARS_MAX as SLACK_CHARS_MAX
 from alerts.sinks.teams import CARD_BYTES_MAX, render_teams
 from alerts.sinks.webhook import BODY_BYTES_MAX, render_webhook
@@ -42,16 +43,22 @@ def size(value: object) -> int:
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
+LONG_LINK = PictureLink(f"https://pictures.example/{'p' * 460}/{'5eed' * 10}.png", "😀<&" * 3_000)
+
+
 def check_pagerduty(notification: Notification) -> None:
-    event: dict[str, Any] = render_pagerduty(notification)
+    event: dict[str, Any] = render_pagerduty(notification, picture=LONG_LINK)
     assert size(event) < EVENT_BYTES_MAX
+    assert event["images"][0]["src"] == LONG_LINK.url
+    assert utf16(event["images"][0]["alt"]) <= 500
     assert len(event["dedup_key"]) <= 255
     assert 1 <= utf16(event["payload"]["summary"]) <= SUMMARY_CHARS_MAX
     assert event["payload"]["custom_details"]
 
 
 def check_jsm(notification: Notification) -> None:
-    body: dict[str, Any] = render_jsm(notification).body
+    body: dict[str, Any] = render_jsm(notification, picture=LONG_LINK.url).body
+    assert LONG_LINK.url in body["description"]
     assert 1 <= utf16(body["message"]) <= MESSAGE_CHARS_MAX
     assert utf16(body["description"]) <= DESCRIPTION_CHARS_MAX
     assert utf16(body["entity"]) <= ENTITY_CHARS_MAX
@@ -67,12 +74,19 @@ def check_slack(notification: Notification) -> None:
     assert 2 <= len(body["blocks"]) <= BLOCKS_MAX
     plain: dict[str, Any] = render_slack_plain(notification)
     assert utf16(plain["text"]) <= 3_000
+    shown: dict[str, Any] = render_slack(notification, picture=LONG_LINK)
+    assert utf16(json.dumps(shown, ensure_ascii=False)) <= SLACK_CHARS_MAX
+    for block in shown["blocks"]:
+        if block["type"] == "image":
+            assert len(block["image_url"]) <= 3_000
+            assert 1 <= utf16(block["alt_text"]) <= ALT_CHARS_MAX
 
 
 def check_teams(notification: Notification) -> None:
-    card: dict[str, Any] = render_teams(notification)
-    assert size(card) <= CARD_BYTES_MAX
-    assert len(card["attachments"][0]["content"]["body"]) >= 2
+    for picture in (None, LONG_LINK):
+        card: dict[str, Any] = render_teams(notification, picture=picture)
+        assert size(card) <= CARD_BYTES_MAX
+        assert len(card["attachments"][0]["content"]["body"]) >= 2
 
 
 def check_webhook(notification: Notification) -> None:
@@ -84,7 +98,8 @@ def check_webhook(notification: Notification) -> None:
 
 
 def check_alertmanager(notification: Notification) -> None:
-    alerts: list[Any] = render_alertmanager(notification, now=NOW)
+    alerts: list[Any] = render_alertmanager(notification, now=NOW, picture=LONG_LINK.url)
+    assert [a["annotations"].get("picture") for a in alerts] == [LONG_LINK.url] + [None] * (len(alerts) - 1)
     assert 1 <= len(alerts) <= 256
     for alert in alerts:
         assert all(value.strip() for value in alert["labels"].values())
@@ -92,7 +107,9 @@ def check_alertmanager(notification: Notification) -> None:
 
 
 def check_mail(notification: Notification) -> None:
-    message = render_mail(notification, sender="a@example.com", recipients=["b@example.com"], now=NOW)
+    picture = Picture(bytes(range(256)) * 100, LONG_LINK.alt)
+    people = ["b@example.com"]
+    message = render_mail(notification, sender="a@example.com", recipients=people, now=NOW, picture=picture)
     # RFC 5322, 2.1.1: no line longer than 998 octets.
     assert max(map(len, message.as_bytes().split(b"\r\n"))) <= 998
 
@@ -129,8 +146,9 @@ def test_limits_hold_with_five_hundred_alerts_of_the_longest_names() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_limits_hold_for_a_strangers_text(check: Any) -> None:
+def test_limits_hold_for_a_strangers_text_and_for_a_signal(check: Any) -> None:
     check(hostile(HOSTILE))
+    check(signal())
 
 
 def test_a_webhook_loses_members_before_evidence_and_never_its_counts() -> None:
@@ -153,7 +171,18 @@ def test_of_too_much_the_last_sections_go_first() -> None:
 
 
 ORDER = [
-    *("Since", "Alerts", "How bad", "Where", "Impact", "Likely cause", "Do now", "Owner", "Runbook"),
+    *(
+        "Since",
+        "Alerts",
+        "How bad",
+        "Signal",
+        "Where",
+        "Impact",
+        "Likely cause",
+        "Do now",
+        "Owner",
+        "Runbook",
+    ),
     *("Evidence", "Alert"),
 ]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -13,14 +14,17 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as SmtpServer  # noqa: N811 - a class
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
-from builders.notifications import crowd, first, over
+from builders.notifications import HOSTILE, crowd, first, hostile, over, signal
 from builders.scripted_http import a_closed_port
 from pydantic import SecretStr
 from servers.certificates import Certificates, made_certificates
 from servers.selection import Unavailable, do_without
 
+from alerts.pictures.gallery import Gallery, Picture
+from alerts.pictures.png import render_png
+from alerts.pictures.words import Plot
 from alerts.sinks import Delivery
-from alerts.sinks.mail import MailServer, MailSink, Tls, render_mail, told_by
+from alerts.sinks.mail import MailServer, MailSink, Tls, render_html, render_mail, told_by
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PASSWORD = SecretStr("M0SECRET")
@@ -134,6 +138,69 @@ def test_a_mail_arrives_encrypted_with_text_and_html(certificates: Certificates)
     assert isinstance(page, EmailMessage)
     assert "began 2026-11-01 12:00:00 UTC" in text.get_content()
     assert "<h2" in page.get_content()
+
+
+def test_the_picture_of_the_signal_comes_with_the_page_and_is_loaded_from_nowhere() -> None:
+    mailbox, gallery = Mailbox(), Gallery(render_png)
+    with a_mail_server(mailbox) as port:
+        server = MailServer(host="127.0.0.1", port=port, tls="none")
+        sink = MailSink(
+            server, sender="watch@example.com", recipients=EVERYBODY, now=lambda: NOON, pictures=gallery
+        )
+        assert sink.deliver(signal()) == Delivery.delivered()
+        assert sink.deliver(first()) == Delivery.delivered()
+    (_, message), (_, without) = mailbox.envelopes
+    assert [part.get_content_type() for part in without.iter_parts()] == ["text/plain", "text/html"]
+    text, related = message.iter_parts()
+    assert "▁" in text.as_string() or "=E2=96=81" in text.as_string()
+    assert related.get_content_type() == "multipart/related"
+    page, image = related.iter_parts()
+    assert isinstance(page, EmailMessage)
+    assert isinstance(image, EmailMessage)
+    found = gallery.picture(signal())
+    assert found is not None
+    assert image.get_content_type() == "image/png"
+    assert image.get_content() == found.data
+    assert image["Content-ID"].startswith("<")
+    html = page.get_content()
+    assert f'<img src="cid:{image["Content-ID"][1:-1]}" alt="median of amount from ' in html
+    assert re.findall(r'(?:src|href)="(?!cid:)[^"]*\.png', html) == []
+
+
+def test_a_mail_with_a_picture_is_the_same_whenever_it_is_made() -> None:
+    picture = Picture(b"\x89PNG", "what it shows")
+    made = {
+        render_mail(
+            signal(), sender="w@example.com", recipients=EVERYBODY, now=NOON, picture=picture
+        ).as_bytes()
+        for _ in range(2)
+    }
+    assert len(made) == 1
+
+
+def test_what_a_picture_shows_is_told_without_markup() -> None:
+    page = render_html(hostile(), picture=("cid:x", HOSTILE))
+    assert "<script" not in page
+    assert page.count("<img ") == 1
+
+
+def test_an_error_in_drawing_leaves_the_message_whole() -> None:
+    def fails(_plot: Plot) -> bytes:
+        raise RuntimeError("the font is broken")
+
+    mailbox = Mailbox()
+    with a_mail_server(mailbox) as port:
+        server = MailServer(host="127.0.0.1", port=port, tls="none")
+        sink = MailSink(
+            server,
+            sender="watch@example.com",
+            recipients=EVERYBODY,
+            now=lambda: NOON,
+            pictures=Gallery(fails),
+        )
+        assert sink.deliver(signal()) == Delivery.delivered()
+    ((_, message),) = mailbox.envelopes
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
 
 
 def test_a_wrong_password_is_dead_and_not_shown(certificates: Certificates) -> None:

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pytest
-from builders.notifications import first, over
+from builders.notifications import first, over, signal
 from builders.scripted_http import Answer, ScriptedServer, a_closed_port, a_server
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from alerts.http_gate import HttpGate
+from alerts.pictures.gallery import Gallery
+from alerts.pictures.words import Plot
 from alerts.sinks import Sink
 from alerts.sinks.alertmanager import AlertmanagerSink, authorization_of
 from alerts.sinks.jsm import JsmSink
@@ -141,6 +143,16 @@ def test_a_key_that_no_header_can_hold_raises_nothing() -> None:
         check(sink.deliver(first()))
         sink.close()
     assert server.requests == []
+
+
+def test_a_picture_that_fails_lets_nothing_out_of_its_error(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(_plot: Plot) -> bytes:
+        raise ValueError(SECRET)
+
+    with nothing_is_let_out(caplog):
+        gallery = Gallery(fails)
+        check(gallery.picture(signal()), repr(gallery))
+    assert gallery.stats.failed == 1
 
 
 def test_a_mail_server_that_is_away_shows_no_password(caplog: pytest.LogCaptureFixture) -> None:

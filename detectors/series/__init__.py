@@ -1,0 +1,1 @@
+"""The figure that an alert is about, window by window, as its message draws it."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumers.cells import CellMap
+from consumers.class_probabilities import ProbabilityReader
 from consumers.columns import (
     ERROR,
     DecodedBatch,
@@ -77,6 +78,11 @@ class BatchDecoder:
             for name, plan in plans.items()
         }
         self._cells = {name: CellMap(plan.predictions) for name, plan in plans.items()}
+        self._probabilities = {
+            name: ProbabilityReader(name, plan.classes, interner)
+            for name, plan in plans.items()
+            if plan.keeps_probabilities
+        }
         self._joints = {name: JointReader.of(plan.predictions) for name, plan in plans.items()}
 
     def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
@@ -159,7 +165,7 @@ class BatchDecoder:
         prefix = f"{name}\x00".encode()
         ids = [blake2b(prefix + e.prediction_id.encode(), digest_size=ID_BYTES).digest() for e in events]
         raw = self._readers[name].read(events)
-        reader = self._joints[name]
+        reader, probabilities = self._joints[name], self._probabilities.get(name)
         joint = None if reader is None else reader.append(raw, events, ids)
         self._append_outputs(plan, raw, predicted, table[:, 3])
         return PredictionColumns(
@@ -181,6 +187,7 @@ class BatchDecoder:
             moments=self._cells[name].moments(raw),
             joint=joint,
             weight=_weights(events),
+            probabilities=None if probabilities is None else probabilities.read(events),
         )
 
     def _answer_codes(self, plan: ModelPlan) -> Callable[[PredictionEnvelope], tuple[int, int, int, float]]:

@@ -108,7 +108,7 @@ class ModelWindows:
             self.assume_records(prediction_records(columns, np.flatnonzero(accepted)))
 
     def assume_records(self, predictions: Records) -> None:
-        """Count stored predictions, of type `PREDICTION`, in that way."""
+        """Count records of predictions in that way."""
         self._assume(assumed_of(self._plan, self._implicit_code(), predictions))
 
     def _assume(self, rows: npt.NDArray[np.void]) -> None:
@@ -122,7 +122,9 @@ class ModelWindows:
         return self._tables.classes[self._plan.name].index(self._plan.implicit or "")
 
     def _losses(self, rows: npt.NDArray[np.void]) -> Losses:
-        return Losses(self._plan, rows, self._tables.classes.get(self._plan.name, []))
+        name = self._plan.name
+        lists = self._tables.class_lists.get(name, [])
+        return Losses(self._plan, rows, self._tables.classes.get(name, []), lists)
 
     def _keep_worst(self, rows: Rows, ids: Sequence[bytes], joint: JointRows) -> None:
         """Keep the ids of the most unfamiliar events of each row."""

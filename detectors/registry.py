@@ -146,7 +146,7 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
                 hysteresis=hysteresis,
             )
         )
-    limits = unbudgeted_limits(settings)
+    limits = unbudgeted_limits(settings, profile)
     if limits:
         found.append(
             MetricLimits(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +73,7 @@ class BatchDecoder:
         self._interner = interner
         self._message_bytes_max = message_bytes_max
         self._readers = {
-            name: FeatureReader(name, plan.predictions, _ignored(plan), interner)
+            name: FeatureReader(name, plan.predictions, frozenset(plan.settings.features), interner)
             for name, plan in plans.items()
         }
         self._cells = {name: CellMap(plan.predictions) for name, plan in plans.items()}
@@ -188,6 +187,7 @@ class BatchDecoder:
             joint=joint,
             weight=_weights(events),
             probabilities=None if probabilities is None else probabilities.read(events),
+            unlisted=raw.unlisted,
         )
 
     def _answer_codes(self, plan: ModelPlan) -> Callable[[PredictionEnvelope], tuple[int, int, int, float]]:
@@ -357,8 +357,3 @@ def _check_optional_times(values: Sequence[str | int | None], name: str, problem
     for position in np.flatnonzero(times == INVALID_MS).tolist():
         message = f"{name}: expected RFC 3339 with an offset, or epoch milliseconds"
         problems.setdefault(given[position][0], Reject(Reason.CONTRACT, message))
-
-
-def _ignored(plan: ModelPlan) -> frozenset[str]:
-    rules: Mapping[str, Any] = plan.settings.features
-    return frozenset(name for name, rule in rules.items() if rule.ignore)

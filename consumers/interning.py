@@ -6,7 +6,7 @@ ever grow. Each has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -18,6 +18,7 @@ SEGMENTS_MAX = 60_000
 CLASSES_MAX = 1_000
 LISTS_MAX = 255
 UNLISTED_MAX = 32
+UNLISTED_CHARS_MAX = 128
 NO_CLASS = 0xFFFF
 
 
@@ -195,5 +196,13 @@ class Interner:
         """Remember one more such name, up to `UNLISTED_MAX`."""
         names = self.unlisted(model)
         if len(names) < UNLISTED_MAX and name not in names:
-            names.append(name[:128])
+            names.append(name)
+            self.changed = True
+
+    def forget_unlisted(self, model: str, listed: Container[str]) -> None:
+        """Forget the names that are listed meanwhile, so that others have room."""
+        names = self.unlisted(model)
+        kept = [name for name in names if name not in listed]
+        if len(kept) < len(names):
+            self.tables.unlisted[model] = kept
             self.changed = True

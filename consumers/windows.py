@@ -85,6 +85,7 @@ class ModelWindows:
         self._count_cells(rows, columns.cells[:, :features])
         self._count_cells(rows[answered], columns.cells[answered, features:])
         self._count_answers(rows, columns)
+        self._count_unlisted(rows, columns)
         moments = columns.moments
         if self._outputs and not answered.all():
             moments = self._without_outputs(moments, answered)
@@ -151,6 +152,11 @@ class ModelWindows:
             known, cells = answer_cells(layout.answers, self._plan, self._tables, columns)
             one = np.ones(len(known), dtype=np.int64)
             self.predictions.add_counts(rows[known], layout.first_answer + cells, one)
+
+    def _count_unlisted(self, rows: Rows, columns: PredictionColumns) -> None:
+        for name, there in columns.unlisted.items():
+            for row, n in zip(*np.unique(rows[there], return_counts=True), strict=True):
+                self.predictions.add_pair(int(row), (name, ""), int(n))
 
     def _without_outputs(self, moments: Integers, answered: npt.NDArray[np.bool_]) -> Integers:
         """Return moments in which answers that are not the model's count for nothing."""

@@ -66,7 +66,9 @@ def _moved(data: AlertData) -> str | None:
 def _limit(data: AlertData) -> str | None:
     """Return the metric since the change began beside the user's limit, which is what was bet against."""
     before, now = number_in(data.evidence, "wrong_before"), number_in(data.evidence, "wrong_now")
-    metric = text_in(data.evidence, "metric")
+    metric, limit = text_in(data.evidence, "metric"), number_in(data.evidence, "limit_value")
+    if limit is not None and metric is not None and before is None:
+        return f"{metric} limit {figure(limit)}"
     if before is None or now is None or metric is None or bet_on(data.evidence) is not None:
         return None
     return f"{metric} {percent(1 - now)} since it began, limit {percent(1 - before)}"

@@ -18,6 +18,7 @@ from alerts.label_words import LABELS
 from alerts.lifecycle import Reason
 from alerts.phrasebook import PHRASES, Phrases
 from alerts.plain_text import clip, short
+from alerts.schema_words import SCHEMA, unlisted_size
 from alerts.sizes import direction_of, duration, is_contradicted, metric_name, size_of, text_in, wrong_answers
 from schemas.finding import Kind
 from schemas.integrity import ALL_MODELS
@@ -106,7 +107,7 @@ def _phrases(subject: Subject) -> Phrases:
     if _about_ourselves(subject):
         own = INTEGRITY.get(subject.check)
     else:
-        own = JOINT.get(subject.feature or "") or LABELS.get(subject.check)
+        own = JOINT.get(subject.feature or "") or LABELS.get(subject.check) or SCHEMA.get(subject.check)
     return PHRASES[subject.kind] if own is None else own
 
 
@@ -120,7 +121,7 @@ def _size(case: Case) -> str | None:
         return rare[1]
     if _about_ourselves(case.subject):
         return size_of_trouble(case.evidence)
-    return compared_size(case.evidence) or size_of(case.evidence)
+    return compared_size(case.evidence) or unlisted_size(case.evidence) or size_of(case.evidence)
 
 
 def _rare_mistakes(case: Case) -> tuple[str, str] | None:

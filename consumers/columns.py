@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from consumers.class_probabilities import Probabilities
 from consumers.rejects import Rejected
 
 Integers = npt.NDArray[np.int64]
@@ -84,6 +85,10 @@ class PredictionColumns:
         None where the profile has nothing of the features together.
     weight
         None where every prediction weighs 1.
+    probabilities
+        None where no prediction has any of all classes, and for other tasks than multiclass.
+    unlisted
+        By feature name that the profile does not list: where it has a value, shape (n,).
     raw
         The messages themselves, where the model learns its reference from them.
     mark_ms
@@ -107,6 +112,8 @@ class PredictionColumns:
     joint: JointRows | None = None
     raw: list[bytes] | None = None
     weight: Floats | None = None
+    probabilities: Probabilities | None = None
+    unlisted: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     mark_ms: Integers = field(default_factory=lambda: NO_MARKS)
 
     def __len__(self) -> int:
@@ -133,6 +140,8 @@ class PredictionColumns:
             None if self.joint is None else self.joint.take(keep),
             None if self.raw is None else list(compress(self.raw, kept)),
             None if self.weight is None else self.weight[keep],
+            None if self.probabilities is None else self.probabilities.take(keep),
+            {name: there[keep] for name, there in self.unlisted.items()},
             self.mark_ms[keep] if len(self.mark_ms) else NO_MARKS,
         )
 

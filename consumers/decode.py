@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from consumers.cells import CellMap
+from consumers.class_probabilities import ProbabilityReader
 from consumers.columns import (
     ERROR,
     DecodedBatch,
@@ -73,10 +73,15 @@ class BatchDecoder:
         self._interner = interner
         self._message_bytes_max = message_bytes_max
         self._readers = {
-            name: FeatureReader(name, plan.predictions, _ignored(plan), interner)
+            name: FeatureReader(name, plan.predictions, frozenset(plan.settings.features), interner)
             for name, plan in plans.items()
         }
         self._cells = {name: CellMap(plan.predictions) for name, plan in plans.items()}
+        self._probabilities = {
+            name: ProbabilityReader(name, plan.classes, interner)
+            for name, plan in plans.items()
+            if plan.keeps_probabilities
+        }
         self._joints = {name: JointReader.of(plan.predictions) for name, plan in plans.items()}
 
     def decode(self, predictions: Records, labels: Records) -> DecodedBatch:
@@ -159,7 +164,7 @@ class BatchDecoder:
         prefix = f"{name}\x00".encode()
         ids = [blake2b(prefix + e.prediction_id.encode(), digest_size=ID_BYTES).digest() for e in events]
         raw = self._readers[name].read(events)
-        reader = self._joints[name]
+        reader, probabilities = self._joints[name], self._probabilities.get(name)
         joint = None if reader is None else reader.append(raw, events, ids)
         self._append_outputs(plan, raw, predicted, table[:, 3])
         return PredictionColumns(
@@ -181,6 +186,8 @@ class BatchDecoder:
             moments=self._cells[name].moments(raw),
             joint=joint,
             weight=_weights(events),
+            probabilities=None if probabilities is None else probabilities.read(events),
+            unlisted=raw.unlisted,
         )
 
     def _answer_codes(self, plan: ModelPlan) -> Callable[[PredictionEnvelope], tuple[int, int, int, float]]:
@@ -350,8 +357,3 @@ def _check_optional_times(values: Sequence[str | int | None], name: str, problem
     for position in np.flatnonzero(times == INVALID_MS).tolist():
         message = f"{name}: expected RFC 3339 with an offset, or epoch milliseconds"
         problems.setdefault(given[position][0], Reject(Reason.CONTRACT, message))
-
-
-def _ignored(plan: ModelPlan) -> frozenset[str]:
-    rules: Mapping[str, Any] = plan.settings.features
-    return frozenset(name for name, rule in rules.items() if rule.ignore)

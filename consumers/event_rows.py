@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from consumers.class_probabilities import class_losses
 from consumers.columns import OK, Floats, PredictionColumns
 from consumers.envelope import read_json
 from consumers.interning import NO_CLASS, Tables
+from consumers.joined import JOINED_CLASSES
 from consumers.plan import ModelPlan
 from detectors.profile_build import COLUMNS_MAX
 from detectors.profile_values import Answers, RowBatch
@@ -69,7 +71,23 @@ def _answers(plan: ModelPlan, tables: Tables, columns: PredictionColumns, truth:
         predicted=[None if code == NO_CLASS else classes[code] for code in columns.predicted.tolist()],
         value=value,
         measured=measured,
+        class_losses=_class_losses(plan, tables, columns, truth),
     )
+
+
+def _class_losses(plan: ModelPlan, tables: Tables, columns: PredictionColumns, truth: Truth) -> Floats | None:
+    """Return log loss and Brier loss by the probabilities of all classes, NaN where they are not known."""
+    given, names = columns.probabilities, truth.names
+    if given is None or names is None:
+        return None
+    codes = {name: code for code, name in enumerate(tables.classes.get(plan.name, []))}
+    rows = np.zeros(len(columns), dtype=JOINED_CLASSES)
+    rows["listed"], rows["levels"] = given.listed, given.levels
+    rows["predicted"], rows["value"] = columns.predicted, columns.value
+    rows["truth"] = [codes.get(name or "", -2) for name in names]
+    losses = class_losses(rows, tables.class_lists.get(plan.name, []))
+    found: Floats = np.where(losses.known[:, None], np.column_stack([losses.log_loss, losses.brier]), np.nan)
+    return found
 
 
 def features_of(line: bytes) -> dict[str, Any]:

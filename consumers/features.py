@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from consumers.envelope import PredictionEnvelope, read_json
-from consumers.interning import UNLISTED_MAX, Interner
+from consumers.interning import UNLISTED_CHARS_MAX, UNLISTED_MAX, Interner
 from detectors.layout import PredictionLayout
 from detectors.profile import NumericColumn, is_feature
 from detectors.profile_values import category_name
 from schemas.unicode_text import is_unicode
+
+_NULL: Final = msgspec.Raw(b"null")
 
 
 @dataclass(slots=True)
@@ -37,11 +39,14 @@ class RawColumns:
         (row, numeric column) places of invalid numbers.
     categories
         Per categorical column: n names, `MISSING` or `INVALID` of `detectors.profile_values` among them.
+    unlisted
+        By name that the profile does not list: where it has a value, shape (n,). Names that nobody sent are not in it.
     """
 
     numbers: npt.NDArray[np.float64]
     invalid: list[tuple[int, int]]
     categories: list[list[str]]
+    unlisted: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class FeatureReader:
@@ -52,7 +57,11 @@ class FeatureReader:
     layout
         The columns of the profile; those that are no features are left to the caller.
     ignored
-        Feature names that the settings say to ignore.
+        Feature names that the settings know, whether the profile lists them or not.
+
+    Notes
+    -----
+    Without features in the layout no name is unlisted. Names beyond `UNLISTED_MAX` are passed over.
     """
 
     def __init__(
@@ -65,18 +74,20 @@ class FeatureReader:
         self.numeric = [c.column.name for c in features if isinstance(c.column, NumericColumn)]
         self.categorical = [c.column.name for c in features if not isinstance(c.column, NumericColumn)]
         self._names = set(self.numeric) | set(self.categorical)
+        if self._names:
+            interner.forget_unlisted(model, self._names | ignored)
         self._build()
 
     def _build(self) -> None:
         """Make the struct; unlisted and ignored names are fields too, so that they cost no slow path."""
-        unlisted = self._interner.unlisted(self._model)
-        passed_over = [n for n in dict.fromkeys((*unlisted, *sorted(self._ignored))) if n not in self._names]
+        unlisted = list(self._interner.unlisted(self._model)) if self._names else []
+        passed_over = [*unlisted, *sorted(self._ignored - self._names - set(unlisted))]
         fields: list[tuple[str, Any, Any]] = []
         rename: dict[str, str] = {}
         kinds: list[tuple[list[str], Any, Any]] = [
             (self.numeric, float | None, math.nan),
             (self.categorical, str | int | float | bool | None, None),
-            (passed_over, msgspec.Raw, msgspec.Raw(b"null")),
+            (passed_over, msgspec.Raw, _NULL),
         ]
         for names, kind, default in kinds:
             for name in names:
@@ -87,12 +98,15 @@ class FeatureReader:
             fields,
             rename=rename,
             gc=False,
-            forbid_unknown_fields=len(unlisted) < UNLISTED_MAX,
+            forbid_unknown_fields=bool(self._names) and len(unlisted) < UNLISTED_MAX,
         )
         self._decode = msgspec.json.Decoder(struct).decode
         count = len(self.numeric)
         self._get_numbers = _getter([f"f{i}" for i in range(count)])
-        self._get_categories = _getter([f"f{i}" for i in range(count, count + len(self.categorical))])
+        end = count + len(self.categorical)
+        self._get_categories = _getter([f"f{i}" for i in range(count, end)])
+        self._unlisted = unlisted
+        self._get_unlisted = _getter([f"f{i}" for i in range(end, end + len(unlisted))])
 
     def read(self, events: Sequence[PredictionEnvelope]) -> RawColumns:
         """Return the values of a batch's features, columns in the profile's order."""
@@ -108,10 +122,21 @@ class FeatureReader:
         blank = decode(b"{}")
         if odd:
             rows = [blank if row is None else row for row in rows]
-        columns = RawColumns(self._numbers(rows), [], self._categories(rows))
+        columns = RawColumns(self._numbers(rows), [], self._categories(rows), self._unlisted_of(rows))
         for index in odd:
             self._read_slowly(columns, index, _parsed(events[index]))
         return columns
+
+    def _unlisted_of(self, rows: list[Any]) -> dict[str, npt.NDArray[np.bool_]]:
+        if not self._unlisted:
+            return {}
+        found: dict[str, npt.NDArray[np.bool_]] = {}
+        for name, values in zip(
+            self._unlisted, zip(*map(self._get_unlisted, rows), strict=True), strict=True
+        ):
+            if values.count(_NULL) < len(values):
+                found[name] = np.array([value != _NULL for value in values], dtype=np.bool_)
+        return found
 
     def _numbers(self, rows: list[Any]) -> npt.NDArray[np.float64]:
         width = len(self.numeric)
@@ -142,13 +167,22 @@ class FeatureReader:
                 columns.invalid.append((row, position))
         for position, name in enumerate(self.categorical):
             columns.categories[position][row] = category_name(features.get(name))
-        new = [n for n in features if n not in self._names and n not in self._ignored and is_unicode(n)]
-        if new and len(self._interner.unlisted(self._model)) < UNLISTED_MAX:
-            before = len(self._interner.unlisted(self._model))
-            for name in new:
-                self._interner.remember_unlisted(self._model, name)
-            if len(self._interner.unlisted(self._model)) > before:
-                self._build()
+        if self._names:
+            self._note_unlisted(columns, row, features)
+
+    def _note_unlisted(self, columns: RawColumns, row: int, features: Mapping[str, Any]) -> None:
+        unlisted = self._interner.unlisted(self._model)
+        before = len(unlisted)
+        for name, value in features.items():
+            if value is None or name in self._names or name in self._ignored or not is_unicode(name):
+                continue
+            short = name[:UNLISTED_CHARS_MAX]
+            self._interner.remember_unlisted(self._model, short)
+            if short in unlisted:
+                nobody = np.zeros(len(columns.numbers), dtype=np.bool_)
+                columns.unlisted.setdefault(short, nobody)[row] = True
+        if len(unlisted) > before:
+            self._build()
 
 
 def _as_float(value: float) -> float:

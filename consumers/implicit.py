@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from consumers.joined import labelled_rows
+from consumers.joined import joined_type, labelled_rows
 from consumers.pending import Records, times_of
 from consumers.plan import ModelPlan
 
@@ -17,11 +17,13 @@ Joined = npt.NDArray[np.void]
 
 
 def assumed_of(plan: ModelPlan, class_code: int, predictions: Records) -> Joined:
-    """Return predictions, records of `PREDICTION`, as if their labels were the implicit one: rows of `JOINED`.
+    """Return records of predictions as if their labels were the implicit one: rows of `JOINED`.
 
     Those are left out that have no answer, never get a label, or came before silence meant anything.
     """
-    rows = labelled_rows(predictions, class_code, times_of(predictions) + plan.implicit_ms)
+    spoken_ms = times_of(predictions) + plan.implicit_ms
+    kind = joined_type(probabilities=plan.keeps_probabilities)
+    rows = labelled_rows(predictions, class_code, spoken_ms, kind=kind)
     assumed: Joined = rows[rows["assumed"]]
     return assumed
 

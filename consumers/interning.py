@@ -6,7 +6,7 @@ ever grow. Each has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -16,7 +16,9 @@ from schemas.errors import Reject
 VERSIONS_MAX = 256
 SEGMENTS_MAX = 60_000
 CLASSES_MAX = 1_000
+LISTS_MAX = 255
 UNLISTED_MAX = 32
+UNLISTED_CHARS_MAX = 128
 NO_CLASS = 0xFFFF
 
 
@@ -33,6 +35,8 @@ class Tables(msgspec.Struct):
         Per model: tuples with one segment name per declared dimension.
     classes
         Per model: class names.
+    class_lists
+        Per model: lists of class codes that probabilities are given of.
     unlisted
         Per model: feature names that events carry and the profile does not list.
     """
@@ -42,6 +46,7 @@ class Tables(msgspec.Struct):
     segments: dict[str, list[tuple[str, ...]]] = {}
     classes: dict[str, list[str]] = {}
     unlisted: dict[str, list[str]] = {}
+    class_lists: dict[str, list[list[int]]] = {}
 
 
 class Interner:
@@ -58,6 +63,10 @@ class Interner:
         self._classes = {
             model: {name: code for code, name in enumerate(rows)}
             for model, rows in self.tables.classes.items()
+        }
+        self._lists = {
+            model: {tuple(codes): place for place, codes in enumerate(lists)}
+            for model, lists in self.tables.class_lists.items()
         }
         self._raw_segments: dict[tuple[str, tuple[object, ...]], int] = {}
 
@@ -112,6 +121,25 @@ class Interner:
         self.tables.classes.setdefault(model, []).append(name)
         self.changed = True
         return codes[name]
+
+    def class_list(self, model: str, names: tuple[str, ...]) -> int | None:
+        """Return the code of a list of classes, giving it one if it is new.
+
+        None beyond `LISTS_MAX` lists, and for names that would take the second half of the room for classes, which is
+        kept for those that are predicted or true.
+        """
+        known, lists = self._classes.get(model, {}), self._lists.setdefault(model, {})
+        new = sum(name not in known for name in names)
+        if new and len(known) + new > CLASSES_MAX // 2:
+            return None
+        codes = tuple(self.add_class(model, name) for name in names)
+        if codes not in lists:
+            if len(lists) >= LISTS_MAX:
+                return None
+            lists[codes] = len(lists)
+            self.tables.class_lists.setdefault(model, []).append(list(codes))
+            self.changed = True
+        return lists[codes]
 
     def segment(
         self, model: str, dimensions: tuple[str, ...], values: Mapping[str, object] | None, *, limit: int
@@ -168,5 +196,13 @@ class Interner:
         """Remember one more such name, up to `UNLISTED_MAX`."""
         names = self.unlisted(model)
         if len(names) < UNLISTED_MAX and name not in names:
-            names.append(name[:128])
+            names.append(name)
+            self.changed = True
+
+    def forget_unlisted(self, model: str, listed: Container[str]) -> None:
+        """Forget the names that are listed meanwhile, so that others have room."""
+        names = self.unlisted(model)
+        kept = [name for name in names if name not in listed]
+        if len(kept) < len(names):
+            self.tables.unlisted[model] = kept
             self.changed = True

@@ -13,13 +13,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from consumers.class_probabilities import block_of
 from consumers.columns import Floats, LabelColumns, PredictionColumns
 from consumers.fold import COLUMN, COUNTERS, Outcome, is_orphan, outcome
 from consumers.further_labels import FurtherLabels, further_labels, is_repetition
-from consumers.joined import JOINED, JoinResult, labelled_rows
+from consumers.joined import JoinResult, joined_type, labelled_rows
 from consumers.pair_events import PAIRED, new_pairs
 from consumers.pending import (
-    ONE_PREDICTION,
+    ENDS,
+    FLAGS_AT,
     PER_ID_MAX,
     SHADOW_FLAG,
     Entry,
@@ -87,9 +89,10 @@ class Join:
         self._slow: list[tuple[object, ...]] = []
         self._fast: list[npt.NDArray[np.void]] = []
         self._pairs: list[tuple[object, ...]] = []
+        self._kind = joined_type(probabilities=plan.keeps_probabilities)
         self._result = JoinResult(
             accepted=np.zeros(0, dtype=np.bool_),
-            joined=np.zeros(0, dtype=JOINED),
+            joined=np.zeros(0, dtype=self._kind),
             pairs=np.zeros(0, dtype=PAIRED),
             counters=np.zeros((versions, len(COUNTERS)), dtype=np.int64),
         )
@@ -100,7 +103,7 @@ class Join:
             self._predictions(predictions)
         if labels is not None:
             self._labels(labels)
-        slow = np.array(self._slow, dtype=JOINED)
+        slow = np.array(self._slow, dtype=self._kind)
         self._result.joined = np.concatenate([*self._fast, slow])
         if self._pairs:
             self._result.pairs = np.array(self._pairs, dtype=PAIRED)
@@ -167,6 +170,7 @@ class Join:
             bool(columns.unobservable[row]),
             1.0 if columns.weight is None else float(columns.weight[row]),
             bool(columns.assumed[row]),
+            b"" if columns.probabilities is None else columns.probabilities.stored(row),
         )
         if any(p.version == prediction.version for p in before.predictions):
             self._result.counters[prediction.version, COLUMN["duplicate_predictions"]] += 1
@@ -189,34 +193,33 @@ class Join:
         """Take labels of different ids."""
         entries, found = self._result.entries, self._found
         early: list[int] = []
-        alike: dict[tuple[int, int], list[int]] = {}
+        alike: dict[tuple[int, int, int], list[int]] = {}
         for row in turn:
             key = columns.ids[row]
             entry = entries.get(key) or found.get(key)
             if entry is None:
                 early.append(row)
             else:
-                alike.setdefault((entry[0], len(entry)), []).append(row)
+                alike.setdefault((entry[0], len(entry), entry[FLAGS_AT] & ENDS), []).append(row)
         if early:
             self._early_labels(columns, np.array(early, dtype=np.intp))
-        for (counts, length), some in alike.items():
+        for (counts, _, kind), some in alike.items():
             labels, rows = counts >> 4, np.array(some, dtype=np.intp)
             if counts & 15 != 1 or labels == PER_ID_MAX or len(some) < ARRAY_MIN:
                 for row in some:
                     self._other_label(columns, row)
             elif labels:
-                self._further_labels(columns, rows, self._read(columns, some, labels, length))
+                self._further_labels(columns, rows, self._read(columns, some, labels, kind))
             else:
-                self._first_labels(columns, rows, self._read(columns, some, labels, length)[0])
+                self._first_labels(columns, rows, self._read(columns, some, labels, kind)[0])
 
     def _read(
-        self, columns: LabelColumns, rows: Sequence[int], labels: int, length: int
+        self, columns: LabelColumns, rows: Sequence[int], labels: int, kind: int
     ) -> tuple[Records, Records]:
-        """Return the prediction and the labels of entries of one prediction, all of that length."""
+        """Return the prediction and the labels of entries of one prediction, all of one length."""
         entries, found = self._result.entries, self._found
         data = [entries.get(key) or found[key] for key in (columns.ids[row] for row in rows)]
-        plain = ONE_PREDICTION + labels * label_type(regression=self._regression).itemsize
-        return labelled_records(data, labels, weighted=length > plain, regression=self._regression)
+        return labelled_records(data, labels, kind=kind, regression=self._regression)
 
     def _early_labels(self, columns: LabelColumns, rows: Rows) -> None:
         """Keep labels whose prediction has not come yet."""
@@ -234,7 +237,7 @@ class Join:
     def _book_first(self, predictions: Records, truth: Floats, label_ms: Integers, mark_ms: Integers) -> None:
         """Book pairs of one prediction and its first label."""
         plan, counters = self._plan, self._result.counters
-        joined = labelled_rows(predictions, truth, label_ms)
+        joined = labelled_rows(predictions, truth, label_ms, kind=self._kind)
         age = label_ms - joined["time_ms"]
         late = age > plan.horizon_ms
         forgotten = age > plan.horizon_ms + plan.memory_ms
@@ -290,8 +293,8 @@ class Join:
             self._book_first(predictions[first], truth[first], label_ms[first], mark_ms[first])
         which = further.corrects
         standing = further.standing[which]
-        back = labelled_rows(predictions[which], standing["truth"], times_of(standing))
-        instead = labelled_rows(predictions[which], truth[which], label_ms[which])
+        back = labelled_rows(predictions[which], standing["truth"], times_of(standing), kind=self._kind)
+        instead = labelled_rows(predictions[which], truth[which], label_ms[which], kind=self._kind)
         back["sign"] = -1
         back["first"] = instead["first"] = False
         self._fast += [back, instead]
@@ -359,9 +362,10 @@ class Join:
     def _contribute(
         self, sign: int, p: PendingPrediction, label: PendingLabel, *, first: bool, standing: bool
     ) -> None:
+        own = block_of(p.probabilities)[1:] if self._plan.keeps_probabilities else ()
         self._slow.append(
             (sign, p.version, p.segment, p.status, p.shadow, p.unobservable, p.predicted, p.value,
-             label.truth, p.time_ms, label.time_ms, first, standing, p.weight, p.assumed)
+             label.truth, p.time_ms, label.time_ms, first, standing, p.weight, p.assumed, *own)
         )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from consumers.class_probabilities import CLASSES_MAX
 from consumers.columns import Floats
 from consumers.label_events import LabelEvents
 from consumers.pending import (
     ASSUMED_FLAG,
+    FULL,
+    PREDICTION,
     SHADOW_FLAG,
     UNOBSERVABLE_FLAG,
-    WEIGHTED,
     Integers,
     Records,
     times_of,
@@ -43,6 +45,9 @@ JOINED: Final = np.dtype(
 """One contribution of a (prediction, label) pair: `sign` adds it or takes it back. `first` rows feed the
 error windows (the first accepted label only), `standing` rows the figures of the version's life."""
 
+JOINED_CLASSES: Final = np.dtype([*JOINED.descr, ("listed", "u1"), ("levels", "<u2", (CLASSES_MAX,))])
+"""The same with the prediction's `consumers.class_probabilities`, of a model that keeps them."""
+
 
 @dataclass(slots=True)
 class JoinResult:
@@ -53,7 +58,7 @@ class JoinResult:
     accepted
         Shape (predictions of the batch,): false for duplicates and rejected rows.
     joined
-        Rows of type `JOINED`.
+        Rows of type `JOINED` or `JOINED_CLASSES`.
     pairs
         Rows of type `consumers.pair_events.PAIRED`.
     counters
@@ -77,9 +82,16 @@ class JoinResult:
     label_rejects: list[Rejected] = field(default_factory=list)
 
 
-def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers) -> npt.NDArray[np.void]:
-    """Return records of predictions, of type `PREDICTION` or `WEIGHTED`, with their first labels, as rows of `JOINED`."""
-    joined = np.zeros(len(predictions), dtype=JOINED)
+def joined_type(*, probabilities: bool) -> np.dtype[np.void]:
+    """Return the type of joined rows of a model that keeps the probabilities of all classes, or does not."""
+    return JOINED_CLASSES if probabilities else JOINED
+
+
+def labelled_rows(
+    predictions: Records, truth: Floats | int, label_ms: Integers, *, kind: np.dtype[np.void]
+) -> npt.NDArray[np.void]:
+    """Return records of predictions with their first labels, as rows of type `kind`."""
+    joined = np.zeros(len(predictions), dtype=kind)
     joined["sign"] = 1
     for name in ("version", "segment", "predicted", "value"):
         joined[name] = predictions[name]
@@ -91,5 +103,7 @@ def labelled_rows(predictions: Records, truth: Floats | int, label_ms: Integers)
     joined["time_ms"] = times_of(predictions)
     joined["label_ms"] = label_ms
     joined["first"] = joined["standing"] = True
-    joined["weight"] = predictions["weight"] if predictions.dtype == WEIGHTED else 1.0
+    joined["weight"] = 1.0 if predictions.dtype == PREDICTION else predictions["weight"]
+    if predictions.dtype == FULL and kind == JOINED_CLASSES:
+        joined["listed"], joined["levels"] = predictions["listed"], predictions["levels"]
     return joined

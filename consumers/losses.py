@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from consumers.class_probabilities import PROBABILITY_MIN, ClassLosses, class_losses
 from consumers.interning import NO_CLASS
 from consumers.plan import ModelPlan
 from consumers.weighted_losses import WeightedLosses
+from detectors.class_cells import BRIER, CLASS_CELLS, CLASS_SUMS, LOG_LOSS, PROBABLE, ClassCells
 from detectors.classes import NEGATIVE
 from detectors.exact import limbs
 from detectors.fixed import fixed, planes
@@ -19,9 +20,6 @@ from detectors.number_cells import NumberCells
 from detectors.number_losses import number_losses
 from detectors.sketch import LABEL_LAG_S
 from detectors.summary import KeyT, SummaryTable
-
-PROBABILITY_MIN: Final = 1e-15
-"""Probabilities are kept this far from 0 and 1 in the log loss, as scikit-learn does for float64."""
 
 _N, _WRONG, _SCORED, _APE_N = range(len(ERROR_COUNTS))
 
@@ -63,12 +61,20 @@ class Losses:
     Parameters
     ----------
     joined
-        Rows of `consumers.joined.JOINED` that have an answer.
+        Rows of `consumers.joined` that have an answer.
     class_names
         The partition's classes of the model, by code.
+    class_lists
+        Its lists of classes that probabilities are given of, by code.
     """
 
-    def __init__(self, plan: ModelPlan, joined: Joined, class_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        plan: ModelPlan,
+        joined: Joined,
+        class_names: Sequence[str],
+        class_lists: Sequence[Sequence[int]] = (),
+    ) -> None:
         self._plan = plan
         self._names = class_names
         self._sign: npt.NDArray[np.int64] = joined["sign"]
@@ -81,6 +87,7 @@ class Losses:
         else:
             self._truth = joined["truth"].astype(np.int64)
             self._classification(joined["value"])
+        self._by_class = class_losses(joined, class_lists) if plan.keeps_probabilities else None
         weight: Floats = joined["weight"]
         self._heavy = weight != 1.0
         self._weighted = self._with_weights(weight) if self._heavy.any() else None
@@ -96,6 +103,9 @@ class Losses:
         if self._plan.is_regression:
             values["refused"] = ~self._numbers.has_deviance
             return WeightedLosses(weight, self._sign, values, self._number_cells, None, self._names)
+        if self._by_class is not None:
+            sums = (self._by_class.log_loss, self._by_class.brier)
+            values |= {PROBABLE: self._by_class.known, **dict(zip(CLASS_SUMS, sums, strict=True))}
         pairs = (self._predicted, self._truth)
         return WeightedLosses(weight, self._sign, values, self._weighted_score_cells, pairs, self._names)
 
@@ -145,6 +155,8 @@ class Losses:
             cells = self._score_cells(table.layout.score_bins, pick[where])
             table.add_counts(rows[where], cells, sign[where])
             self._add_pairs(table, rows, pick)
+            if self._by_class is not None:
+                self._add_by_class(table, self._by_class, rows, pick)
         else:
             self._add_numbers(table, rows, pick)
         self._add_sums(table, rows, pick)
@@ -187,6 +199,22 @@ class Losses:
             parts = [planes(fixed(side / numbers.unit)) for side in self._both[:, pick]]
         for place, added in enumerate([sign, *(part * sign for both in parts for part in both)]):
             table.add_counts(rows, cells + place * numbers.bins, added)
+
+    def _add_by_class(
+        self, table: SummaryTable[KeyT, ErrorLayout], losses: ClassLosses, rows: Rows, pick: Rows
+    ) -> None:
+        known = losses.known[pick]
+        rows, pick = rows[known], pick[known]
+        if not len(pick):
+            return
+        sign, first = self._sign[pick], table.layout.known
+        table.add_counts(rows, np.full(len(rows), first + ClassCells.N), sign)
+        both = np.column_stack([losses.log_loss[pick], losses.brier[pick]])
+        for values, name in zip(both.T, (LOG_LOSS, BRIER), strict=True):
+            table.add_counts(rows, first + CLASS_CELLS.places(name, values), sign)
+        distinct, groups = np.unique(rows, return_inverse=True)
+        added = limbs(both * sign[:, None], groups, len(distinct))
+        table.matrix[distinct, table.layout.further :] += added.reshape(len(distinct), -1)
 
     def _number_cells(self, layout: ErrorLayout, pick: Rows) -> tuple[Rows, Floats]:
         numbers = layout.numbers

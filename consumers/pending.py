@@ -2,7 +2,8 @@
 
 Layout, little end first: a head of 3 bytes (low half of byte 0: number of predictions, high half: number
 of labels; then the model's code), then the predictions, latest event time first, then the labels in the
-order of their topic, then 8 bytes more for each prediction that weighs other than 1. Byte 3 to 8 are thus always
+order of their topic, then 8 bytes more for each prediction that weighs other than 1, then for each that has
+probabilities of all classes their number, the code of their list, and 2 bytes each. Byte 3 to 8 are thus always
 an event time, by which the store lets entries go. Two versions and one label fit the 64 bytes up to which Redis
 keeps a small hash compact.
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from consumers.class_probabilities import CLASSES_MAX, block_of
 from consumers.columns import LabelColumns, PredictionColumns
 from schemas.errors import Reject
 
@@ -44,6 +46,8 @@ PREDICTION: Final = np.dtype(
 )
 WEIGHTED: Final = np.dtype([*PREDICTION.descr, ("weight", "<f8")])
 """The same with its weight, as it lies in an entry that has nothing else."""
+FULL: Final = np.dtype([*WEIGHTED.descr, ("size", "u1"), ("listed", "u1"), ("levels", "<u2", (CLASSES_MAX,))])
+"""The same with its `consumers.class_probabilities`."""
 CLASS_LABEL: Final = np.dtype(
     [("time_low", "<u4"), ("time_high", "<u2"), ("revision", "<u4"), ("repeats", "u1"), ("truth", "<u2")]
 )
@@ -54,6 +58,8 @@ SHADOW_FLAG: Final = 4
 WEIGHT_FLAG: Final = 8
 """The prediction has a weight at the end of the entry."""
 UNOBSERVABLE_FLAG: Final = 16
+PROBABILITIES_FLAG: Final = 64
+"""The prediction has probabilities at the end of the entry."""
 ASSUMED_FLAG: Final = 32
 """The prediction counts already as if silence had spoken, so its first label has something to take back."""
 
@@ -62,17 +68,24 @@ _PREDICTION: Final = Struct("<IHHHBHd")
 _CLASS_LABEL: Final = Struct("<IHIBH")
 _NUMBER_LABEL: Final = Struct("<IHIBd")
 _WEIGHT: Final = Struct("<d")
+FLAGS_AT: Final = HEAD.itemsize + 10
+"""Place of the latest prediction's flags in an entry that has one."""
+ENDS: Final = WEIGHT_FLAG | PROBABILITIES_FLAG
+"""Flags that say what lies at the end of an entry."""
 """The same layouts again, for one entry at a time."""
 
 ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
 """Length of the commonest entry: one prediction that waits for its label."""
 ONE_WEIGHTED: Final = HEAD.itemsize + WEIGHTED.itemsize
-"""Length of the same where the prediction has a weight; no other entry is as long."""
+"""Length of the same where the prediction has a weight; no other entry without probabilities is as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingPrediction:
-    """One version's prediction of an id; fields as in `consumers.columns.PredictionColumns`."""
+    """One version's prediction of an id; fields as in `consumers.columns.PredictionColumns`.
+
+    `probabilities` is as it lies at the end of an entry; empty for none.
+    """
 
     time_ms: int
     version: int
@@ -84,6 +97,7 @@ class PendingPrediction:
     unobservable: bool = False
     weight: float = 1.0
     assumed: bool = False
+    probabilities: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,7 @@ def encode_entry(entry: Entry, *, regression: bool) -> bytes:
         truth = x.truth if regression else int(x.truth)
         pieces.append(pack(x.time_ms & 0xFFFF_FFFF, x.time_ms >> 32, x.revision, x.repeats, truth))
     pieces += [_WEIGHT.pack(p.weight) for p in entry.predictions if p.weight != 1.0]
+    pieces += [p.probabilities for p in entry.predictions]
     return b"".join(pieces)
 
 
@@ -146,28 +161,45 @@ def decode_entry(data: bytes, *, regression: bool) -> Entry:
     middle = _HEAD.size + (counts & 15) * _PREDICTION.size
     label = _NUMBER_LABEL if regression else _CLASS_LABEL
     end = middle + (counts >> 4) * label.size
-    weights = _WEIGHT.iter_unpack(data[end:])
     return Entry(
         model,
-        tuple(
-            PendingPrediction(
-                low | high << 32,
-                v,
-                s,
-                flags & 3,
-                bool(flags & SHADOW_FLAG),
-                c,
-                x,
-                bool(flags & UNOBSERVABLE_FLAG),
-                next(weights)[0] if flags & WEIGHT_FLAG else 1.0,
-                bool(flags & ASSUMED_FLAG),
-            )
-            for low, high, v, s, flags, c, x in _PREDICTION.iter_unpack(data[_HEAD.size : middle])
-        ),
+        _predictions_of(data, middle, end),
         tuple(
             PendingLabel(low | high << 32, revision, float(truth), repeats)
             for low, high, revision, repeats, truth in label.iter_unpack(data[middle:end])
         ),
+    )
+
+
+def _predictions_of(data: bytes, stop: int, end: int) -> tuple[PendingPrediction, ...]:
+    """Return the predictions, which lie before `stop`, with what lies of them from `end` on."""
+    rows = list(_PREDICTION.iter_unpack(data[_HEAD.size : stop]))
+    weights = [1.0] * len(rows)
+    probabilities = [b""] * len(rows)
+    for place, row in enumerate(rows):
+        if row[4] & WEIGHT_FLAG:
+            [weights[place]] = _WEIGHT.unpack_from(data, end)
+            end += _WEIGHT.size
+    for place, row in enumerate(rows):
+        if row[4] & PROBABILITIES_FLAG:
+            size = 2 + 2 * data[end]
+            probabilities[place] = data[end : end + size]
+            end += size
+    return tuple(
+        PendingPrediction(
+            low | high << 32,
+            v,
+            s,
+            flags & 3,
+            bool(flags & SHADOW_FLAG),
+            c,
+            x,
+            bool(flags & UNOBSERVABLE_FLAG),
+            weight,
+            bool(flags & ASSUMED_FLAG),
+            block,
+        )
+        for (low, high, v, s, flags, c, x), weight, block in zip(rows, weights, probabilities, strict=True)
     )
 
 
@@ -200,7 +232,7 @@ def encode_joined(
     Parameters
     ----------
     predictions
-        Records of type `PREDICTION` or `WEIGHTED`.
+        Records of type `PREDICTION`, `WEIGHTED` or `FULL`.
     labels
         Records of the label type, or columns of which `rows` are taken.
     """
@@ -219,12 +251,20 @@ def _encode(model: int, counts: int, predictions: Records, labels: Records | Non
         return _slices(_table(model, counts, _parts(predictions, labels)))
     plain = np.empty(len(predictions), dtype=PREDICTION)
     plain[:] = predictions[list(PREDICTION.names or ())]
-    found = _slices(_table(model, counts, _parts(plain, labels)))
-    heavy = np.flatnonzero(plain["flags"] & WEIGHT_FLAG)
-    parts = [*_parts(plain[heavy], None if labels is None else labels[heavy])]
-    longer = _slices(_table(model, counts, [*parts, ("weight", predictions["weight"][heavy])]))
-    for place, data in zip(heavy.tolist(), longer, strict=True):
-        found[place] = data
+    found = [b""] * len(plain)
+    kind = (plain["flags"] & WEIGHT_FLAG).astype(np.int64)
+    if predictions.dtype == FULL:
+        kind |= predictions["size"].astype(np.int64) << 8
+    for code in np.unique(kind).tolist():
+        rows = np.flatnonzero(kind == code)
+        parts = [*_parts(plain[rows], None if labels is None else labels[rows])]
+        if code & WEIGHT_FLAG:
+            parts.append(("weight", predictions["weight"][rows]))
+        if code >> 8:
+            parts += [(name, predictions[name][rows]) for name in ("size", "listed")]
+            parts.append(("levels", predictions["levels"][rows, : code >> 8]))
+        for place, data in zip(rows.tolist(), _slices(_table(model, counts, parts)), strict=True):
+            found[place] = data
     return found
 
 
@@ -233,8 +273,9 @@ def _parts(predictions: Records, labels: Records | None) -> Parts:
 
 
 def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
-    """Return rows of a batch as records of type `PREDICTION`, or `WEIGHTED` where any of the batch has a weight."""
-    out = np.zeros(len(rows), dtype=PREDICTION if columns.weight is None else WEIGHTED)
+    """Return rows of a batch as records, of the shortest type that holds what any of the batch has."""
+    given, weight = columns.probabilities, columns.weight
+    out = np.zeros(len(rows), dtype=FULL if given is not None else PREDICTION if weight is None else WEIGHTED)
     set_times(out, columns.time_ms[rows])
     out["version"] = columns.version[rows]
     out["segment"] = columns.segment[rows]
@@ -243,20 +284,24 @@ def prediction_records(columns: PredictionColumns, rows: Rows) -> Records:
     out["flags"] = flags | np.where(columns.unobservable[rows], UNOBSERVABLE_FLAG, 0)
     out["predicted"] = columns.predicted[rows]
     out["value"] = columns.value[rows]
-    if columns.weight is not None:
-        out["weight"] = columns.weight[rows]
+    if out.dtype != PREDICTION:
+        out["weight"] = 1.0 if weight is None else weight[rows]
         out["flags"] |= np.where(out["weight"] != 1.0, WEIGHT_FLAG, 0).astype(np.uint8)
+    if given is not None:
+        out["listed"], out["size"], out["levels"] = given.listed[rows], given.size[rows], given.levels[rows]
+        out["flags"] |= np.where(out["size"] > 0, PROBABILITIES_FLAG, 0).astype(np.uint8)
     return out
 
 
 def records_of(predictions: Sequence[PendingPrediction]) -> Records:
-    """Return predictions as records of type `WEIGHTED`."""
-    return np.array([(*_fields_of(p), p.weight) for p in predictions], dtype=WEIGHTED)
+    """Return predictions as records of type `FULL`."""
+    return np.array([(*_fields_of(p), p.weight, *block_of(p.probabilities)) for p in predictions], dtype=FULL)
 
 
 def _fields_of(p: PendingPrediction) -> tuple[int | float, ...]:
     flags = p.status | SHADOW_FLAG * p.shadow | UNOBSERVABLE_FLAG * p.unobservable
     flags |= WEIGHT_FLAG * (p.weight != 1.0) | ASSUMED_FLAG * p.assumed
+    flags |= PROBABILITIES_FLAG * bool(p.probabilities)
     return (p.time_ms & 0xFFFF_FFFF, p.time_ms >> 32, p.version, p.segment, flags, p.predicted, p.value)
 
 
@@ -266,33 +311,35 @@ def stored_records(entries: Sequence[bytes], kind: np.dtype[np.void]) -> Records
 
 
 def labelled_records(
-    entries: Sequence[bytes], labels: int, *, weighted: bool, regression: bool
+    entries: Sequence[bytes], labels: int, *, kind: int, regression: bool
 ) -> tuple[Records, Records]:
-    """Return what entries of one prediction and so many labels hold.
+    """Return what entries of one prediction and so many labels hold, all of one length.
 
     Parameters
     ----------
-    weighted
-        Whether the predictions have a weight.
+    kind
+        The flags of `ENDS` that all of them have.
 
     Returns
     -------
     tuple of Records
-        Predictions of shape (n,), of type `PREDICTION` or `WEIGHTED`, and labels of shape (n, labels).
+        Predictions of shape (n,), of type `PREDICTION`, `WEIGHTED` or `FULL`, and labels of shape (n, labels).
     """
-    weight = [("weight", "<f8")] if weighted else []
-    kind = [
-        ("head", HEAD),
-        ("one", PREDICTION),
-        ("labels", label_type(regression=regression), (labels,)),
-        *weight,
-    ]
-    table = np.frombuffer(b"".join(entries), dtype=kind)
-    if not weighted:
+    label = label_type(regression=regression)
+    fields: list[Any] = [("head", HEAD), ("one", PREDICTION), ("labels", label, (labels,))]
+    further: list[Any] = [("weight", "<f8")] if kind & WEIGHT_FLAG else []
+    if kind & PROBABILITIES_FLAG:
+        size = entries[0][HEAD.itemsize + PREDICTION.itemsize + labels * label.itemsize + 8 * len(further)]
+        further += [("size", "u1"), ("listed", "u1"), ("levels", "<u2", (size,))]
+    table = np.frombuffer(b"".join(entries), dtype=[*fields, *further])
+    if not kind:
         return table["one"], table["labels"]
-    predictions = np.empty(len(table), dtype=WEIGHTED)
+    predictions = np.zeros(len(table), dtype=FULL if kind & PROBABILITIES_FLAG else WEIGHTED)
     predictions[list(PREDICTION.names or ())] = table["one"]
-    predictions["weight"] = table["weight"]
+    predictions["weight"] = table["weight"] if kind & WEIGHT_FLAG else 1.0
+    if kind & PROBABILITIES_FLAG:
+        predictions["size"], predictions["listed"] = table["size"], table["listed"]
+        predictions["levels"][:, :size] = table["levels"]
     return predictions, table["labels"]
 
 

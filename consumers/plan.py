@@ -103,6 +103,11 @@ class ModelPlan:
         return self.settings.monitor("compare").enabled and self.implicit is None
 
     @property
+    def keeps_probabilities(self) -> bool:
+        """True where the probabilities of all classes are kept until the label comes."""
+        return self.settings.task == "multiclass"
+
+    @property
     def window_ms(self) -> int:
         """Length of a detection window, milliseconds."""
         return self.settings.window_ms

@@ -85,6 +85,7 @@ class ModelWindows:
         self._count_cells(rows, columns.cells[:, :features])
         self._count_cells(rows[answered], columns.cells[answered, features:])
         self._count_answers(rows, columns)
+        self._count_unlisted(rows, columns)
         moments = columns.moments
         if self._outputs and not answered.all():
             moments = self._without_outputs(moments, answered)
@@ -108,7 +109,7 @@ class ModelWindows:
             self.assume_records(prediction_records(columns, np.flatnonzero(accepted)))
 
     def assume_records(self, predictions: Records) -> None:
-        """Count stored predictions, of type `PREDICTION`, in that way."""
+        """Count records of predictions in that way."""
         self._assume(assumed_of(self._plan, self._implicit_code(), predictions))
 
     def _assume(self, rows: npt.NDArray[np.void]) -> None:
@@ -122,7 +123,9 @@ class ModelWindows:
         return self._tables.classes[self._plan.name].index(self._plan.implicit or "")
 
     def _losses(self, rows: npt.NDArray[np.void]) -> Losses:
-        return Losses(self._plan, rows, self._tables.classes.get(self._plan.name, []))
+        name = self._plan.name
+        lists = self._tables.class_lists.get(name, [])
+        return Losses(self._plan, rows, self._tables.classes.get(name, []), lists)
 
     def _keep_worst(self, rows: Rows, ids: Sequence[bytes], joint: JointRows) -> None:
         """Keep the ids of the most unfamiliar events of each row."""
@@ -149,6 +152,11 @@ class ModelWindows:
             known, cells = answer_cells(layout.answers, self._plan, self._tables, columns)
             one = np.ones(len(known), dtype=np.int64)
             self.predictions.add_counts(rows[known], layout.first_answer + cells, one)
+
+    def _count_unlisted(self, rows: Rows, columns: PredictionColumns) -> None:
+        for name, there in columns.unlisted.items():
+            for row, n in zip(*np.unique(rows[there], return_counts=True), strict=True):
+                self.predictions.add_pair(int(row), (name, ""), int(n))
 
     def _without_outputs(self, moments: Integers, answered: npt.NDArray[np.bool_]) -> Integers:
         """Return moments in which answers that are not the model's count for nothing."""

@@ -137,7 +137,7 @@ def _weights_record(cells: WeightCells, weights: Weights) -> _WeightsRecord:
     row = weights.vector[None, :]
     [sums], [parts] = _sparse_rows(row[:, : cells.counts]), _sparse_rows(row[:, cells.counts :])
     pairs = sorted((p, t, n >> _LOW_BITS, n & ((1 << _LOW_BITS) - 1)) for (p, t), n in weights.pairs.items())
-    return _WeightsRecord(cells.size, sums, parts, pairs)
+    return _WeightsRecord(cells.known, sums, parts, pairs)
 
 
 def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
@@ -181,9 +181,9 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
 
 
 def _weights(layout: Layout, record: _WeightsRecord) -> Weights:
-    if not isinstance(layout, ErrorLayout) or record.size != layout.weights.size:
+    if not isinstance(layout, ErrorLayout) or record.size != layout.weights.known:
         raise ValueError("weights of other cells")
-    vector = np.zeros(record.size, dtype=np.int64)
+    vector = np.zeros(layout.weights.size, dtype=np.int64)
     _fill(vector[: layout.weights.counts], record.sums)
     _fill(vector[layout.weights.counts :], record.cells)
     return Weights(vector, {(p, t): (high << _LOW_BITS) + low for p, t, high, low in record.pairs})

@@ -5,10 +5,12 @@ An interval is given where the summary can tell one honestly, and left out elsew
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from detectors.class_cells import CLASS_CELLS, PROBABLE
 from detectors.confidence import Estimate, normal, wilson
 from detectors.error_quantiles import QUANTILES
 from detectors.intervals_classes import of_classes, of_cost
@@ -17,7 +19,7 @@ from detectors.intervals_scores import of_area, of_average_precision, of_brier, 
 from detectors.metrics import ErrorSummary, metrics_of
 from detectors.metrics_classes import Costs
 from detectors.metrics_scores import Counts
-from detectors.tally import error_counts, score_counts
+from detectors.tally import error_counts, score_counts, tally_of
 from schemas.metric_settings import WEIGHTED
 
 MAIN_METRICS: Final = {
@@ -58,7 +60,7 @@ def estimates_of(
     Shares have Wilson's interval, other figures of the confusion the delta method's. `roc_auc` has that of DeLong, DeLong
     and Clarke-Pearson (1988), counted on the score bins and drawn on the logit scale, `pr_auc` that of Boyd, Eng and Page
     (2013). `mae` and `bias` have the normal one from their exact sums; those of `brier` and `log_loss` take their spread
-    from the score bins. Quantiles of errors have that of their ranks.
+    from the score bins, or of more than two classes from bins of the loss. Quantiles of errors have that of their ranks.
     """
     values = metrics_of(summary, positive=positive, costs=costs)
     wanted = MAIN_METRICS[summary.layout.task] if names is None else names
@@ -78,10 +80,24 @@ def _estimate(
     if summary.layout.task == "regression":
         return _of_numbers(name, value, summary)
     if name in _OF_SCORES:
-        return _OF_SCORES[name](value, score_counts(summary))
+        return _of_scores(name, value, summary)
     if name == "cost" and costs is not None:
         return of_cost(value, summary.pairs, costs)
     return of_classes(name, value, summary.pairs, positive=positive)
+
+
+def _of_scores(name: str, value: float, summary: ErrorSummary) -> Estimate:
+    if summary.layout.task == "multiclass":
+        return _of_class_loss(name, value, summary)
+    return _OF_SCORES[name](value, score_counts(summary))
+
+
+def _of_class_loss(name: str, value: float, summary: ErrorSummary) -> Estimate:
+    n = round(tally_of(summary).sum(PROBABLE))
+    if n < 2:
+        return Estimate(value)
+    variance = CLASS_CELLS.variance(summary.vector[summary.layout.known :], name)
+    return normal(value, variance / (n - 1)).within(0.0, math.inf)
 
 
 def _of_numbers(name: str, value: float, summary: ErrorSummary) -> Estimate:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from detectors import exact
+from detectors.class_cells import CLASS_CELLS, CLASS_SUMS, ClassCells
 from detectors.deviance import deviance_power
 from detectors.estimation.cells import AnswerLayout
 from detectors.joint import Joint
@@ -172,7 +173,7 @@ class ErrorLayout:
     truth positive; for more than two classes: prediction wrong, prediction right) or, for a regression, the
     profile's bins of errors, where its loss is a deviance the profile's bins of deviances and the rows that
     the loss does not allow, and predictions by the size of their errors; then exact sums; then, of a regression, the
-    cells of `detectors.number_cells`.
+    cells of `detectors.number_cells`, and with more than two classes those of `detectors.class_cells`.
 
     Parameters
     ----------
@@ -241,18 +242,23 @@ class ErrorLayout:
 
     @cached_property
     def known(self) -> int:
-        """Number of leading entries that every release has had; behind them are those of `numbers`."""
+        """Number of leading entries that every release has had; behind them are those of `behind`."""
         return self.counts + len(self.sums) * exact.LIMBS
 
     @cached_property
+    def behind(self) -> NumberCells | ClassCells | None:
+        """The cells behind those that every release has had."""
+        return CLASS_CELLS if self.task == "multiclass" else self.numbers
+
+    @cached_property
     def further(self) -> int:
-        """First entry after the counts of `numbers`."""
-        return self.known + (0 if self.numbers is None else self.numbers.counts)
+        """First entry after the counts of `behind`."""
+        return self.known + (0 if self.behind is None else self.behind.counts)
 
     @cached_property
     def size(self) -> int:
         """Length of the vector."""
-        return self.known + (0 if self.numbers is None else self.numbers.size)
+        return self.known + (0 if self.behind is None else self.behind.size)
 
     @cached_property
     def weights(self) -> WeightCells:
@@ -263,16 +269,19 @@ class ErrorLayout:
             score_bins=0 if regression else self.score_bins,
             prediction_bins=0 if self.numbers is None else self.numbers.bins,
             refused=self.power is not None,
+            by_class=self.task == "multiclass",
         )
 
     @cached_property
     def further_hash(self) -> str:
-        """Names the cells of `numbers`."""
-        return "" if self.numbers is None else _hash("numbers", *self.numbers.key)
+        """Names the cells of `behind`."""
+        if self.behind is None:
+            return ""
+        return _hash("classes" if self.task == "multiclass" else "numbers", *self.behind.key)
 
     @cached_property
     def hash(self) -> str:
-        """Names the layout without `numbers`: vectors of different hashes must not be added."""
+        """Names the layout without `behind`: vectors of different hashes must not be added."""
         edges = [_hash(*map(repr, self.edges))] if self.edges else []
         loss = [] if self.power is None else [_hash(*map(repr, (self.power, *self.deviance_edges)))]
         outcomes = [_hash(*map(repr, (*self.predictions, "sizes", *self.sizes)))] if self.sizes else []
@@ -280,8 +289,14 @@ class ErrorLayout:
 
     def sum(self, vector: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> float:
         """Return one exact sum of a vector, correctly rounded."""
-        start = self.counts + self.sums.index(name) * exact.LIMBS
+        start = self.first_limb(name)
         return exact.to_float(vector[start : start + exact.LIMBS])
+
+    def first_limb(self, name: str) -> int:
+        """Return where an exact sum begins."""
+        if name in CLASS_SUMS:
+            return self.further + CLASS_SUMS.index(name) * exact.LIMBS
+        return self.counts + self.sums.index(name) * exact.LIMBS
 
 
 Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout | PairLayout

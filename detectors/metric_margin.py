@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from detectors.class_cells import CLASS_CELLS, LOG_LOSS, PROBABLE
 from detectors.confidence import Z95
 from detectors.error_quantiles import QUANTILES, error_bins
 from detectors.intervals_classes import of_cost
@@ -94,6 +95,20 @@ def _of_correlation(limit: float, summary: ErrorSummary, positive: str | None) -
     return (1 - limit * limit) / math.sqrt(max(_rarest(summary, positive), 1))
 
 
+def _of_log_loss(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    if summary.layout.task != "multiclass":
+        return _of_loss(limit, summary, positive)
+    variance = CLASS_CELLS.variance(summary.vector[summary.layout.known :], LOG_LOSS)
+    return max(math.sqrt(variance), abs(limit)) / math.sqrt(max(tally_of(summary).sum(PROBABLE), 1))
+
+
+def _of_brier(limit: float, summary: ErrorSummary, positive: str | None) -> float:
+    """Return that of the most spread loss with this mean: one that is 0 or as large as it can be."""
+    if summary.layout.task != "multiclass":
+        return _of_all(limit, summary, positive)
+    return 2 * _share(limit / 2, round(tally_of(summary).sum(PROBABLE)))
+
+
 def _of_loss(limit: float, summary: ErrorSummary, _positive: str | None) -> float:
     return abs(limit) / math.sqrt(max(error_counts(summary)["n"], 1))
 
@@ -168,8 +183,8 @@ _ERRORS: Final[dict[str, _Error]] = {
     "mcc": _of_correlation,
     "roc_auc": _of_rarer_class,
     "pr_auc": _of_rarer_class,
-    "log_loss": _of_loss,
-    "brier": _of_all,
+    "log_loss": _of_log_loss,
+    "brier": _of_brier,
     "ece": _of_all,
     "mae": _of_mae,
     "rmse": _of_loss,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from detectors.class_cells import PROBABLE
 from detectors.error_quantiles import error_quantiles
 from detectors.layout import ErrorLayout
 from detectors.metrics_classes import Costs, binary_confusion, mean_cost, multiclass_confusion
@@ -42,6 +43,8 @@ def metrics_of(
           recall without a true one, and `mcc` with an empty row or column are absent;
         * multiclass averages run over the classes that were predicted or true; a class that was never
           predicted has precision 0 in them, as with `zero_division=0`;
+        * with more than two classes `brier` is the sum over the classes, from 0 to 2, and a true class that the
+          probabilities do not name leaves a row out of it and of `log_loss`;
         * `ece` has 16 bins of equal width; `mape` leaves rows out whose truth is 0; `smape` lies in [0, 2];
         * `deviance` is there where the model's loss is one, and leaves rows out that this loss does not allow.
 
@@ -98,5 +101,6 @@ def _multiclass(tally: Tally) -> dict[str, float | None]:
     return {
         "accuracy": _accuracy(tally),
         **multiclass_confusion(tally.pairs),
+        **{name: tally.mean(f"class_{name}", PROBABLE) for name in ("log_loss", "brier")},
         "ece": calibration_error(tally.scores),
     }

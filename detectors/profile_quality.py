@@ -11,6 +11,7 @@ import numpy as np
 from detectors import exact
 from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import BlockSums
+from detectors.class_cells import BRIER, CLASS_CELLS, LOG_LOSS, ClassCells
 from detectors.classes import ClassNames
 from detectors.layout import ERROR_COUNTS, TOTAL_SCORE_BINS, WINDOW_SCORE_BINS, ErrorLayout
 from detectors.metrics import metrics_of
@@ -91,6 +92,8 @@ class Quality:
         if answers.value is not None:
             positive = np.array([truth[row] == self._names.positive for row in rows.tolist()], dtype=np.bool_)
             self._add_scores(answers.value[rows], positive if self._task == "binary" else right)
+        if answers.class_losses is not None and self._task == "multiclass":
+            self._add_class_losses(answers.class_losses[rows])
 
     def _add_blocks(self, truth: Sequence[str | None], places: Times, wrong: Mask) -> None:
         for name, sums in self._wrong.items():
@@ -120,6 +123,14 @@ class Quality:
         likelihood = np.clip(np.where(true, score, 1 - score), PROBABILITY_MIN, 1 - PROBABILITY_MIN)
         self._add_sums(np.column_stack([-np.log(likelihood), (score - true) ** 2, score]))
 
+    def _add_class_losses(self, losses: Floats) -> None:
+        losses = losses[np.isfinite(losses).all(axis=1)]
+        layout, vector = self._summary.layout, self._summary.vector
+        vector[layout.known + ClassCells.N] += len(losses)
+        for values, name in zip(losses.T, (LOG_LOSS, BRIER), strict=True):
+            np.add.at(vector, layout.known + CLASS_CELLS.places(name, values), 1)
+        vector[layout.further :] += exact.limbs(losses, np.zeros(len(losses), dtype=np.intp), 1).ravel()
+
     def _add_numbers(self, answers: Answers) -> None:
         if answers.true_value is None:
             return
@@ -141,7 +152,8 @@ class Quality:
 
     def _add_sums(self, terms: Floats) -> None:
         added = exact.limbs(terms, np.zeros(len(terms), dtype=np.intp), 1)[0]
-        self._summary.vector[self._summary.layout.counts :] += added.ravel()
+        layout = self._summary.layout
+        self._summary.vector[layout.counts : layout.known] += added.ravel()
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics by the names of the settings; the area under the ROC curve is exact."""

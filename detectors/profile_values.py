@@ -75,6 +75,8 @@ class Answers:
         Shape (n,): the true number, NaN for no label (regression).
     value
         Shape (n,): the predicted number, or the score of the positive class; NaN for none.
+    class_losses
+        Shape (n, 2): log loss and Brier loss by the probabilities of all of more than two classes; NaN for none.
     measured
         Shape (n,): rows whose answer is the model's own; None for all.
     """
@@ -84,6 +86,7 @@ class Answers:
     true_value: Floats | None = None
     value: Floats | None = None
     measured: Mask | None = None
+    class_losses: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

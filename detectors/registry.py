@@ -15,8 +15,9 @@ from detectors.layout import ErrorLayout, PredictionLayout, error_layout, predic
 from detectors.metric_limits import MetricLimits
 from detectors.metrics_classes import mean_cost
 from detectors.pair_layout import pair_layout
-from detectors.profile import ReferenceProfile
+from detectors.profile import ReferenceProfile, is_feature
 from detectors.river_monitor import river_monitors
+from detectors.unlisted import EVENTS_MIN, HYSTERESIS, THRESHOLD, UnlistedFeatures
 from schemas.finding import Hysteresis
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MonitorSettings
@@ -102,6 +103,15 @@ def _quality(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
                     hysteresis=monitor.hysteresis(quality.HYSTERESIS[rate]),
                 )
             )
+    monitor = settings.monitor("unlisted_features")
+    if monitor.enabled and any(is_feature(c.column.name) for c in layout.columns):
+        found.append(
+            UnlistedFeatures(
+                threshold=monitor.threshold or THRESHOLD,
+                events_min=monitor.min_events or EVENTS_MIN,
+                hysteresis=monitor.hysteresis(HYSTERESIS),
+            )
+        )
     return found
 
 
@@ -146,7 +156,7 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
                 hysteresis=hysteresis,
             )
         )
-    limits = unbudgeted_limits(settings)
+    limits = unbudgeted_limits(settings, profile)
     if limits:
         found.append(
             MetricLimits(

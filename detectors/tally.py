@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import exact, fixed
+from detectors.class_cells import PROBABLE, ClassCells
 from detectors.layout import ERROR_COUNTS, ErrorLayout
 from detectors.number_cells import PredictionBins
 from detectors.summary import Pairs, Summary, Weights, add_pairs
@@ -35,7 +36,7 @@ class Tally:
         Number of rows, whatever they weigh.
     sum
         From a count or an exact sum of the error layout, by name, to its value: `n`, `wrong`, `scored`, `ape_n`,
-        `refused` and the names of the layout's sums.
+        `refused`, `probable` and the names of the layout's sums and of `detectors.class_cells`.
     pairs
         By (predicted, true); of weights in multiples of 2**-24.
     scores
@@ -125,7 +126,7 @@ def weighted_sum(
     added = weights.vector[start : start + exact.LIMBS]
     if name in known:
         return exact.to_float(exact.of_count(known[name]) + added)
-    first = layout.counts + layout.sums.index(name) * exact.LIMBS
+    first = layout.first_limb(name)
     return exact.to_float(summary.vector[first : first + exact.LIMBS] + added)
 
 
@@ -133,6 +134,8 @@ def _counts(summary: ErrorSummary) -> dict[str, int]:
     counts = error_counts(summary)
     if summary.layout.power is not None:
         counts[REFUSED] = int(summary.vector[summary.layout.refused])
+    if summary.layout.task == "multiclass":
+        counts[PROBABLE] = int(summary.vector[summary.layout.known + ClassCells.N])
     return counts
 
 

@@ -21,6 +21,8 @@ METRICS: Final[Mapping[Task, tuple[str, ...]]] = {
     "binary": (*_CLASS_METRICS, "log_loss", "brier", *_PER_CLASS, "roc_auc", "pr_auc"),
     "multiclass": (
         *_CLASS_METRICS,
+        "log_loss",
+        "brier",
         *(f"{average}_{name}" for average in ("macro", "weighted") for name in _PER_CLASS),
     ),
     "regression": (
@@ -52,10 +54,6 @@ _ANY_NUMBER: Final = NO_DIRECTION | {"cost"}
 _FROM_MINUS_ONE: Final = frozenset({"mcc", "gini"})
 _UP_TO_ONE: Final = frozenset({"ece", "brier"})
 _UNBOUNDED: Final = LOWER_IS_BETTER - _UP_TO_ONE - _ANY_NUMBER
-
-_NOT_KEPT: Final = (
-    "needs the probability of every class, of which only the predicted one's is kept; limit ece"
-)
 
 Costs: TypeAlias = dict[Text, dict[Text, float]]
 """True class to predicted class to what one such answer costs."""
@@ -115,9 +113,7 @@ def check_metrics(
         if name in known and (why := (lacking or {}).get(plain)) is not None:
             problems.append(((name,), f"{name} {why}"))
         elif name in known:
-            problems.extend(_limit_problems(name, plain, rule))
-        elif task == "multiclass" and plain in ("log_loss", "brier"):
-            problems.append(((name,), f"{name} of more than two classes {_NOT_KEPT}"))
+            problems.extend(_limit_problems(name, plain, rule, task))
         elif plain in METRICS[task]:
             problems.append(((name,), f"{plain} takes no weights; limit {plain}"))
         else:
@@ -127,7 +123,7 @@ def check_metrics(
     return metrics
 
 
-def _limit_problems(name: str, plain: str, rule: MetricRule) -> list[tuple[Place, str]]:
+def _limit_problems(name: str, plain: str, rule: MetricRule, task: Task) -> list[tuple[Place, str]]:
     problems: list[tuple[Place, str]] = []
     if plain in NO_DIRECTION and rule.drop is not None:
         problems.append(((name, "drop"), f"{name} has no better end: use min and max"))
@@ -135,7 +131,7 @@ def _limit_problems(name: str, plain: str, rule: MetricRule) -> list[tuple[Place
         problems.append(((name, "min"), f"{name} is better when lower: use max or drop"))
     elif plain not in LOWER_IS_BETTER | NO_DIRECTION and rule.max is not None:
         problems.append(((name, "max"), f"{name} is better when higher: use min or drop"))
-    lowest, highest, expected = _range(plain)
+    lowest, highest, expected = _range(plain, task)
     for key in ("min", "max", "drop"):
         limit = getattr(rule, key)
         if limit is not None and not lowest <= limit <= highest:
@@ -143,13 +139,15 @@ def _limit_problems(name: str, plain: str, rule: MetricRule) -> list[tuple[Place
     return problems
 
 
-def _range(plain: str) -> tuple[float, float, str]:
+def _range(plain: str, task: Task) -> tuple[float, float, str]:
     if plain in _ANY_NUMBER:
         return -math.inf, math.inf, "a number"
     if plain in _UNBOUNDED:
         return 0.0, math.inf, "a number of 0 or more"
     if plain == "r2":
         return -math.inf, 1.0, "a number up to 1"
+    if plain == "brier" and task == "multiclass":
+        return 0.0, 2.0, "a number from 0 to 2"
     if plain in _FROM_MINUS_ONE:
         return -1.0, 1.0, "a number from -1 to 1"
     return 0.0, 1.0, "a share from 0 to 1, such as 0.9 for 90 %"

@@ -21,6 +21,7 @@ _RATE_MONITORS: Final = (
     "unseen_rate",
     "error_rate",
     "fallback_rate",
+    "unlisted_features",
 )
 MONITORS: Final = (
     *_RATE_MONITORS,

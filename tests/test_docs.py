@@ -24,7 +24,7 @@ from consumers.integrity_role import SEVERITIES
 from consumers.plan import plan_model
 from consumers.rejects import Reason
 from consumers.totals import Life
-from detectors import adwin_errors, adwin_features, drift, performance, quality, service
+from detectors import adwin_errors, adwin_features, drift, performance, quality, service, unlisted
 from detectors.distance_table import DISTANCES
 from schemas import (
     metric_settings,
@@ -362,6 +362,7 @@ class TestSettings:
             },
             "error_rate": told(service.THRESHOLD, service.EVENTS_MIN),
             "fallback_rate": told(service.THRESHOLD, service.EVENTS_MIN),
+            "unlisted_features": told(unlisted.THRESHOLD, unlisted.EVENTS_MIN, unlisted.HYSTERESIS),
             "performance": told("from the profile", performance.LABELS_MIN),
             **{name: told("none", "none", None) for name in monitor_settings.BUDGETED_ALONE},
             "adwin_features": told("none", adwin_features.VALUES_MIN, None),

@@ -14,9 +14,11 @@ import numpy.typing as npt
 from consumers.fold import COLUMN, outcome
 from consumers.interning import Tables
 from consumers.pending import (
+    FLAGS_AT,
     ONE_PREDICTION,
     ONE_WEIGHTED,
     PREDICTION,
+    PROBABILITIES_FLAG,
     UNOBSERVABLE_FLAG,
     WEIGHTED,
     PendingPrediction,
@@ -73,13 +75,14 @@ def count_waiting(
     single: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
     others: list[PendingPrediction] = []
     for data in entries:
-        if len(data) in single:
+        if len(data) in single and not data[FLAGS_AT] & PROBABILITIES_FLAG:
             single[len(data)].append(data)
         else:
             others += _unlabelled(data, tables, plans)
-    weighted = np.concatenate([stored_records(single[ONE_WEIGHTED], WEIGHTED), records_of(others)])
+    plain = stored_records(single[ONE_PREDICTION], PREDICTION)
+    weighted = stored_records(single[ONE_WEIGHTED], WEIGHTED)
     waiting = Waiting()
-    for records in (stored_records(single[ONE_PREDICTION], PREDICTION), weighted):
+    for records in (plain, weighted, records_of(others)):
         waiting.add(_waiting(records, tables, plans, now_ms))
     return waiting
 

@@ -16,8 +16,11 @@ from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 from schemas.settings_text import parse_settings
 
-UNHEEDED: Final = ("profiles",)
-"""Settings that would change counts or alerts, and that have no effect in this release."""
+UNHEEDED: Final = {
+    "profiles": "expected one profile for all versions, as this release compares all of them with `profile`; remove the key, or "
+    "give the version a model name of its own",
+}
+"""Settings that would change counts or alerts and that nothing heeds in this release, and what to do instead."""
 
 _log = structlog.get_logger("watchkeeper.settings")
 
@@ -40,11 +43,12 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
     Raises
     ------
     Stop
-        If a profile cannot be used, or lacks what a monitor of the settings watches.
+        If a profile cannot be used, or lacks what a monitor of the settings watches; or if the settings ask for what
+        this release does not do.
     """
     for name, model in settings.models.items():
         for key in _without_effect(model):
-            _log.warning("this setting has no effect yet", setting=f"models.{name}.{key}")
+            raise Stop(f"models.{name}.{key}: {UNHEEDED[key]}")
     plans = {
         name: plan_model(model, load_profile(folder / model.profile) if model.profile else None)
         for name, model in settings.models.items()
@@ -62,8 +66,8 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
 
 
 def _without_effect(model: ModelSettings) -> list[str]:
-    """Return what somebody has set for a model and nothing heeds yet, as docs/settings.md says."""
-    return [name for name in UNHEEDED if name in model.model_fields_set]
+    """Return what somebody has set for a model and nothing heeds yet, as docs/settings.md says; an empty value sets nothing."""
+    return [name for name in UNHEEDED if getattr(model, name)]
 
 
 def load_profile(path: Path) -> ReferenceProfile:

@@ -7,12 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.class_cells import BRIER, CLASS_CELLS
 from detectors.classes import ClassNames
 from detectors.layout import ErrorLayout
 from detectors.profile import ReferenceProfile
 from detectors.summary import Pairs, Summary
 
 Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
@@ -25,6 +27,8 @@ _TWO: Final = 2
 
 class ErrorCells:
     """Right and wrong answers per true class, of all, and of those called positive, behind the window's own cells.
+
+    Behind them are the counts that only some layouts have (`ErrorLayout.behind`).
 
     Parameters
     ----------
@@ -51,8 +55,10 @@ class ErrorCells:
         return None if self._names.positive is None else self._place.get(self._names.positive)
 
     def vector(self, summary: Summary[ErrorLayout]) -> Counts:
-        """Return the window's counts, then right and wrong of each row in turn."""
-        return np.concatenate([summary.vector[: self.layout.counts], self.of_pairs(summary.pairs)])
+        """Return the window's counts, then right and wrong of each row in turn, then the counts behind."""
+        layout, counted = self.layout, summary.vector
+        behind = counted[layout.known : layout.further]
+        return np.concatenate([counted[: layout.counts], self.of_pairs(summary.pairs), behind])
 
     def of_pairs(self, pairs: Pairs) -> Counts:
         """Return right and wrong of each row in turn, shape (2 * rows,)."""
@@ -81,6 +87,30 @@ class ErrorCells:
         stop = self.layout.deviances if is_regression else self.layout.counts
         return np.arange(ErrorLayout.SCORES, stop, dtype=np.intp)
 
+    @property
+    def _behind(self) -> int:
+        """First of the counts behind."""
+        return self.layout.counts + _TWO * (len(self.classes) + 3)
+
+    def errors(self) -> tuple[Places, Floats] | None:
+        """Return the cells of a regression's errors and the inner edges of their bins; None without any."""
+        layout = self.layout
+        if layout.edges:
+            return self.section(), np.array(layout.edges)
+        if layout.numbers is None or not layout.numbers.error_edges:
+            return None
+        first = self._behind + layout.numbers.ERRORS
+        places = np.arange(first, first + layout.numbers.error_bins, dtype=np.intp)
+        return places, np.array(layout.numbers.error_edges)
+
+    def losses(self, metric: str) -> tuple[Places, Floats]:
+        """Return the cells of a classification's losses (`log_loss`, `brier`), and the least that is lost in each."""
+        if self.layout.task == "binary":
+            return self.section(), least_losses(self.layout.score_bins, metric)
+        bins = CLASS_CELLS.section(metric)
+        places = self._behind + np.arange(bins.start, bins.stop, dtype=np.intp)
+        return places, CLASS_CELLS.lowest(metric)
+
     def deviances(self) -> Places:
         """Return the cells of a regression's deviances; the last one is of rows that the loss does not allow."""
         return np.arange(self.layout.deviances, self.layout.outcomes, dtype=np.intp)
@@ -98,3 +128,17 @@ def error_cells(layout: ErrorLayout, profile: ReferenceProfile | None, names: Cl
     if names.positive is not None and names.positive not in kept:
         kept.append(names.positive)
     return ErrorCells(layout, names, tuple(kept))
+
+
+def least_losses(score_bins: int, metric: str) -> Floats:
+    """Return the least that a binary answer can lose in each cell of its score, truth negative and then positive.
+
+    Examples
+    --------
+    >>> least_losses(4, "brier").tolist()
+    [0.0, 0.0625, 0.25, 0.5625, 0.5625, 0.25, 0.0625, 0.0]
+    """
+    edges = np.arange(score_bins + 1) / score_bins
+    off = np.concatenate([edges[:-1], 1 - edges[1:]])
+    least: Floats = np.square(off) if metric == BRIER else -np.log1p(-off)
+    return least

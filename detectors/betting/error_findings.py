@@ -8,6 +8,7 @@ from typing import Final
 from detectors.betting.bank import Reading
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import BIAS, BRIER, CALIBRATION, LABEL_DRIFT, PERFORMANCE
+from detectors.betting.limit_signals import SHARES
 from detectors.betting.troubles import Troubles, evidence_of, finding_of
 from detectors.betting.watched import Said, Watched
 from detectors.confusion import UsualConfusion
@@ -109,7 +110,12 @@ class ErrorFindings:
             shares: Evidence = {"top_category": name, "share_before": share, "share_now": share + moved}
             return evidence | shares | {"direction": "changed"}
         up_is_worse = self._is_regression or item.signal.name in (BRIER, CALIBRATION)
+        if item.limit is not None:
+            evidence["limit_value"] = item.limit
+            up_is_worse = item.check.rsplit("_", 1)[0] not in SHARES
         direction = ("up" if reading.direction > 0 else "down") if up_is_worse else "down"
+        if item.limit is not None and item.check.endswith("_min"):
+            direction = "down"
         if not up_is_worse:
             evidence |= {"wrong_before": before, "wrong_now": now}
         return evidence | {"direction": direction} | self._metric(item, reading)

@@ -7,7 +7,6 @@ that, such as the mix of classes itself, is bet on only where labels come prompt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -39,13 +38,10 @@ from detectors.profile import NumericColumn, ReferenceProfile
 from detectors.profile_losses import losses_of_deviances, losses_of_errors
 from detectors.rhythm import Rhythm
 from schemas.finding import Kind
-from schemas.metric_settings import MetricRule
 from schemas.model_parts import MinEffect
 
 Floats = npt.NDArray[np.float64]
 
-METRICS: Final = ("accuracy", "recall", "precision")
-"""Metrics whose limits are shares of wrong answers: of all, of the truly positive, of those called positive."""
 LOSS: Final = "loss"
 PERFORMANCE, BIAS, BRIER, CALIBRATION, LABEL_DRIFT = (
     "performance",
@@ -100,41 +96,6 @@ def class_signals(
 
 def _row(counts: npt.NDArray[np.int64], place: int) -> npt.NDArray[np.int64]:
     return counts[_TWO * place : _TWO * place + _TWO]
-
-
-def limit_signals(
-    cells: ErrorCells, rules: Mapping[str, MetricRule], reference: Mapping[str, float]
-) -> list[Watched]:
-    """Return bets that a user's limit of a metric of `METRICS` is broken.
-
-    The limit itself is the null: a model that sits at it breaks the budget no more often than one far inside.
-    """
-    places = {"accuracy": cells.all, "precision": cells.called_positive}
-    if cells.positive_place is not None:
-        places["recall"] = cells.positive_place
-    found: list[Watched] = []
-    for metric, rule in rules.items():
-        if metric not in places:
-            continue
-        before = reference.get(metric)
-        limits = {
-            "min": rule.min,
-            "drop": None if before is None or rule.drop is None else before - rule.drop,
-        }
-        for key, limit in limits.items():
-            if limit is None:
-                continue
-            share = min(max(1 - limit, 0.0), 1.0)
-            signal = rate_signal(
-                f"{metric}_{key}",
-                "performance",
-                *cells.row(places[metric]),
-                share=share,
-                slack=np.full((1, _TWO), np.finfo(np.float64).eps),
-                minimum=max(share / 10, 0.001),
-            )
-            found.append(Watched(signal, Kind.PERFORMANCE, f"{metric}_{key}"))
-    return found
 
 
 def regression_signals(

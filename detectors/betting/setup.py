@@ -9,11 +9,12 @@ from typing import Any
 from detectors.betting.budget import bars, kept_for_labels
 from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import error_cells
-from detectors.betting.error_signals import METRICS, PERFORMANCE
+from detectors.betting.error_signals import PERFORMANCE
 from detectors.betting.errors import BudgetedErrors
 from detectors.betting.estimate_setup import EstimateSetup
 from detectors.betting.label_setup import LabelSetup
 from detectors.betting.label_times import prompt_ms
+from detectors.betting.limit_signals import SHARES
 from detectors.betting.part_setup import PartSetup
 from detectors.betting.promptness import Promptness
 from detectors.betting.volume import BudgetedVolume
@@ -129,10 +130,20 @@ def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNa
     return ClassNames(settings.classes, settings.positive_class, known)
 
 
-def unbudgeted_limits(settings: ModelSettings) -> dict[str, MetricRule]:
+def unbudgeted_limits(settings: ModelSettings, profile: ReferenceProfile | None) -> dict[str, MetricRule]:
     """Return the metrics whose limits are not bet on.
 
-    Bets are on shares of wrong answers, and the tuning of `performance` takes its limits out of the budget with it.
+    That is where nothing that is counted gives an honest bet, and where the tuning of `performance` takes its limits out of
+    the budget with it.
     """
-    tuned = settings.task == "regression" or settings.monitor(PERFORMANCE).tuned
-    return {name: rule for name, rule in settings.metrics.items() if tuned or name not in METRICS}
+    cells = error_cells(
+        error_layout(settings.task, profile, settings.loss), profile, _names(settings, profile)
+    )
+    bet_on = {item.check for item in watched_limits(settings, profile, cells)}
+    own = () if settings.monitor(PERFORMANCE).tuned else SHARES
+    found: dict[str, MetricRule] = {}
+    for name, rule in settings.metrics.items():
+        left = {key for key in rule.model_fields_set if f"{name}_{key}" not in bet_on}
+        if left and name not in own:
+            found[name] = rule.model_copy(update=dict.fromkeys(rule.model_fields_set - left))
+    return found

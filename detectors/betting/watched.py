@@ -34,6 +34,8 @@ class Watched:
         Place of the feature's column in the layout; None without one.
     importance
         Of the feature, relative to the mean of all.
+    limit
+        The user's limit that is bet against, in the metric's unit; None where it is no limit.
     """
 
     signal: Signal
@@ -42,6 +44,7 @@ class Watched:
     feature: str | None = None
     column: int | None = None
     importance: float = 1.0
+    limit: float | None = None
 
 
 Told: TypeAlias = tuple[int, Reading]

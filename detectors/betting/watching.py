@@ -8,11 +8,11 @@ from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_signals import (
     PERFORMANCE,
     class_signals,
-    limit_signals,
     prompt_signals,
     regression_signals,
 )
 from detectors.betting.feature_signals import DRIFT, FLAWS, column_signals
+from detectors.betting.limit_signals import limit_signals
 from detectors.betting.service_signals import LATENCY, STATUS_KINDS, latency_signal, status_signal
 from detectors.betting.watched import Watched
 from detectors.joint import DISTANCE, OUTSIDE
@@ -105,7 +105,7 @@ def watched_limits(
     settings: ModelSettings, profile: ReferenceProfile | None, cells: ErrorCells
 ) -> list[Watched]:
     """Return what is bet on about the user's limits."""
-    if settings.task == "regression" or settings.monitor(PERFORMANCE).tuned:
+    if settings.monitor(PERFORMANCE).tuned:
         return []
     return limit_signals(cells, settings.metrics, {} if profile is None else profile.metrics)
 

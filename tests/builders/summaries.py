@@ -174,7 +174,8 @@ def regressed(predicted: Sequence[float], true: Sequence[float]) -> ErrorSummary
 def _add_sums(summary: ErrorSummary, columns: Sequence[np.ndarray[Any, Any]]) -> None:
     values = np.column_stack(columns)
     added = limbs(values, np.zeros(len(values), dtype=np.intp), 1)
-    summary.vector[summary.layout.counts :] += added.ravel()
+    layout = summary.layout
+    summary.vector[layout.counts : layout.known] += added.ravel()
 
 
 def error_counts(n: int, wrong: int, *, task: str = "binary") -> ErrorSummary:

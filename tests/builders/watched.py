@@ -166,7 +166,10 @@ def layout(task: str) -> PredictionLayout:
 def _events(task: str, seed: Seed, *, broken: bool, n: int, lost: int) -> Summary[PredictionLayout]:
     rng = np.random.default_rng(seed)
     values = _broken(rng, n) if broken else _columns(rng, n)
-    return predictions(layout(task), values, error=lost, fallback=lost)
+    summary = predictions(layout(task), values, error=lost, fallback=lost)
+    if broken:
+        summary.pairs["new", ""] = n // 2
+    return summary
 
 
 def _prediction_day(task: str, index: int, *, broken: bool, n: int) -> ClosedWindow[Any]:

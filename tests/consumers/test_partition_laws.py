@@ -62,6 +62,7 @@ def stream(task: str, seed: int) -> Stream:
             label_horizon_s=HORIZON_S,
             late_memory_s=HORIZON_S,
             id_style="uuid7" if seed % 2 else "uuid4",
+            partial_probabilities=0.1,
         )
     )
 
@@ -137,7 +138,9 @@ def test_counts_and_metrics_equal_an_independent_recount(task: str, seed: int) -
         metrics = {} if figures is None else metrics_of(figures, positive=plan(task).classes.positive)
         for name, value in row["metrics"].items():
             if name != "confusion":
-                assert metrics[name] == pytest.approx(value, rel=1e-9), (version, name)
+                # Probabilities of more than two classes are kept in 16 bits.
+                close = 1e-4 if task == "multiclass" and name in ("log_loss", "brier") else 1e-9
+                assert metrics[name] == pytest.approx(value, rel=close), (version, name)
     assert pipeline.lives()["fraud"].orphans == model["orphan_labels"]
     assert pipeline.rejected.total() == expected["rejected"]["total"]
 

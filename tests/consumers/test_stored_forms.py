@@ -37,13 +37,18 @@ ENTRY = Entry(
     ),
     (PendingLabel(1_762_000_500_000, 0, 1.0, 2), PendingLabel(1_762_000_600_000, 7, 0.0)),
 )
+BLOCK = bytes([2, 1, 0x34, 0x12, 0xFF, 0xFF])
 WEIGHTED = replace(ENTRY, predictions=(replace(ENTRY.predictions[0], weight=0.25), ENTRY.predictions[1]))
+PROBABLE = replace(
+    WEIGHTED, predictions=(WEIGHTED.predictions[0], replace(ENTRY.predictions[1], probabilities=BLOCK))
+)
 TABLES = Tables(
     models=["fraud"],
     versions=[("fraud", "7")],
     segments={"fraud": [("channel=web",)]},
     classes={"fraud": ["ok", "1"]},
     unlisted={"fraud": ["neu"]},
+    class_lists={"fraud": [[1, 0]]},
 )
 TIME = StoredTime(
     clocks=PartitionClocks(
@@ -98,6 +103,15 @@ def numbers() -> Summary[ErrorLayout]:
     return made
 
 
+def classes() -> Summary[ErrorLayout]:
+    made = Summary.empty(CLASSES)
+    made.vector[:4] = (3, 1, 3, 0)
+    made.vector[CLASSES.known :] = np.arange(CLASSES.size - CLASSES.known) + 1
+    made.weights = Weights(np.arange(CLASSES.weights.size, dtype=np.int64) + 1, {("a", "b"): 2**30})
+    return made
+
+
+CLASSES = ErrorLayout("multiclass")
 PAIRS = Summary(PairLayout(), np.array([400, 400, 3, 40, 8, 8, 352, 40], dtype=np.int64))
 NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
@@ -105,7 +119,9 @@ FORMS = {
     "summary-v3": encode_summary(numbers()),
     "entry-v1": encode_entry(ENTRY, regression=False),
     "entry-number-v1": encode_entry(ENTRY, regression=True),
-    "tables-v1": msgspec.msgpack.encode(TABLES),
+    "entry-probabilities-v1": encode_entry(PROBABLE, regression=False),
+    "summary-classes-v1": encode_summary(classes()),
+    "tables-v2": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
     "evaluation-v6": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
@@ -128,7 +144,11 @@ def test_what_was_written_then_loads() -> None:
     assert decode_entry(stored["entry-number-v1"], regression=True) == ENTRY
     assert decode_entry(stored["entry-weighted-v1"], regression=True) == WEIGHTED
     assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
-    assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
+    assert decode_entry(stored["entry-probabilities-v1"], regression=False) == PROBABLE
+    assert decode_summary(CLASSES, stored["summary-classes-v1"]) == classes()
+    assert msgspec.msgpack.decode(stored["tables-v2"], type=Tables) == TABLES
+    older = (GOLDEN / "tables-v1.bin").read_bytes()
+    assert msgspec.msgpack.decode(older, type=Tables) == msgspec.structs.replace(TABLES, class_lists={})
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
     assert msgspec.msgpack.decode(stored["evaluation-v6"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()

@@ -38,7 +38,11 @@ COUNTRY = CategoricalColumn(
 )
 PROFILE = ReferenceProfile("fraud", "binary", n=1000, columns=(COUNTRY,))
 LAYOUT = prediction_layout(PROFILE)
-SETTINGS = ModelSettings.model_validate({"name": "fraud", "task": "binary", "positive_class": "fraud"})
+UNTOLD = {"unlisted_features": MonitorSettings(enabled=False)}
+"""What is no game of chance, but a threshold that speaks in every window: it has no part in this chapter."""
+SETTINGS = ModelSettings.model_validate(
+    {"name": "fraud", "task": "binary", "positive_class": "fraud", "monitors": UNTOLD}
+)
 CONTEXT = AlertContext(app="guide", owner=AlertOwner(team="payments-ml"), fallback="rules-v3")
 
 USUAL, SHIFTED, CHANGED = (350, 150), (290, 210), (100, 400)
@@ -131,7 +135,7 @@ def test_trouble_is_told_once_and_its_end_once() -> None:
 
 
 def test_a_threshold_of_your_own_is_a_second_opinion_outside_the_budget() -> None:
-    tuned = SETTINGS.model_copy(update={"monitors": {"psi": MonitorSettings(threshold=0.25)}})
+    tuned = SETTINGS.model_copy(update={"monitors": {**UNTOLD, "psi": MonitorSettings(threshold=0.25)}})
     (findings,) = judge(USUAL, settings=tuned)
     (psi,) = findings
     assert (psi.check, psi.verdict, psi.evidence["budgeted"]) == ("psi", Verdict.CLEAR, False)

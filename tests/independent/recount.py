@@ -20,7 +20,8 @@ from typing import Literal, TypeGuard
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 Content = str | float  # a class as JSON text, or a regression value
-Outcome = tuple[Content, Content, float | None]  # answer, truth, score
+Shares = Mapping[Content, float]  # of all classes; empty where they are not known
+Outcome = tuple[Content, Content, float | None, Shares]  # answer, truth, score
 Path = tuple[str, ...]
 Report = Mapping[str, object]
 Values = Iterable[bytes | None]
@@ -88,6 +89,7 @@ class _Prediction:
     answer: Content | None  # None: status error
     score: float | None
     measured_as: str  # the version, fallback answers apart
+    shares: Shares
     decision: object = None
     standing: tuple[int, Content] | None = None  # revision and content of the standing label
 
@@ -194,7 +196,7 @@ class _Books:  # one flat tally by path, and what must be remembered to fill it
                     fate, truth = self.fate_of_unlabelled(model, prediction)
                     self.tally["models", model, "versions", version, fate] += 1
                 if truth is not None and prediction.answer is not None:
-                    outcome = (prediction.answer, truth, prediction.score)
+                    outcome = (prediction.answer, truth, prediction.score, prediction.shares)
                     joined[model, prediction.measured_as].append(outcome)
         for (model, version), outcomes in joined.items():
             for name, figure in _metrics(outcomes, self.rules[model]).items():
@@ -323,6 +325,7 @@ def _read_prediction(event: dict[str, object], rules: ModelRules) -> _Prediction
         answer,
         score,
         measured_as,
+        _shares(output, rules) if rules.task == "multiclass" else {},
         output.get("decision"),
     )
 
@@ -378,6 +381,19 @@ def _answer(given: dict[str, object], rules: ModelRules) -> tuple[Content, float
     return label or max(shares, key=shares.__getitem__), score
 
 
+def _shares(given: dict[str, object], rules: ModelRules) -> Shares:
+    """Return the probability of every class; nothing where these are not the probabilities of all classes."""
+    probabilities = given.get("probabilities", {})
+    assert isinstance(probabilities, dict)
+    shares: dict[Content, float] = {}
+    for name, raw in probabilities.items():
+        if rules.class_of(name) in shares:
+            return {}
+        shares[rules.class_of(name)] = _number(raw, 0, 1)
+    is_whole = 1 < len(shares) <= 64 and abs(math.fsum(shares.values()) - 1) <= 0.01
+    return shares if is_whole else {}
+
+
 def _read_label(event: dict[str, object], rules: ModelRules) -> tuple[int, int, Content]:
     revision = event.get("revision", 0)
     if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision < 2**32:
@@ -394,16 +410,17 @@ def _metrics(outcomes: list[Outcome], rules: ModelRules) -> dict[Path, float]:
     # math.fsum rounds once, so that the order of the events cannot show in the last digits.
     count = len(outcomes)
     if rules.task == "regression":
-        errors = [float(answer) - float(truth) for answer, truth, _ in outcomes]
+        errors = [float(answer) - float(truth) for answer, truth, *_ in outcomes]
         mae, bias = math.fsum(map(abs, errors)) / count, math.fsum(errors) / count
         rmse = math.sqrt(math.fsum(error * error for error in errors) / count)
         return {("mae",): mae, ("rmse",): rmse, ("bias",): bias}
     if rules.task == "multiclass":
-        confusion = Counter((str(truth), str(answer)) for answer, truth, _ in outcomes)
+        confusion = Counter((str(truth), str(answer)) for answer, truth, *_ in outcomes)
         hits = sum(cell for (truth, answer), cell in confusion.items() if truth == answer)
-        return {("accuracy",): hits / count} | {("confusion", *at): cell for at, cell in confusion.items()}
-    cells = Counter((rules.is_positive(answer), rules.is_positive(truth)) for answer, truth, _ in outcomes)
-    scored = [(score, rules.is_positive(truth)) for _, truth, score in outcomes if score is not None]
+        found = {("accuracy",): hits / count} | {("confusion", *at): cell for at, cell in confusion.items()}
+        return found | _by_class([(shares, truth) for _, truth, _, shares in outcomes if truth in shares])
+    cells = Counter((rules.is_positive(answer), rules.is_positive(truth)) for answer, truth, *_ in outcomes)
+    scored = [(score, rules.is_positive(truth)) for _, truth, score, _ in outcomes if score is not None]
     return _decisions(cells) | (_probabilities(scored) if scored else {})
 
 
@@ -419,6 +436,14 @@ def _probabilities(scored: list[tuple[float, bool]]) -> dict[Path, float]:
     given = [max(score if truth else 1 - score, _PROBABILITY_MIN) for score, truth in scored]
     brier = math.fsum((score - truth) ** 2 for score, truth in scored) / len(scored)
     return {("log_loss",): -math.fsum(map(math.log, given)) / len(scored), ("brier",): brier}
+
+
+def _by_class(rows: list[tuple[Shares, Content]]) -> dict[Path, float]:
+    if not rows:
+        return {}
+    losses = [-math.log(max(shares[truth], _PROBABILITY_MIN)) for shares, truth in rows]
+    squares = [(share - (name == truth)) ** 2 for shares, truth in rows for name, share in shares.items()]
+    return {("log_loss",): math.fsum(losses) / len(rows), ("brier",): math.fsum(squares) / len(rows)}
 
 
 def _nest(tally: Mapping[Path, float]) -> Report:

@@ -83,6 +83,7 @@ class StreamSpec:
     fallbacks: float = 0.01
     errors: float = 0.01
     shadows: float = 0.02
+    partial_probabilities: float = 0.0  # of a multiclass model: not of all classes, or not adding up
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,8 @@ class _Writer:
         if model.task == "multiclass":
             shares = draws.probabilities[index]
             output: Event = {"probabilities": dict(zip(CLASSES, shares, strict=True))}
+            if self.spec.partial_probabilities and self.happens(self.spec.partial_probabilities):
+                output = {"probabilities": self.partial(shares)}
             if self.happens(0.1):
                 output["label"] = self.draw.choice(CLASSES)
             true = _pick(tuple(zip(CLASSES, shares, strict=True)), luck)
@@ -248,6 +251,15 @@ class _Writer:
         score = draws.scores[index]
         classes = (POSITIVE_CLASS, NEGATIVE_CLASS) if luck < score else (NEGATIVE_CLASS, POSITIVE_CLASS)
         return self.binary_output(score), {"label": classes[0]}, {"label": classes[1]}
+
+    def partial(self, shares: list[float]) -> dict[str, float]:
+        given = dict(zip(CLASSES, shares, strict=True))
+        left_out = self.draw.choice(CLASSES)
+        if self.happens(0.5):
+            del given[left_out]
+            whole = sum(given.values()) if self.happens(0.5) else 1.0
+            return {name: round(share / whole, 6) for name, share in given.items()}
+        return given | {left_out: round(given[left_out] / 2, 6)}
 
     def binary_output(self, score: float) -> Event:
         form = self.draw.random()

@@ -14,15 +14,16 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 import structlog
 
-from consumers.closing import ClosedRecord, merged, record_of
+from consumers.closing import ClosedRecord, is_only_due, merged, record_of
 from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
-from consumers.window_reader import WindowReader, Windows
+from consumers.window_reader import WindowReader, Windows, is_behind
 from consumers.windows import WindowBlob
 from detectors.causes.explainer import Explainer
+from detectors.compare import VersionComparison
 from detectors.detector import ClosedWindow, Detector
 from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
@@ -300,7 +301,7 @@ class ModelEvaluator(Generic[BookT]):
         """Return how far the partitions are; None where one has gone back behind what we have seen."""
         progress = self._reader.progress()
         for seen in self._state.seen.values():
-            if any(_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
+            if any(is_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
                 done.waiting_for = (
                     "a partition went back: the store lost commits, and they are being read again"
                 )
@@ -336,6 +337,10 @@ class ModelEvaluator(Generic[BookT]):
             done.passed_over += 1
             return
         window = merged(self._plan, stream, start, blobs)
+        if is_only_due(blobs):
+            self._take_due(window, progress)
+            done.passed_over += 1
+            return
         history = self._state.versions.setdefault(stream, VersionHistory())
         history.add(window)
         findings = [
@@ -353,6 +358,13 @@ class ModelEvaluator(Generic[BookT]):
         self._explainer.note(facts_of(events))
         done.events += events
         done.closed.append(record)
+
+    def _take_due(self, window: ClosedWindow[Any], progress: Sequence[Progress]) -> None:
+        """Let versions be compared by what fell due, unless the file has ended before; it is told with the next labels."""
+        if window.span.end_ms + self._plan.lateness_ms <= self._reader.passed_ms(progress, window.stream):
+            for detector in self._detectors:
+                if isinstance(detector, VersionComparison):
+                    detector.take_due(window)
 
     def _is_before_all(self, start: int) -> bool:
         """Return whether a window of labels ended before the first prediction: what it holds depends on who read first."""
@@ -385,8 +397,3 @@ class ModelEvaluator(Generic[BookT]):
                 continue
             self._state.trimmed_ms[stream] = until
             self._reader.trim(Stream(stream), until)
-
-
-def _behind(now: Progress, topics: str, predictions: int, labels: int) -> bool:
-    """Return whether a partition of the same topics is not as far as it has been seen."""
-    return now.topics == topics and (now.predictions < predictions or now.labels < labels)

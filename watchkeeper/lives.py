@@ -97,7 +97,7 @@ def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], n
             waiting.pending[tables.versions[code]] += int(count)
         if plan.implicit is not None and len(own):
             windows = ModelWindows(plan, tables)
-            windows.assume_records(own)
+            windows.assume_records(own, lambda arrival_ms: np.zeros(len(arrival_ms), dtype=np.bool_))
             for key in windows.assumed.keys():  # noqa: SIM118 - not a mapping
                 waiting.assumed[name, key[0]] = windows.assumed.get(key)
     return waiting

@@ -113,7 +113,7 @@ class Replay:
         self._evaluate(on_event, final=True)
         described = describe_lives(self._lives(), self._plans, self._waiting(), self._estimates())
         self.result.models = {
-            name: {**model, "pairs": describe_pairs(self._plans[name].settings, self._models.state(name))}
+            name: {**model, "pairs": describe_pairs(self._plans[name], self._models.state(name))}
             for name, model in described.items()
         }
         return self.result

@@ -204,7 +204,7 @@ def _evaluation(plan: ModelPlan, store: ModelStore) -> Json:
     episodes = book_from_bytes(state.book).episodes if state.book is not None else ()
     records = store.history(plan.name, WINDOWS_SHOWN)
     return {
-        "pairs": describe_pairs(plan.settings, stored),
+        "pairs": describe_pairs(plan, stored),
         "alerts": [_alert(fingerprint, episode) for fingerprint, episode in episodes],
         "windows": [_window(msgspec.json.decode(record, type=ClosedRecord)) for record in records],
         "closed_until": {

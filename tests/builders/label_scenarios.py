@@ -194,7 +194,8 @@ def _minutes(
 def release() -> Story:
     """Return a bad version that takes a fifth of the traffic, every fifth event, and is rolled back after fifteen minutes.
 
-    Version 1 is wrong in a fifth of its answers, version 2 in three fifths. A minute has a hundred events.
+    Version 1 is wrong in a fifth of its answers, version 2 in three fifths. A minute has a hundred events. That version 2 is worse than
+    its reference is one alert, and that it is worse than version 1 was at the same time another one.
     """
 
     def version(minute: int, i: int) -> str:
@@ -212,7 +213,7 @@ def release() -> Story:
         },
         reference=replace(profile({}, wrong=0.2), model="release"),
         days={0: (3_000, 3_000)},
-        fires={("performance", "2", None)},
+        fires={("performance", "2", None), ("version_regression", "2", None)},
     )
     _minutes(story, 30, 100, wrong, version=version)
     return story

@@ -1,4 +1,4 @@
-"""Versions that answered the same ids: one sentence each."""
+"""Versions that answered the same ids or share the traffic: one sentence each."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ _TONES: Final[dict[str, Tone]] = {
 def pair_statements(pairs: Sequence[dict[str, Any]]) -> Iterator[Statement]:
     """Yield one sentence per comparison."""
     for pair, line in zip(pairs, pair_lines(pairs), strict=True):
-        yield Statement(_TONES.get(pair["verdict"], "plain"), f"On the same ids: version {line}.")
+        how = "On the same ids" if pair["ids"] == "same" else "At the same time"
+        yield Statement(_TONES.get(pair["verdict"], "plain"), f"{how}: version {line}.")

@@ -37,7 +37,7 @@ class CohortCounts:
         self._plan = plan
         self._names = RowNames(plan, tables)
         self._figures, self._assumed, self._overtaken = (Table(plan.errors) for _ in range(3))
-        answers = plan.predictions.answers
+        answers = plan.answers
         self._answers = None if answers is None else SummaryTable[RowKey, AnswerLayout](answers)
         self._tables = tables
         self._predictions: Counter[RowKey] = Counter()

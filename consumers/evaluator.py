@@ -181,7 +181,7 @@ class ModelEvaluator(Generic[BookT]):
         self._learner = None
         if self._plan.settings.learning is not None:
             self._state.learning = self._state.learning or StoredLearning()
-            self._learner = Learner(self._plan, self._state.learning)
+            self._learner = Learner(self._plan, self._state.learning, self._detectors)
 
     def evaluate(self, *, final: bool = False) -> Evaluation:
         """Close what can be closed, in order, and store the outcome in one commit.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
+from detectors.estimation.cells import AnswerLayout
 from detectors.label_layout import LabelLayout
 from detectors.layout import (
     ErrorLayout,
@@ -19,6 +20,7 @@ from detectors.layout import (
 )
 from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
+from detectors.profile_calibration import LEARNED_SCORES
 from detectors.split_layout import SplitLayout, split_layout_of
 from detectors.summary import Summary
 from schemas.errors import Stop
@@ -104,6 +106,13 @@ class ModelPlan:
     def learning(self) -> bool:
         """True while the model's reference is to be learned from its events, and is not known yet."""
         return self.profile is None and self.settings.learning is not None
+
+    @property
+    def answers(self) -> AnswerLayout | None:
+        """What the answers of cohorts are counted in; of a model that learns the same before and after."""
+        if self.predictions.answers is None and self.settings.learning is not None and not self.is_regression:
+            return AnswerLayout(self.settings.task, LEARNED_SCORES)
+        return self.predictions.answers
 
     @property
     def compares(self) -> bool:

@@ -26,6 +26,7 @@ from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
+from consumers.references import References
 from consumers.rollup import read_days
 from consumers.store import Claimed, ModelStore, PartitionStore
 from consumers.totals import Life, read_totals
@@ -135,18 +136,21 @@ def look(plans: Mapping[str, ModelPlan], stores: Stores, numbers: Sequence[int],
     marks = [_latest_ms(decode_clocks(one.clocks)) for one in seen.values() if one.clocks]
     now_ms = max(TIME_MS_MIN, *marks) if marks else TIME_MS_MIN
     count = max(numbers, default=-1) + 1
+    references = References(plans, stores.models)
+    references.look()
     estimates = {
         name: describe_estimates(
             plan, read_days(plan, stores.partitions, stores.models, count, now_ms=now_ms), now_ms=now_ms
         )
-        for name, plan in plans.items()
+        for name, plan in references.plans.items()
         if plan.predictions.answers is not None
     }
     described = describe_lives(lives, plans, waiting, estimates)
     return {
         "moving": moving,
         "models": {
-            name: {**described[name], **_evaluation(plan, stores.models)} for name, plan in plans.items()
+            name: {**described[name], **_evaluation(plan, stores.models)}
+            for name, plan in references.plans.items()
         },
         "partitions": [
             _partition(number, claimed, plans, stores.partitions) for number, claimed in seen.items()

@@ -24,6 +24,7 @@ from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
 from detectors.number_cells import NumberCells
 from detectors.pair_layout import PairLayout
+from detectors.split_layout import SplitLayout
 from detectors.summary import Summary, Weights
 from detectors.version_history import VersionHistory, VersionLife
 from schemas.errors import Stop
@@ -73,6 +74,9 @@ EVALUATION = StoredEvaluation(
         segments={"channel=web": b"s"},
         labels_from_ms=9,
         has_labels=True,
+        scores=[1, 2],
+        scores_from_ms=8,
+        first_ms=4,
     ),
 )
 
@@ -97,6 +101,8 @@ def numbers() -> Summary[ErrorLayout]:
     return made
 
 
+DUE_LAYOUT = SplitLayout(60_000, (60_000, 120_000), (60_000, 60_000))
+DUE = Summary(DUE_LAYOUT, np.array([80, 8, 8, -1, 0, 0], dtype=np.int64))
 PAIRS = Summary(PairLayout(), np.array([400, 400, 3, 40, 8, 8, 352, 40], dtype=np.int64))
 NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
@@ -106,9 +112,10 @@ FORMS = {
     "entry-number-v1": encode_entry(ENTRY, regression=True),
     "tables-v1": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v5": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v6": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
     "summary-pairs-v1": encode_summary(PAIRS),
+    "summary-due-v1": encode_summary(DUE),
 }
 
 
@@ -129,18 +136,23 @@ def test_what_was_written_then_loads() -> None:
     assert decode_summary(NUMBERS, stored["summary-v3"]) == numbers()
     assert msgspec.msgpack.decode(stored["tables-v1"], type=Tables) == TABLES
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v5"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v6"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
     assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
+    assert decode_summary(DUE_LAYOUT, stored["summary-due-v1"]) == DUE
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
-    first, second, third, fourth = (
+    first, second, third, fourth, fifth = (
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
-        for v in ("v1", "v2", "v3", "v4")
+        for v in ("v1", "v2", "v3", "v4", "v5")
     )
-    assert fourth == msgspec.structs.replace(EVALUATION, versions={})
-    known = msgspec.structs.replace(EVALUATION, first_ms=None, versions={})
+    learning = EVALUATION.learning
+    assert learning is not None
+    older = msgspec.structs.replace(learning, scores=[], scores_from_ms=-1, first_ms=-1)
+    assert fifth == msgspec.structs.replace(EVALUATION, learning=older)
+    assert fourth == msgspec.structs.replace(fifth, versions={})
+    known = msgspec.structs.replace(fifth, first_ms=None, versions={})
     assert first == msgspec.structs.replace(known, seen={}, learning=None, rolled_ms=-1)
     assert second == msgspec.structs.replace(known, learning=None, rolled_ms=-1)
     assert third == known

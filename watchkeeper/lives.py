@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,11 @@ from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.quality_tables import tables_of
 from detectors.summary import Summary
+from watchkeeper.estimates import Described
 
 Counts = npt.NDArray[np.int64]
 Figures = Summary[ErrorLayout]
+_NONE: Final = Described()
 
 
 @dataclass(slots=True)
@@ -120,26 +122,33 @@ def describe_lives(
     lives: Mapping[str, Life],
     plans: Mapping[str, ModelPlan],
     waiting: Waiting,
-    estimates: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    estimates: Mapping[str, Described] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the `models` part of a report, in the contract's form.
 
     Parameters
     ----------
     estimates
-        By model and version, of those that have any: see `watchkeeper.estimates`.
+        By model, of those that have any: see `watchkeeper.estimates`.
     """
     return {
         model: {
             "versions": {
                 version: _version(plans[model], lives[model], version, waiting)
-                | _estimated(estimates.get(model, {}), version)
+                | _estimated(estimates.get(model, _NONE).versions, version)
                 for version in sorted({*lives[model].counters, *lives[model].figures, *lives[model].assumed})
             },
             "orphan_labels": lives[model].orphans,
+            **_segments(estimates.get(model, _NONE)),
         }
         for model in sorted(lives)
     }
+
+
+def _segments(estimates: Described) -> dict[str, Any]:
+    """Return what is known of segments; nothing where nothing is estimated of them."""
+    found = {name: {"estimated": figures} for name, figures in estimates.segments.items()}
+    return {"segments": found} if found else {}
 
 
 def _estimated(estimates: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from schemas.errors import Retry, Stop
 from schemas.finding import Stream
 from schemas.settings import KafkaSettings
 from schemas.settings_tree import shown
-from watchkeeper.estimates import describe_estimates
+from watchkeeper.estimates import describe_estimates, worst_segments
 from watchkeeper.lives import Waiting, count_waiting, describe_lives, unlabelled
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.progress import Progress
@@ -300,6 +300,8 @@ def _model_lines(model: Json) -> Iterator[str]:
             yield f"metrics of {shown(version)}:  {values}"
         if "estimated" in figures:
             yield f"estimated of {shown(version)}, all answers:  {_estimated(figures['estimated'])}"
+    for segment, found in worst_segments(model.get("segments", {})):
+        yield f"estimated of {shown(segment)}, all answers:  {_estimated(found['estimated'])}"
     yield from pair_lines(model["pairs"])
     yield f"orphan labels: {model['orphan_labels']:,}"
     yield f"firing alerts: {len(model['alerts'])}"

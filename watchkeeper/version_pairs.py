@@ -69,6 +69,11 @@ def _described(compared: Comparison, decision: Decision, further: int | None) ->
     }
 
 
+def is_split(pair: dict[str, Any]) -> bool:
+    """Return whether a described comparison is on different ids; what an older release described never is."""
+    return bool(pair.get("ids") == "different")
+
+
 def pair_lines(pairs: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield a line for people per comparison."""
     for pair in pairs:
@@ -77,9 +82,9 @@ def pair_lines(pairs: Iterable[dict[str, Any]]) -> Iterator[str]:
         if pair["verdict"] == "keep_watching":
             further = pair["further_pairs"]
             verdict += f", about {further:,} more" if further is not None else ", no end in sight"
-        cases = pair["cases"]
         ids = f"{pair['pairs']:,} ids"
-        if pair["ids"] == "different":
+        if is_split(pair):
+            cases = pair["cases"]
             ids = f"different ids, {cases['challenger']:,} and {cases['champion']:,} labels"
         yield (
             f"{names['challenger']} against {names['champion']}, {ids}:  "

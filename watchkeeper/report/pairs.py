@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from watchkeeper.report.content import Statement, Tone
-from watchkeeper.version_pairs import pair_lines
+from watchkeeper.version_pairs import is_split, pair_lines
 
 _TONES: Final[dict[str, Tone]] = {
     "promote": "good",
@@ -20,5 +20,5 @@ _TONES: Final[dict[str, Tone]] = {
 def pair_statements(pairs: Sequence[dict[str, Any]]) -> Iterator[Statement]:
     """Yield one sentence per comparison."""
     for pair, line in zip(pairs, pair_lines(pairs), strict=True):
-        how = "On the same ids" if pair["ids"] == "same" else "At the same time"
+        how = "At the same time" if is_split(pair) else "On the same ids"
         yield Statement(_TONES.get(pair["verdict"], "plain"), f"{how}: version {line}.")

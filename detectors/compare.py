@@ -152,7 +152,8 @@ class VersionComparison:
             return []
         finding = self._finding(window, compared, pair.told or before, since_ms=pair.since_ms)
         if not pair.told:
-            return [over(finding, Verdict.CLEAR)]
+            retired = not compared.same_ids and not compared.challenger_live
+            return [over(finding, Verdict.GONE if retired else Verdict.CLEAR)]
         return [finding if pair.told != before else replace(finding, evidence={})]
 
     def _action(self, compared: Comparison, pair: Record) -> str:

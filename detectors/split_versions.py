@@ -13,8 +13,11 @@ from detectors.detector import ErrorWindow
 from detectors.split_bets import SplitBets, SplitSums
 from detectors.split_layout import SplitCell, SplitLayout
 from detectors.summary import Summary, Vector
-from detectors.version_pairs import LIVE_MS, PAIRS_MAX, Comparison
+from detectors.version_history import ABSENT_MS
+from detectors.version_pairs import PAIRS_MAX, Comparison
 
+EXPECTED_MIN: Final = 30
+"""A version is missed where so many ids of it would have come by its share so far."""
 LEVEL_IDS: Final = 1_000.0
 """How many ids tell what losses are expected to be; of more, the newest."""
 
@@ -33,6 +36,8 @@ class SplitRecord(msgspec.Struct, array_like=True):
         Start of the first and of the last window with such a cell.
     seen_ms
         When the newest ids of each were predicted, as far as known.
+    alone
+        Ids of each that were predicted after the newest ones of the other.
     told
         What has been told of them and stands, empty for nothing.
     news
@@ -49,6 +54,33 @@ class SplitRecord(msgspec.Struct, array_like=True):
     seen_ms: tuple[int, int] = (0, 0)
     told: str = ""
     news: bool = False
+    alone: tuple[int, int] = (0, 0)
+
+    def see(self, start_ms: int, layout: SplitLayout, due: Mapping[str, Summary[SplitLayout]]) -> None:
+        """Note when the ids of a window were predicted, to a stretch of prediction time."""
+        both = (self.first, self.second)
+        cells = [
+            due[name].vector.reshape(-1, len(SplitCell))[:, SplitCell.N] if name in due else None
+            for name in both
+        ]
+        if all(counts is None for counts in cells):
+            return
+        times = start_ms - np.array(layout.delays)
+        newest = [0 if counts is None else int(times[counts > 0].max(initial=0)) for counts in cells]
+        seen = tuple(max(now, was) for now, was in zip(newest, self.seen_ms, strict=True))
+        alone = [0, 0]
+        for side, counts in enumerate(cells):
+            kept = self.alone[side] if seen[1 - side] == self.seen_ms[1 - side] else 0
+            further = 0 if counts is None else int(counts[times > seen[1 - side]].sum())
+            alone[side] = kept + further
+        self.seen_ms, self.alone = (seen[0], seen[1]), (alone[0], alone[1])
+        self.news = self.news or bool(self.told)
+
+    def is_live(self, side: int) -> bool:
+        """Return whether a version still gets traffic: it does not if the other has for an hour without it, and enough to expect it."""
+        other = 1 - side
+        expected = self.alone[other] * self.cases[side] / max(self.cases[other], 1)
+        return self.seen_ms[other] - self.seen_ms[side] <= ABSENT_MS or expected < EXPECTED_MIN
 
     def add(self, start_ms: int, layout: SplitLayout, one: Vector, other: Vector) -> None:
         """Add the counts of a window, of the two versions."""
@@ -71,7 +103,7 @@ class SplitRecord(msgspec.Struct, array_like=True):
         sign = -1.0 if turned else 1.0
         mean = (sums.first_loss / sums.weight, (sums.first_loss - sums.gain) / sums.weight)
         losses = [layout.low + layout.span * share for share in mean]
-        live = [max(self.seen_ms) - ms < LIVE_MS for ms in self.seen_ms]
+        live = [self.is_live(side) for side in (0, 1)]
         return Comparison(
             champion,
             self.first if turned else self.second,
@@ -108,28 +140,17 @@ class SplitRecords(msgspec.Struct, array_like=True):
     def add(self, window: ErrorWindow, layout: SplitLayout) -> None:
         """Take a window in."""
         start_ms, known = window.span.start_ms, {(pair.first, pair.second): pair for pair in self.pairs}
-        seen = {version: _newest_ms(start_ms, layout, summary) for version, summary in window.due.items()}
         for pair in self.pairs:
-            one, other = (max(was, seen.get(version, was)) for version, was in _seen(pair))
-            pair.seen_ms = (one, other)
+            pair.see(start_ms, layout, window.due)
         for first, second in _together(window.due):
             record = known.get((first, second))
             if record is None:
                 if len(self.pairs) >= PAIRS_MAX:
                     continue
-                record = SplitRecord(first, second, start_ms, start_ms, seen_ms=(seen[first], seen[second]))
+                record = SplitRecord(first, second, start_ms, start_ms)
+                record.see(start_ms, layout, window.due)
                 self.pairs.append(record)
             record.add(start_ms, layout, window.due[first].vector, window.due[second].vector)
-
-
-def _seen(pair: SplitRecord) -> Iterator[tuple[str, int]]:
-    return zip((pair.first, pair.second), pair.seen_ms, strict=True)
-
-
-def _newest_ms(start_ms: int, layout: SplitLayout, due: Summary[SplitLayout]) -> int:
-    """Return when the newest of the ids that fall due were predicted, to a stretch of prediction time."""
-    groups = np.flatnonzero(due.vector.reshape(-1, len(SplitCell))[:, SplitCell.N] > 0)
-    return start_ms - layout.delays[groups[0]] if len(groups) else 0
 
 
 def _together(due: Mapping[str, Summary[SplitLayout]]) -> Iterator[tuple[str, str]]:

@@ -197,12 +197,15 @@ class Comparison:
     def action(self, decision: Decision) -> str:
         """Return what to do about a decision; empty for nothing.
 
-        A challenger that is better and has taken over already needs nothing.
+        A challenger that is better and has taken over already needs nothing, and neither does one that shared the traffic, was worse,
+        and gets none any more.
         """
         if decision is Decision.BETTER:
             return "promote" if self.champion_live or not self.challenger_live else ""
         if decision is Decision.WORSE:
-            return "roll_back" if self.challenger_live else "keep"
+            if self.challenger_live:
+                return "roll_back"
+            return "keep" if self.same_ids else ""
         return ""
 
 

@@ -236,15 +236,25 @@ class TestWhatIsSaid:
         assert [compared.same_ids for compared, *_ in watch.comparisons()] == [True, False]
         assert n[PairCell.N] == 2
 
-    def test_a_version_whose_last_answers_are_older_than_a_day_is_not_live_any_more(self) -> None:
+    def test_a_version_that_gets_no_traffic_any_more_is_retired_after_an_hour(self) -> None:
         watch = detector()
         for i in range(12):
             watch.update(window(i, **BAD))
-        old, now = [(0, 0)] * (len(LAYOUT.delays) - 1), 12 + 2 * 24 * 60
-        both = {"A": labels((80, 8), *old[1:], (8, 1)), "B": labels(*old, (2, 1))}
-        assert said(watch.update(window(now, **both))) == [
-            ("compare_split", "B", "keep", Verdict.BREACH, Severity.INFO)
-        ]
+        alone = [watch.update(window(i, A=labels((80, 8)))) for i in range(12, 73)]
+        assert {verdict for found in alone[:-1] for *_, verdict, _ in said(found)} == {Verdict.BREACH}
+        assert [verdict for *_, verdict, _ in said(alone[-1])] == [Verdict.GONE]
+        old = [(0, 0)] * 5
+        late = watch.update(window(73, A=labels((80, 8), *old, (80, 8)), B=labels((0, 0), *old, (20, 8))))
+        assert late == [], "labels of old answers say nothing new"
+        [(compared, decision, _)] = watch.comparisons()
+        assert (compared.challenger_live, decision) == (False, Decision.WORSE)
+
+    def test_a_version_of_little_traffic_is_not_missed_before_it_would_have_come(self) -> None:
+        watch = detector()
+        for i in range(12):
+            watch.update(window(i, A=labels((80, 8)), B=labels((20, 8))))
+        found = [f for i in range(12, 90) for f in watch.update(window(i, A=labels((1, 0))))]
+        assert {f.verdict for f in found} == {Verdict.BREACH}
 
     def test_it_is_over_three_days_after_the_last_cell_of_both(self) -> None:
         watch = detector()

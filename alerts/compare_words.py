@@ -1,4 +1,4 @@
-"""The words for versions that answered the same ids, by what the comparison calls for."""
+"""The words for versions that were compared, by what the comparison calls for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LOSSES: Final = {"error": "error rate", "cost": "mean cost", "larger_error": "s
 
 COMPARED: Final[Mapping[str, Phrases]] = {
     "roll_back": Phrases(
-        up="version {challenger} is worse than {champion} on the same cases",
-        down="version {challenger} is worse than {champion} on the same cases",
-        changed="version {challenger} is worse than {champion} on the same cases",
-        impact="Traffic on version {challenger} gets worse answers than version {champion} gives for the very same cases.",
+        up="version {challenger} is worse than {champion} {cases}",
+        down="version {challenger} is worse than {champion} {cases}",
+        changed="version {challenger} is worse than {champion} {cases}",
+        impact="Traffic on version {challenger} gets worse answers than version {champion} gives {over}.",
         causes=("the release itself", "other features or data in training than in serving"),
         first_step="Roll back to version {champion}: send the traffic of version {challenger} there.",
         ignored="the worse answers go on",
@@ -32,7 +32,7 @@ COMPARED: Final[Mapping[str, Phrases]] = {
         up="version {challenger}, in the shadow, is worse than {champion}",
         down="version {challenger}, in the shadow, is worse than {champion}",
         changed="version {challenger}, in the shadow, is worse than {champion}",
-        impact="Nobody gets the answers of version {challenger}; on the same cases they are worse than those of version {champion}.",
+        impact="Nobody gets the answers of version {challenger}; {cases} they are worse than those of version {champion}.",
         causes=(
             "version {challenger} is no improvement",
             "other features or data in training than in serving",
@@ -42,10 +42,10 @@ COMPARED: Final[Mapping[str, Phrases]] = {
         fallback_helps=False,
     ),
     "promote": Phrases(
-        up="version {challenger} is better than {champion} on the same cases",
-        down="version {challenger} is better than {champion} on the same cases",
-        changed="version {challenger} is better than {champion} on the same cases",
-        impact="Version {challenger} gives better answers than version {champion} for the very same cases.",
+        up="version {challenger} is better than {champion} {cases}",
+        down="version {challenger} is better than {champion} {cases}",
+        changed="version {challenger} is better than {champion} {cases}",
+        impact="Version {challenger} gives better answers than version {champion} {over}.",
         causes=("version {challenger} is an improvement",),
         first_step="Promote version {challenger}.",
         ignored="traffic goes on getting the answers of version {champion}",
@@ -62,8 +62,11 @@ def compared(evidence: Mapping[str, JsonValue]) -> Phrases | None:
 
 
 def names_of(evidence: Mapping[str, JsonValue]) -> dict[str, str]:
-    """Return what fills {champion} and {challenger}."""
-    return {name: short(text_in(evidence, name) or "in question", 20) for name in ("champion", "challenger")}
+    """Return what fills {champion} and {challenger}, and on what they were compared."""
+    names = {name: short(text_in(evidence, name) or "in question", 20) for name in ("champion", "challenger")}
+    if evidence.get("ids") == "different":
+        return {**names, "cases": "at the same time", "over": "at the same time"}
+    return {**names, "cases": "on the same cases", "over": "for the very same cases"}
 
 
 def changed_version(evidence: Mapping[str, JsonValue]) -> tuple[str, ...]:
@@ -107,7 +110,12 @@ def compared_facts(evidence: Mapping[str, JsonValue]) -> tuple[str, ...]:
         return ()
     names = names_of(evidence)
     told = [f"{'+' if value > _SMALL else ''}{percent(value)}" for value in (gain, low, high)]
+    if evidence.get("ids") == "different":
+        others = number_in(evidence, "champion_cases") or 0
+        cases = f"{pairs:,.0f} labels of {names['challenger']} and {others:,.0f} of {names['champion']}, of different ids"
+    else:
+        cases = f"{pairs:,.0f} cases with a label that both answered"
     return (
         f"gain of {names['challenger']} over {names['champion']}: {told[0]} (between {told[1]} and {told[2]})",
-        f"{pairs:,.0f} cases with a label that both answered",
+        cases,
     )

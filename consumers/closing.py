@@ -12,12 +12,13 @@ from consumers.decode import BatchDecoder
 from consumers.interning import Interner
 from consumers.learning_rows import is_rows, rows_of
 from consumers.pair_events import versions_of
-from consumers.plan import PAIRS, ModelPlan
+from consumers.plan import DUE, PAIRS, ModelPlan
 from consumers.windows import ModelWindows, WindowBlob
 from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
 from detectors.layout import PredictionLayout
 from detectors.metrics import metrics_of
 from detectors.pair_layout import PairLayout
+from detectors.split_layout import SplitLayout
 from detectors.summary import Summary
 from schemas.finding import Stream, WindowSpan
 
@@ -45,19 +46,28 @@ class ClosedRecord(msgspec.Struct, kw_only=True):
     learning: tuple[int, int] | None = None
 
 
+def is_only_due(blobs: Sequence[WindowBlob]) -> bool:
+    """Return whether nothing came in a window, and it only holds what falls due by then."""
+    return all(blob.segment == DUE for blob in blobs)
+
+
 def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
-    """Return a window of all partitions: over all versions, by version, by segment and by pair of versions."""
+    """Return a window of all partitions: over all versions, by version, by segment and by pair of versions, and what falls due in it."""
     versions: dict[str, Summary[Any]] = {}
     segments: dict[str, Summary[Any]] = {}
     pairs: dict[tuple[str, str], Summary[PairLayout]] = {}
+    due: dict[str, Summary[SplitLayout]] = {}
     overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
     for blob in blobs:
-        if is_rows(blob):
+        if is_rows(blob) or (blob.segment == DUE and plan.split is None):
             continue
         summary = plan.window(stream, blob.segment, blob.data)
         if blob.segment == PAIRS:
             both = versions_of(blob.version)
             pairs[both] = pairs[both].merge(summary) if both in pairs else summary
+            continue
+        if blob.segment == DUE:
+            due[blob.version] = due[blob.version].merge(summary) if blob.version in due else summary
             continue
         fallback = blob.version.endswith(FALLBACK_SUFFIX)
         group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
@@ -77,6 +87,7 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
         dict(sorted(versions.items())),
         dict(sorted(segments.items())),
         dict(sorted(pairs.items())),
+        dict(sorted(due.items())),
     )
 
 

@@ -37,7 +37,7 @@ class CohortCounts:
         self._plan = plan
         self._names = RowNames(plan, tables)
         self._figures, self._assumed, self._overtaken = (Table(plan.errors) for _ in range(3))
-        answers = plan.predictions.answers
+        answers = plan.answers
         self._answers = None if answers is None else SummaryTable[RowKey, AnswerLayout](answers)
         self._tables = tables
         self._predictions: Counter[RowKey] = Counter()
@@ -69,11 +69,12 @@ class CohortCounts:
         known, cells = known[kept], cells[kept]
         if len(known):
             length_ms = self._plan.settings.cohort_window_ms
-            start = columns.time_ms[known] // length_ms
-            places = self._names.rows(
-                table, start, version[known], None, self._names.manner, length_ms=length_ms
-            )
-            table.add_counts(places, cells, np.ones(len(cells), dtype=np.int64))
+            start, one = columns.time_ms[known] // length_ms, np.ones(len(cells), dtype=np.int64)
+            for part in self._names.parts(columns.segment[known]):
+                places = self._names.rows(
+                    table, start, version[known], part, self._names.manner, length_ms=length_ms
+                )
+                table.add_counts(places, cells, one)
 
     def add_joined(self, rows: Joined, losses: Losses) -> None:
         """Count answered rows of `JOINED`, whose losses these are: standing labels, and first ones of the unobservable."""

@@ -176,7 +176,7 @@ def _figures(plan: ModelPlan, data: bytes) -> Figures | None:
 
 
 def _answers(plan: ModelPlan, data: bytes) -> Answers | None:
-    layout = plan.predictions.answers
+    layout = plan.answers
     return decode_summary(layout, data) if data and layout is not None else None
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic
 import msgspec
 import structlog
 
-from consumers.closing import merged, record_of
+from consumers.closing import is_only_due, merged, record_of
 from consumers.evaluation import BookT, Evaluation, Policy, StoredEvaluation
 from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
@@ -21,9 +21,10 @@ from consumers.past_windows import DAY_MS, PastWindows, kept_ms
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
-from consumers.window_reader import WindowReader, Windows
+from consumers.window_reader import WindowReader, Windows, is_behind
 from consumers.windows import WindowBlob
 from detectors.causes.explainer import Explainer
+from detectors.compare import VersionComparison
 from detectors.detector import ClosedWindow, Detector
 from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
@@ -113,7 +114,7 @@ class ModelEvaluator(Generic[BookT]):
         self._learner = None
         if self._plan.settings.learning is not None:
             self._state.learning = self._state.learning or StoredLearning()
-            self._learner = Learner(self._plan, self._state.learning)
+            self._learner = Learner(self._plan, self._state.learning, self._detectors)
 
     def evaluate(self, *, final: bool = False) -> Evaluation:
         """Close what can be closed, in order, and store the outcome in one commit.
@@ -235,7 +236,7 @@ class ModelEvaluator(Generic[BookT]):
         """Return how far the partitions are; None where one has gone back behind what we have seen."""
         progress = self._reader.progress()
         for seen in self._state.seen.values():
-            if any(_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
+            if any(is_behind(now, *before) for now, before in zip(progress, seen, strict=False)):
                 done.waiting_for = (
                     "a partition went back: the store lost commits, and they are being read again"
                 )
@@ -271,6 +272,10 @@ class ModelEvaluator(Generic[BookT]):
             done.passed_over += 1
             return
         window = merged(self._plan, stream, start, blobs)
+        if is_only_due(blobs):
+            self._take_due(window, progress)
+            done.passed_over += 1
+            return
         history = self._state.versions.setdefault(stream, VersionHistory())
         history.add(window)
         again_ms = -1 if self._learner is None else self._learner.state.again_ms
@@ -295,6 +300,13 @@ class ModelEvaluator(Generic[BookT]):
         self._explainer.note(facts_of(events))
         done.events += events
         done.closed.append(record)
+
+    def _take_due(self, window: ClosedWindow[Any], progress: Sequence[Progress]) -> None:
+        """Let versions be compared by what fell due, unless the file has ended before; it is told with the next labels."""
+        if window.span.end_ms + self._plan.lateness_ms <= self._reader.passed_ms(progress, window.stream):
+            for detector in self._detectors:
+                if isinstance(detector, VersionComparison):
+                    detector.take_due(window)
 
     def _is_before_all(self, start: int) -> bool:
         """Return whether a window of labels ended before the first prediction: what it holds depends on who read first."""
@@ -331,8 +343,3 @@ class ModelEvaluator(Generic[BookT]):
                 continue
             self._state.trimmed_ms[stream] = until
             self._reader.trim(Stream(stream), until)
-
-
-def _behind(now: Progress, topics: str, predictions: int, labels: int) -> bool:
-    """Return whether a partition of the same topics is not as far as it has been seen."""
-    return now.topics == topics and (now.predictions < predictions or now.labels < labels)

@@ -329,8 +329,8 @@ class Join:
         events = self._result.events
         old = {p.version: outcome(p, before.labels, **limits) for p in before.predictions}
         outcomes = {p.version: outcome(p, after.labels, **limits) for p in after.predictions}
-        if len(outcomes) > 1 and after.labels and self._plan.compares:
-            self._pairs += new_pairs(after, outcomes, old)
+        if len(outcomes) > 1 and self._plan.compares:
+            self._pairs += new_pairs(self._plan, after, outcomes, old)
         for prediction in after.predictions:
             new, was = outcomes[prediction.version], old.get(prediction.version) or Outcome()
             self._book(prediction, was, new)

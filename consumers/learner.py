@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,12 +21,13 @@ from consumers.interning import Interner
 from consumers.learning_rows import ROWS_MAX, are_whole
 from consumers.plan import ModelPlan
 from consumers.windows import WindowBlob
+from detectors.betting.promptness import Promptness
 from detectors.codec import decode_summary, encode_summary
-from detectors.detector import ErrorWindow, PredictionWindow
+from detectors.detector import Detector, ErrorWindow, PredictionWindow
 from detectors.layout import ErrorLayout
 from detectors.profile import Learned, ReferenceProfile, is_feature
 from detectors.profile_build import COLUMNS_MAX
-from detectors.profile_learned import LABELS_MIN, learned_profile, with_labels
+from detectors.profile_learned import LABELS_MIN, learned_profile, with_calibration, with_labels
 from detectors.profile_values import RowBatch
 from detectors.summary import Summary
 from schemas.clock import format_time
@@ -57,6 +58,10 @@ class StoredLearning(msgspec.Struct):
         Whether those are enough.
     again_ms
         Since when the model learns once more, because its owner has accepted what is now; -1 for never.
+    scores, scores_from_ms
+        Cells of scores of the error windows so far whose labels stand for all, and the start of the first one.
+    first_ms
+        Start of the first error window.
     """
 
     after_ms: int = -1
@@ -68,6 +73,9 @@ class StoredLearning(msgspec.Struct):
     labels_from_ms: int = -1
     has_labels: bool = False
     again_ms: int = -1
+    scores: list[int] = []
+    scores_from_ms: int = -1
+    first_ms: int = -1
 
 
 class Learner:
@@ -79,10 +87,15 @@ class Learner:
         The model, with the profile so far.
     state
         What `state` held when it was stored.
+    detectors
+        Of the model: one knows which labels stand for all.
     """
 
-    def __init__(self, plan: ModelPlan, state: StoredLearning) -> None:
+    def __init__(
+        self, plan: ModelPlan, state: StoredLearning, detectors: Sequence[Detector[Any]] = ()
+    ) -> None:
         self._plan = plan
+        self._promptness = next((d for d in detectors if isinstance(d, Promptness)), None)
         self.state = state
         learn = plan.settings.learning
         self.wanted = 0 if learn is None else learn.events
@@ -117,17 +130,46 @@ class Learner:
     def take_errors(self, window: ErrorWindow, findings: Sequence[Finding]) -> ReferenceProfile | None:
         """Take a closed window of labels in; returns the profile with its labels once there are enough of them.
 
-        That is as many as predictions are wanted, or what has come in a label horizon.
+        That is as many as predictions are wanted, or what has come in a label horizon. What scores mean is learned apart, from
+        labels that stand for all: those that come first may be mostly of one class.
         """
         state, span = self.state, window.span
         if _is_incident(findings) and self._plan.profile is None:
             state.incidents.append(span.start_ms)
         if not state.has_labels:
             self._take_labels(window, findings)
-        if self._plan.profile is None or not state.has_labels:
+        self._take_scores(window, findings)
+        profile = self._plan.profile
+        if profile is None or not state.has_labels:
             return None
-        segments = {name: self._read(stored) for name, stored in state.segments.items()}
-        return with_labels(self._plan.profile, self.labels, segments, positive=self._plan.classes.positive)
+        found = None
+        if not profile.labelled:
+            segments = {name: self._read(stored) for name, stored in state.segments.items()}
+            found = with_labels(profile, self.labels, segments, positive=self._plan.classes.positive)
+        if not self._is_enough(sum(state.scores), state.scores_from_ms, span.end_ms):
+            return found
+        return with_calibration(found or profile, state.scores, at_ms=span.end_ms) or found
+
+    def _take_scores(self, window: ErrorWindow, findings: Sequence[Finding]) -> None:
+        state, span = self.state, window.span
+        if self._plan.is_regression or not span.n:
+            return
+        state.first_ms = span.start_ms if state.first_ms < 0 else state.first_ms
+        if _is_incident(findings):
+            state.scores, state.scores_from_ms = [], -1
+            return
+        stands = self._promptness is not None and self._promptness.holds(window)
+        if stands or span.start_ms - state.first_ms >= self._plan.horizon_ms:
+            state.scores_from_ms = span.start_ms if state.scores_from_ms < 0 else state.scores_from_ms
+            layout, vector = self._plan.errors, window.overall.vector
+            cells = vector[ErrorLayout.SCORES : layout.counts].tolist()
+            so_far = state.scores or [0] * len(cells)
+            state.scores = [one + other for one, other in zip(so_far, cells, strict=True)]
+
+    def _is_enough(self, n: int, from_ms: int, until_ms: int) -> bool:
+        """Return whether so many labels are enough, of which the first came then."""
+        waited = until_ms - from_ms >= self._plan.horizon_ms
+        return n >= self.wanted or (waited and n >= LABELS_MIN)
 
     def _take_labels(self, window: ErrorWindow, findings: Sequence[Finding]) -> None:
         state, span = self.state, window.span
@@ -141,8 +183,7 @@ class Learner:
                     so_far = self._read(state.segments.get(name, b""))
                     state.segments[name] = encode_summary(so_far.merge(summary))
             state.labels, n = encode_summary(merged), int(merged.vector[0])
-            waited = span.end_ms - state.labels_from_ms >= self._plan.horizon_ms
-            state.has_labels = n >= self.wanted or (waited and n >= LABELS_MIN)
+            state.has_labels = self._is_enough(n, state.labels_from_ms, span.end_ms)
 
     @property
     def labels(self) -> Summary[ErrorLayout]:
@@ -172,8 +213,10 @@ class Learner:
 
 
 def lacks_labels(profile: ReferenceProfile | None) -> bool:
-    """Return whether a profile was learned whose labels have not come yet."""
-    return profile is not None and profile.learned is not None and profile.learned.labels == 0
+    """Return whether a profile was learned whose labels have not come yet, or not those that calibrate its scores."""
+    if profile is None or profile.learned is None:
+        return False
+    return not profile.learned.labels or (profile.calibration is not None and not profile.calibration.n)
 
 
 def with_reference(

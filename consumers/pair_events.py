@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final
@@ -27,10 +28,11 @@ PAIRED: Final = np.dtype(
         ("value", "<f8", 2),
         ("truth", "<f8"),
         ("time_ms", "<i8"),
+        ("sign", "<i8"),
     ]
 )
-"""One id with the answers of two versions and the label that both were first joined with; `time_ms` is when the last of
-the three came."""
+"""One id with the answers of two versions and the label that both were first joined with, NaN where silence is to be one; `time_ms` is
+when the last of the three came, and `sign` adds the pair or takes it back."""
 
 
 def pair_name(first: str, second: str) -> str:
@@ -44,29 +46,55 @@ def versions_of(name: str) -> tuple[str, str]:
 
 
 def new_pairs(
-    after: Entry, outcomes: Mapping[int, Outcome], before: Mapping[int, Outcome]
+    plan: ModelPlan, after: Entry, outcomes: Mapping[int, Outcome], before: Mapping[int, Outcome]
 ) -> Iterator[tuple[object, ...]]:
-    """Yield rows of `PAIRED` for the pairs that an id has come to have.
+    """Yield rows of `PAIRED` for the pairs that an id has come to have, and for those that it has no more.
 
     Two versions are a pair when both gave an answer of their own, one of them not in the shadow, and their first accepted label is
-    the same one. That never changes afterwards, so an id counts once for two versions; corrections come too late.
+    the same one. That never changes afterwards, so an id counts once for two versions; corrections come too late. Where silence is a
+    label, an id without one is a pair that counts when silence has spoken of both; a label that comes before that takes it back.
 
     Parameters
     ----------
     outcomes, before
         By version: what the id comes to now, and what it came to before.
     """
-    joined = [p for p in after.predictions if p.status == OK and outcomes[p.version].first is not None]
-    for one, other in combinations(sorted(joined, key=lambda p: p.version), 2):
-        label = outcomes[one.version].first
-        was = all(p.version in before and before[p.version].first is not None for p in (one, other))
-        if was or label is None or label != outcomes[other.version].first or (one.shadow and other.shadow):
+    answered = sorted((p for p in after.predictions if p.status == OK), key=lambda p: p.version)
+    for one, other in combinations(answered, 2):
+        if one.shadow and other.shadow:
             continue
-        time_ms = max(label.time_ms, one.time_ms, other.time_ms)
-        yield _row(one, other, label.truth, time_ms)
+        was = None
+        if one.version in before and other.version in before:
+            was = _truth_of(plan, one, other, before)
+        now = _truth_of(plan, one, other, outcomes)
+        if was != now:
+            yield from (_row(one, other, *found, sign) for found, sign in ((was, -1), (now, 1)) if found)
 
 
-def _row(one: PendingPrediction, other: PendingPrediction, truth: float, time_ms: int) -> tuple[object, ...]:
+def _truth_of(
+    plan: ModelPlan, one: PendingPrediction, other: PendingPrediction, outcomes: Mapping[int, Outcome]
+) -> tuple[float, int] | None:
+    """Return the label that two predictions of an id share, and when it came; None for none, and NaN for silence."""
+    latest_ms, silent_ms = max(one.time_ms, other.time_ms), plan.implicit_ms
+    firsts = [outcomes[p.version].first for p in (one, other)]
+    spoken = [
+        label is not None and label.time_ms - p.time_ms <= silent_ms
+        for p, label in zip((one, other), firsts, strict=True)
+    ]
+    label = firsts[0]
+    if label is not None and label == firsts[1] and all(spoken):
+        return label.truth, max(label.time_ms, latest_ms)
+    if one.assumed and other.assumed and not any(spoken):
+        length_ms = (
+            plan.settings.cohort_window_ms
+        )  # with the other implicit labels of its cohort, see `consumers.silence`
+        return math.nan, latest_ms // length_ms * length_ms + length_ms + silent_ms
+    return None
+
+
+def _row(
+    one: PendingPrediction, other: PendingPrediction, truth: float, time_ms: int, sign: int
+) -> tuple[object, ...]:
     return (
         (one.version, other.version),
         (not one.shadow, not other.shadow),
@@ -74,6 +102,7 @@ def _row(one: PendingPrediction, other: PendingPrediction, truth: float, time_ms
         (one.value, other.value),
         truth,
         time_ms,
+        sign,
     )
 
 
@@ -107,11 +136,13 @@ class PairLosses:
 
     def __init__(self, plan: ModelPlan, pairs: npt.NDArray[np.void], class_names: Sequence[str]) -> None:
         layout = plan.pairs
-        self._live = pairs["live"].astype(np.int64)
+        self._live, self._sign = pairs["live"].astype(np.int64), pairs["sign"]
         if layout.loss == "larger_error":
             self._losses, gain = _larger_errors(layout, pairs)
         else:
-            self._losses = _class_losses(plan, pairs, class_names)
+            truth, predicted = _truths(plan, pairs, class_names), pairs["predicted"]
+            sides = [class_losses(plan, predicted[:, side], truth, class_names) for side in (0, 1)]
+            self._losses = np.column_stack(sides)
             gain = self._losses[:, 0] - self._losses[:, 1]
         self._cells = PairLayout.GAINS + layout.steps + gain
 
@@ -121,20 +152,31 @@ class PairLosses:
         fixed = np.broadcast_to(np.array(list(PairCell), dtype=np.int64), (n, len(PairCell)))
         cells = np.column_stack([fixed, self._cells])
         one = np.ones(n, dtype=np.int64)
-        return cells, np.column_stack([one, self._live, self._losses, one])
+        counts = np.column_stack([one, self._live, self._losses, one])
+        return cells, counts * self._sign[:, None]
 
 
-def _class_losses(plan: ModelPlan, pairs: npt.NDArray[np.void], class_names: Sequence[str]) -> Integers:
-    truth, predicted = pairs["truth"].astype(np.int64), pairs["predicted"]
+def _truths(plan: ModelPlan, pairs: npt.NDArray[np.void], class_names: Sequence[str]) -> Integers:
+    """Return the codes of the true classes."""
+    silent = np.isnan(pairs["truth"])
+    known: Integers = np.where(silent, 0, pairs["truth"]).astype(np.int64)
+    if silent.any():
+        known[silent] = class_names.index(plan.implicit or "")
+    return known
+
+
+def class_losses(
+    plan: ModelPlan, predicted: Integers, truth: Integers, class_names: Sequence[str]
+) -> Integers:
+    """Return what answers of classes lost, in steps of the plan's pairs; all of shape (n,), codes of classes."""
     layout, costs = plan.pairs, plan.settings.costs
     if layout.loss == "error" or costs is None:
-        sides = [is_wrong(plan, predicted[:, side], truth, class_names) for side in (0, 1)]
-        return np.column_stack(sides).astype(np.int64)
+        return is_wrong(plan, predicted, truth, class_names).astype(np.int64)
     table = np.array(
         [[costs.get(true, {}).get(said, 0.0) for said in class_names] for true in class_names]
     ).reshape(len(class_names), len(class_names))
     steps = np.rint((table - layout.low) / layout.span * layout.steps).astype(np.int64)
-    losses: Integers = steps[truth[:, None], predicted]
+    losses: Integers = steps[truth, predicted]
     return losses
 
 

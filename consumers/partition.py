@@ -217,6 +217,10 @@ class Partition:
         result: JoinResult,
     ) -> None:
         windows = self._windows[plan.name]
+
+        def is_open(arrival_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+            return self.time.in_open_error_window(plan, arrival_ms)
+
         if predictions is not None and late is not None:
             behind = predictions.version[result.accepted & late]
             add_counts(result.counters, behind, "late_events")
@@ -227,16 +231,13 @@ class Partition:
                 self._rows += self._keepers[plan.name].keep(counted, offset=self.position.predictions)
         if predictions is not None:
             windows.cohorts.add_predictions(predictions, result.accepted)
-            windows.assume(predictions, result.accepted)
-        joined = result.joined
-        arrival_ms = np.maximum(joined["time_ms"], joined["label_ms"])
-        windows.add_joined(joined, self.time.in_open_error_window(plan, arrival_ms))
+            windows.assume(predictions, result.accepted, is_open)
+        windows.add_joined(result.joined, is_open)
         if len(result.pairs):
-            is_open = self.time.in_open_error_window(plan, result.pairs["time_ms"])
-            windows.add_pairs(result.pairs[is_open])
+            windows.add_pairs(result.pairs[is_open(result.pairs["time_ms"])])
         events = result.events.rows()
-        is_open = self.time.in_open_label_window(plan, events[:, 0], events[:, 3])
-        windows.add_label_events(events[is_open])
+        kept = self.time.in_open_label_window(plan, events[:, 0], events[:, 3])
+        windows.add_label_events(events[kept])
         self._totals.add(plan.name, result.counters, result.orphans)
 
     def _commit(self, entries: Mapping[bytes, bytes], to: tuple[int, int]) -> Commit:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import decode_service, decode_summary, layout_hash_of
+from detectors.estimation.cells import AnswerLayout
 from detectors.label_layout import LabelLayout
 from detectors.layout import (
     ErrorLayout,
@@ -19,6 +20,8 @@ from detectors.layout import (
 )
 from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
+from detectors.profile_calibration import LEARNED_SCORES
+from detectors.split_layout import SplitLayout, split_layout_of
 from detectors.summary import Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
@@ -29,6 +32,8 @@ HASH_DIGITS: Final = 16
 
 PAIRS: Final = "pairs@"
 """Segment of the windows of pairs, which are stored beside those of errors; a real segment has an equals sign in its name."""
+DUE: Final = "due@"
+"""The same of the versions' labels that fall due."""
 
 LABEL_LAYOUT: Final = LabelLayout()
 """The same for every model."""
@@ -46,6 +51,8 @@ class ModelPlan:
         What the business may decide so that no label ever comes, with their types: `1`, `"1"` and `true` are three.
     pairs
         What two versions that answered the same ids are counted in.
+    split
+        What versions that share the traffic are; None where they are not compared.
     compared_with
         By stream: the beginning of the hash of what its windows are compared with; empty without a profile.
     """
@@ -59,6 +66,7 @@ class ModelPlan:
     errors: ErrorLayout
     totals: ErrorLayout
     pairs: PairLayout
+    split: SplitLayout | None = None
     unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
     compared_with: Mapping[Stream, str] = field(default_factory=dict)
 
@@ -67,6 +75,8 @@ class ModelPlan:
         if stream is Stream.LABELS:
             return LABEL_LAYOUT
         if stream is Stream.ERRORS:
+            if segment == DUE and self.split is not None:
+                return self.split
             return self.pairs if segment == PAIRS else self.errors
         return self.service if segment else self.predictions
 
@@ -74,7 +84,7 @@ class ModelPlan:
         """Read a stored window.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
-        figures alone. Pairs that were counted with other costs do not count any more.
+        figures alone. Versions that were compared with other costs, or by other times, do not count any more.
 
         Raises
         ------
@@ -82,7 +92,7 @@ class ModelPlan:
             If the bytes are damaged, or counted on the cells of another profile of the user's.
         """
         layout = self.layout(stream, segment)
-        if isinstance(layout, PairLayout) and layout_hash_of(data) != layout.hash:
+        if isinstance(layout, PairLayout | SplitLayout) and layout_hash_of(data) != layout.hash:
             return Summary.empty(layout)
         if (
             isinstance(layout, PredictionLayout)
@@ -98,9 +108,16 @@ class ModelPlan:
         return self.profile is None and self.settings.learning is not None
 
     @property
+    def answers(self) -> AnswerLayout | None:
+        """What the answers of cohorts are counted in; of a model that learns the same before and after."""
+        if self.predictions.answers is None and self.settings.learning is not None and not self.is_regression:
+            return AnswerLayout(self.settings.task, LEARNED_SCORES)
+        return self.predictions.answers
+
+    @property
     def compares(self) -> bool:
-        """True where versions that answered the same ids are compared; not where silence is a label, as no pair would have it."""
-        return self.settings.monitor("compare").enabled and self.implicit is None
+        """True where versions are compared."""
+        return self.settings.monitor("compare").enabled
 
     @property
     def keeps_probabilities(self) -> bool:
@@ -181,6 +198,7 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         errors=error_layout(settings.task, profile, settings.loss),
         totals=life_layout(settings.task, profile, settings.loss),
         pairs=pair_layout(settings.task, settings.costs),
+        split=split_layout_of(settings, profile),
         unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
         compared_with={} if profile is None else _references(profile),
     )

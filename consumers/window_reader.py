@@ -157,3 +157,8 @@ class WindowReader:
         """Let windows go that start at or before `until_ms`."""
         for number in self._numbers:
             self._store.trim(number, self._plan.name, stream, until_ms)
+
+
+def is_behind(now: Progress, topics: str, predictions: int, labels: int) -> bool:
+    """Return whether a partition of the same topics is not as far as it has been seen."""
+    return now.topics == topics and (now.predictions < predictions or now.labels < labels)

@@ -17,8 +17,9 @@ from consumers.interning import Tables
 from consumers.losses import Losses
 from consumers.pair_events import PairLosses, in_order_of_names, pair_name
 from consumers.pending import Records, prediction_records
-from consumers.plan import LABEL_LAYOUT, PAIRS, ModelPlan
+from consumers.plan import DUE, LABEL_LAYOUT, PAIRS, ModelPlan
 from consumers.row_names import RowKey, RowNames, Segments
+from consumers.split_rows import DueLabels, IsOpen
 from detectors.codec import take_encoded
 from detectors.joint_pairs import pair_sums
 from detectors.label_layout import LabelLayout
@@ -68,6 +69,7 @@ class ModelWindows:
         self.errors: SummaryTable[WindowKey, ErrorLayout] = SummaryTable(plan.errors)
         self.labels: SummaryTable[WindowKey, LabelLayout] = SummaryTable(LABEL_LAYOUT)
         self.pairs: SummaryTable[WindowKey, PairLayout] = SummaryTable(plan.pairs)
+        self.due = DueLabels(plan, tables)
         self.totals: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.assumed: SummaryTable[tuple[str], ErrorLayout] = SummaryTable(plan.totals)
         self.cohorts = CohortCounts(plan, tables)
@@ -103,20 +105,21 @@ class ModelWindows:
             opened = self._open(self.segments, start, columns.version, part, self._names.version)
             _count_service(self.segments, opened, columns)
 
-    def assume(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
-        """Count accepted predictions as if silence had spoken, where it means a class."""
+    def assume(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_], is_open: IsOpen) -> None:
+        """Count accepted predictions as if silence had spoken, where it means a class; `is_open` as in `add_joined`."""
         if self._plan.implicit is not None:
-            self.assume_records(prediction_records(columns, np.flatnonzero(accepted)))
+            self.assume_records(prediction_records(columns, np.flatnonzero(accepted)), is_open)
 
-    def assume_records(self, predictions: Records) -> None:
+    def assume_records(self, predictions: Records, is_open: IsOpen) -> None:
         """Count records of predictions in that way."""
-        self._assume(assumed_of(self._plan, self._implicit_code(), predictions))
+        self._assume(assumed_of(self._plan, self._implicit_code(), predictions), is_open)
 
-    def _assume(self, rows: npt.NDArray[np.void]) -> None:
+    def _assume(self, rows: npt.NDArray[np.void], is_open: IsOpen) -> None:
         if not len(rows):
             return
         losses = self._losses(rows)
         self.cohorts.add_assumed(rows, losses)
+        self.due.add(rows, is_open)
         self._add_to_lives(self.assumed, rows, losses, np.arange(len(rows)))
 
     def _implicit_code(self) -> int:
@@ -167,7 +170,7 @@ class ModelWindows:
             kept[~answered, place] = 0
         return kept
 
-    def add_joined(self, joined: npt.NDArray[np.void], is_open: npt.NDArray[np.bool_]) -> None:
+    def add_joined(self, joined: npt.NDArray[np.void], is_open: IsOpen) -> None:
         """Count joined rows: first labels into error windows, standing ones into lives and cohorts.
 
         Parameters
@@ -175,28 +178,30 @@ class ModelWindows:
         joined
             Shape (n,), of type `JOINED`.
         is_open
-            Shape (n,): whether the error window of the label's arrival may still change.
+            Whether the error windows of these times may still change.
         """
-        answered = joined["status"] != ERROR
-        rows, is_open = joined[answered], is_open[answered]
+        rows = joined[joined["status"] != ERROR]
         if not len(rows):
             return
         losses = self._losses(rows)
-        first = np.flatnonzero(rows["first"] & ~rows["shadow"] & is_open)
+        arrival_ms = np.maximum(rows["time_ms"], rows["label_ms"])
+        first = np.flatnonzero(rows["first"] & ~rows["shadow"] & is_open(arrival_ms))
         if len(first):
             picked = rows[first]
-            start = np.maximum(picked["time_ms"], picked["label_ms"]) // self._plan.window_ms
+            start = arrival_ms[first] // self._plan.window_ms
             version = self._names.manner_codes(picked["version"], picked["status"])
             for part in self._names.parts(picked["segment"]):
                 opened = self._open(self.errors, start, version, part, self._names.manner)
                 losses.add_to(self.errors, opened, pick=first)
         self._add_to_lives(self.totals, rows, losses, np.flatnonzero(rows["standing"]))
         self.cohorts.add_joined(rows, losses)
+        self.due.add(rows, is_open)
         if self._plan.implicit is not None:
-            self._assume(taken_back(self._plan, self._implicit_code(), rows))
+            self._assume(taken_back(self._plan, self._implicit_code(), rows), is_open)
             late = overtaken_of(self._plan, self._implicit_code(), rows)
             if len(late):
                 self.cohorts.add_overtaken(late, self._losses(late))
+                self.due.add(late, is_open)
 
     def add_pairs(self, pairs: npt.NDArray[np.void]) -> None:
         """Count rows of `consumers.pair_events.PAIRED` whose error window may still change."""
@@ -261,6 +266,7 @@ class ModelWindows:
             (Stream.ERRORS, take_encoded(self.errors)),
             (Stream.LABELS, take_encoded(self.labels)),
             (Stream.ERRORS, take_encoded(self.pairs)),
+            (Stream.ERRORS, [] if self.due.table is None else take_encoded(self.due.table)),
         ):
             for (start, version, segment), data in encoded:
                 blobs.append(WindowBlob(self._plan.name, stream, int(start), version, segment, data))
@@ -269,6 +275,7 @@ class ModelWindows:
     def adopt(self, plan: ModelPlan) -> None:
         """Count on the cells of another reference from now on; open windows keep their service figures."""
         old, self._plan = self._plan, plan
+        self.due.adopt(plan)
         if plan.predictions.hash == old.predictions.hash:
             return
         self._outputs = _outputs_of(plan)
@@ -286,12 +293,16 @@ class ModelWindows:
     def load(self, blobs: Sequence[WindowBlob]) -> None:
         """Take up windows that an earlier owner of the partition had open."""
         for blob in blobs:
+            if blob.segment == DUE and self.due.table is None:
+                continue
             key = (str(blob.start_ms), blob.version, blob.segment)
             summary: Summary[Any] = self._plan.window(blob.stream, blob.segment, blob.data)
             if blob.stream is Stream.LABELS:
                 self.labels.put(key, summary)
             elif blob.segment == PAIRS:
                 self.pairs.put(key, summary)
+            elif blob.segment == DUE and self.due.table is not None:
+                self.due.table.put(key, summary)
             elif blob.stream is Stream.ERRORS:
                 self.errors.put(key, summary)
             elif blob.segment:
@@ -308,6 +319,8 @@ class ModelWindows:
             (self.labels, Stream.LABELS, errors_ms),
             (self.pairs, Stream.ERRORS, errors_ms),
         ]
+        if self.due.table is not None:
+            tables.append((self.due.table, Stream.ERRORS, errors_ms))
         for table, stream, until in tables:
             for key in table.keys():  # noqa: SIM118 - not a mapping
                 if int(key[0]) + self._plan.length_ms(stream) <= until:

@@ -9,6 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, Layout, PredictionLayout
 from detectors.pair_layout import PairLayout
+from detectors.split_layout import SplitLayout
 from detectors.summary import Summary
 from schemas.finding import Finding, JsonValue, Stream, WindowSpan
 
@@ -44,6 +45,8 @@ class ClosedWindow(Generic[LayoutT]):
         (`dimension=value`). Segments carry no feature columns.
     pairs
         Of error windows: ids that two versions answered, by their names in order.
+    due
+        Of error windows: labels by version, in the window in which their cells are complete.
     """
 
     model: str
@@ -53,6 +56,7 @@ class ClosedWindow(Generic[LayoutT]):
     versions: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
     segments: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
     pairs: Mapping[tuple[str, str], Summary[PairLayout]] = field(default_factory=dict)
+    due: Mapping[str, Summary[SplitLayout]] = field(default_factory=dict)
 
 
 PredictionWindow = ClosedWindow[PredictionLayout]

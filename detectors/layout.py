@@ -24,6 +24,7 @@ from detectors.number_cells import LEARNED_EDGES, WINDOW_PREDICTION_BINS, Number
 from detectors.pair_layout import PairLayout
 from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.sketch import LABEL_LAG_S, LATENCY_MS
+from detectors.split_layout import SplitLayout
 from detectors.weight_cells import WeightCells, weight_cells
 from schemas.model_parts import Loss
 
@@ -299,7 +300,7 @@ class ErrorLayout:
         return self.counts + self.sums.index(name) * exact.LIMBS
 
 
-Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout | PairLayout
+Layout = PredictionLayout | ErrorLayout | LabelLayout | AnswerLayout | PairLayout | SplitLayout
 LayoutT = TypeVar("LayoutT", bound=Layout)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,79 @@ class Decision(StrEnum):
     """It lies between the two."""
 
 
-@dataclass(frozen=True, slots=True)
-class PairedBets:
+class GainBets(Protocol):
+    """Bets on the mean gain of a challenger, whatever they are made of."""
+
+    @property
+    def alpha(self) -> float:
+        """Error of each bound."""
+
+    @property
+    def n(self) -> float:
+        """Number of ids, by which `further` foretells."""
+
+    @property
+    def mean(self) -> float:
+        """Mean gain so far."""
+
+    def log_evidence(self, mean: float, *, above: bool) -> float:
+        """Return the log of the capital of the bets that the mean gain lies above `mean`, or below it."""
+
+    def repeated(self, times: float) -> GainBets:
+        """Return what it would come to if everything had come so often."""
+
+    @property
+    def bar(self) -> float:
+        """Log evidence at which a bound is settled."""
+        return -math.log(self.alpha)
+
+    def decision(self, margin: float) -> Decision:
+        """Return what is known; differences up to the margin are none."""
+        if self.log_evidence(margin, above=True) >= self.bar:
+            return Decision.BETTER
+        if self.log_evidence(-margin, above=False) >= self.bar:
+            return Decision.WORSE
+        inside = (self.log_evidence(margin, above=False), self.log_evidence(-margin, above=True))
+        return Decision.EQUIVALENT if min(inside) >= self.bar else Decision.WATCH
+
+    def interval(self) -> tuple[float, float]:
+        """Return the bounds of the mean gain; each is wrong at some time with probability `alpha` at most."""
+        return self._bound(above=True), self._bound(above=False)
+
+    def _bound(self, *, above: bool) -> float:
+        """Return the mean at which the evidence falls short of the bar: it falls from the far end on."""
+        known, open_ = (-1.0, 1.0) if above else (1.0, -1.0)
+        if self.log_evidence(known, above=above) < self.bar:
+            return known
+        for _ in range(_HALVINGS):
+            middle = (known + open_) / 2
+            if self.log_evidence(middle, above=above) >= self.bar:
+                known = middle
+            else:
+                open_ = middle
+        return known
+
+    def further(self, margin: float) -> int | None:
+        """Return how many further ids it takes to know, if they turn out like those so far; None if far too many."""
+        n = self.n
+        if not n or self.decision(margin) is not Decision.WATCH:
+            return None if not n else 0
+        few, many = 1.0, 2.0
+        while self.repeated(many).decision(margin) is Decision.WATCH:
+            few, many = many, 2 * many
+            if n * few > FURTHER_MAX:
+                return None
+        for _ in range(_HALVINGS // 4):
+            middle = (few + many) / 2
+            if self.repeated(middle).decision(margin) is Decision.WATCH:
+                few = middle
+            else:
+                many = middle
+        return math.ceil(n * (many - 1.0))
+
+
+@dataclass(frozen=True)
+class PairedBets(GainBets):
     """Bets on gains that lie on a grid from -1 to 1.
 
     Parameters
@@ -69,9 +140,14 @@ class PairedBets:
     alpha: float = 0.05
 
     @property
-    def bar(self) -> float:
-        """Log evidence at which a bound is settled."""
-        return -math.log(self.alpha)
+    def n(self) -> float:
+        """Number of pairs."""
+        return float(self.counts.sum())
+
+    @property
+    def mean(self) -> float:
+        """Mean gain so far."""
+        return float(self.gains @ self.counts / self.n)
 
     def log_evidence(self, mean: float, *, above: bool) -> float:
         """Return the log of the capital of the bets that the mean gain lies above `mean`, or below it."""
@@ -79,53 +155,6 @@ class PairedBets:
         capital = np.log1p(STAKES[:, None] * away) @ self.counts
         return float(np.logaddexp.reduce(capital)) - math.log(len(STAKES))
 
-    def decision(self, margin: float, *, times: float = 1.0) -> Decision:
-        """Return what is known, if everything had come `times` as often.
-
-        Parameters
-        ----------
-        margin
-            Differences up to this are none.
-        """
-        bets = self if times == 1.0 else PairedBets(self.gains, self.counts * times, self.alpha)
-        if bets.log_evidence(margin, above=True) >= self.bar:
-            return Decision.BETTER
-        if bets.log_evidence(-margin, above=False) >= self.bar:
-            return Decision.WORSE
-        inside = (bets.log_evidence(margin, above=False), bets.log_evidence(-margin, above=True))
-        return Decision.EQUIVALENT if min(inside) >= self.bar else Decision.WATCH
-
-    def interval(self) -> tuple[float, float]:
-        """Return the bounds of the mean gain; each is wrong at some time with probability `alpha` at most."""
-        return self._bound(above=True), self._bound(above=False)
-
-    def _bound(self, *, above: bool) -> float:
-        """Return the mean at which the evidence falls short of the bar: it falls from the far end on."""
-        known, open_ = (-1.0, 1.0) if above else (1.0, -1.0)
-        if self.log_evidence(known, above=above) < self.bar:
-            return known
-        for _ in range(_HALVINGS):
-            middle = (known + open_) / 2
-            if self.log_evidence(middle, above=above) >= self.bar:
-                known = middle
-            else:
-                open_ = middle
-        return known
-
-    def further(self, margin: float) -> int | None:
-        """Return how many further pairs it takes to know, if they turn out like those so far; None if far too many."""
-        n = float(self.counts.sum())
-        if not n or self.decision(margin) is not Decision.WATCH:
-            return None if not n else 0
-        few, many = 1.0, 2.0
-        while self.decision(margin, times=many) is Decision.WATCH:
-            few, many = many, 2 * many
-            if n * few > FURTHER_MAX:
-                return None
-        for _ in range(_HALVINGS // 4):
-            middle = (few + many) / 2
-            if self.decision(margin, times=middle) is Decision.WATCH:
-                few = middle
-            else:
-                many = middle
-        return math.ceil(n * (many - 1.0))
+    def repeated(self, times: float) -> PairedBets:
+        """Return what it would come to if every pair had come so often."""
+        return PairedBets(self.gains, self.counts * times, self.alpha)

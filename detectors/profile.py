@@ -122,12 +122,15 @@ class Learned:
         Start of the first of those windows and end of the last, epoch milliseconds.
     labels
         Labels that its figures of quality were learned from, 0 while there are too few.
+    calibrated_ms
+        End of the error window with which its scores were calibrated, 0 before.
     """
 
     events: int
     from_ms: int
     until_ms: int
     labels: int = 0
+    calibrated_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,8 @@ class ReferenceProfile:
     segments
         What the declared segments are compared with, by name, the most frequent first.
     calibration
-        What tells of the quality of answers without labels; None with too few labels, and in a learned profile.
+        What tells of the quality of answers without labels; None with too few labels. In a learned profile its labels may be
+        lacking: then nothing is known yet, but the cells are.
     """
 
     model: str
@@ -242,6 +246,13 @@ class ReferenceProfile:
         )
         return plain.content_hash
 
+    @property
+    def errors_hash(self) -> str:
+        """Hash of what errors are compared with: of a learned profile all but its calibration, which comes later than the rest."""
+        if self.learned is None or self.calibration is None:
+            return self.content_hash
+        return replace(self, calibration=None, learned=replace(self.learned, calibrated_ms=0)).content_hash
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
         return next((c for c in self.columns if c.name == name), None)
@@ -251,6 +262,8 @@ class ReferenceProfile:
         for optional in ("joint", "segments", "learned", "deviance", "deviance_power", "calibration"):
             if not content[optional]:  # so that profiles without keep the hash that they have always had
                 del content[optional]
+        if self.learned is not None and not self.learned.calibrated_ms:
+            del content["learned"]["calibrated_ms"]
         return content
 
     def to_json(self) -> str:

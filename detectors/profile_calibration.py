@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -12,6 +13,7 @@ from detectors.classes import ClassNames
 from detectors.estimation.calibration import LABELS_MIN, Calibration
 from detectors.estimation.cells import AnswerLayout, score_edges
 from detectors.estimation.losses import relative_losses
+from detectors.layout import WINDOW_SCORE_BINS
 from detectors.profile_quality import measured_rows
 from detectors.profile_sample import quantile_edges
 from detectors.profile_values import Answers, Floats, Mask, Times
@@ -19,6 +21,14 @@ from detectors.rhythm import Rhythm
 
 SIZES: Final = 16
 """Bins of the sizes of errors."""
+LEARNED_SCORES: Final = tuple(math.nextafter(i / WINDOW_SCORE_BINS, 0.0) for i in range(1, WINDOW_SCORE_BINS))
+"""Edges of the scores of a learned profile: the cells of error windows, from which its labels are read."""
+
+
+def sampled_layout(task: str, ordered: Floats) -> AnswerLayout:
+    """Return cells for answers by a sample of the scores or of the predicted numbers, smallest first."""
+    quantiles = quantile_edges(ordered)
+    return AnswerLayout(task, quantiles if task == "regression" else score_edges(quantiles))
 
 
 class AnswerCounts:
@@ -26,10 +36,10 @@ class AnswerCounts:
 
     Parameters
     ----------
+    layout
+        The cells.
     names
         Decides which answers are right.
-    ordered
-        A sample of the scores or of the predicted numbers, smallest first.
     errors
         A sample of a regression's errors; none of a classification.
     grid
@@ -40,11 +50,9 @@ class AnswerCounts:
     Memory: 8 bytes per cell and block of time, at most 7 MB.
     """
 
-    def __init__(
-        self, task: str, names: ClassNames, ordered: Floats, errors: Floats, grid: Grid | None
-    ) -> None:
-        quantiles = quantile_edges(ordered)
-        self._layout = AnswerLayout(task, quantiles if task == "regression" else score_edges(quantiles))
+    def __init__(self, layout: AnswerLayout, names: ClassNames, errors: Floats, grid: Grid | None) -> None:
+        task = layout.task
+        self._layout = layout
         self._names = names
         self._grid = grid
         bins = self._layout.bins
@@ -111,6 +119,13 @@ class AnswerCounts:
             return np.array([truth[row] == self._names.positive for row in rows.tolist()], dtype=np.bool_)
         pairs = ((predicted[row] or "", truth[row] or "") for row in rows.tolist())
         return np.array([self._names.same(*pair) for pair in pairs], dtype=np.bool_)
+
+    def uncalibrated(self) -> Calibration | None:
+        """Return the answers of a classification alone, without labels; None without any."""
+        if not self._counts.any():
+            return None
+        nothing = (0,) * self._layout.bins
+        return Calibration(self._layout.edges, tuple(self._counts.tolist()), nothing, nothing)
 
     def calibration(self) -> Calibration | None:
         """Return what was counted; None with too few labels, or where they are all of one kind."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from detectors.classes import ClassNames
+from detectors.estimation.cells import AnswerLayout
 from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.number_cells import LEARNED_EDGES
 from detectors.profile import Learned, NumericColumn, ReferenceProfile
 from detectors.profile_build import ProfileBuilder
+from detectors.profile_calibration import LEARNED_SCORES, AnswerCounts
 from detectors.profile_values import RowBatch
 from detectors.segments import SegmentReference
 from detectors.summary import Summary
@@ -37,11 +40,15 @@ def learned_profile(
         More columns or classes than a profile can have.
     """
     builder = ProfileBuilder.of(settings)
+    names = ClassNames(settings.classes, settings.positive_class)
+    scores = AnswerCounts(AnswerLayout(settings.task, LEARNED_SCORES), names, np.zeros(0), None)
     has_times = learned.until_ms - learned.from_ms >= TIMES_SPAN_MIN_MS
     for take in (builder.sample, builder.count):
         for batch in read():
             take(batch if has_times else replace(batch, time_ms=None))
-    return replace(builder.finish(), learned=learned)
+            if take == builder.count and settings.task != "regression":
+                scores.add(batch.answers, None)
+    return replace(builder.finish(), learned=learned, calibration=scores.uncalibrated())
 
 
 def with_labels(
@@ -86,6 +93,28 @@ def with_labels(
         confusion=tuple((p, t, n) for (p, t), n in sorted(summary.pairs.items())),
         score_cells=section if counts["scored"] else (),
     )
+
+
+def with_calibration(
+    profile: ReferenceProfile, scores: Sequence[int], *, at_ms: int
+) -> ReferenceProfile | None:
+    """Return a learned profile whose scores mean what labels have said of them; None where they cannot tell.
+
+    Parameters
+    ----------
+    scores
+        Cells of scores of error windows, as in `detectors.layout.ErrorLayout`: of labels that stand for all.
+    at_ms
+        When the last of them came.
+    """
+    known, learned = profile.calibration, profile.learned
+    if known is None or learned is None:
+        return None
+    missed, hits = np.array(scores, dtype=np.int64).reshape(2, -1)
+    if not 0 < hits.sum() < hits.sum() + missed.sum():
+        return None
+    calibration = replace(known, labelled=tuple((missed + hits).tolist()), hits=tuple(hits.tolist()))
+    return replace(profile, calibration=calibration, learned=replace(learned, calibrated_ms=at_ms))
 
 
 def _with_labels(segment: SegmentReference, summary: Summary[ErrorLayout] | None) -> SegmentReference:

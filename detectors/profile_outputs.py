@@ -13,7 +13,7 @@ from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
 from detectors.estimation.calibration import Calibration
 from detectors.profile import OUTPUT_PREFIX, Column, NumericColumn
-from detectors.profile_calibration import AnswerCounts
+from detectors.profile_calibration import AnswerCounts, sampled_layout
 from detectors.profile_count import CategoryCount, NumericCount, sampled_column
 from detectors.profile_deviance import Deviances
 from detectors.profile_losses import LossRhythms, losses_of_errors
@@ -129,7 +129,7 @@ class OutputColumns:
             self._deviances.start(grid)
         values, errors = self._scan.sample.ordered(), self._error_scan.sample.ordered()
         if values.size:
-            self._answers = AnswerCounts(self._task, self._names, values, errors, grid)
+            self._answers = AnswerCounts(sampled_layout(self._task, values), self._names, errors, grid)
         if self._has_value:
             self._value_count = NumericCount(self._scan.name, values, self._scan.largest, grid)
         if errors.size:

@@ -17,6 +17,7 @@ from detectors.metrics_classes import mean_cost
 from detectors.pair_layout import pair_layout
 from detectors.profile import ReferenceProfile, is_feature
 from detectors.river_monitor import river_monitors
+from detectors.split_layout import split_layout_of
 from detectors.unlisted import EVENTS_MIN, HYSTERESIS, THRESHOLD, UnlistedFeatures
 from schemas.finding import Hysteresis
 from schemas.model_settings import ModelSettings
@@ -55,16 +56,16 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    compared = version_comparison(settings)
+    compared = version_comparison(settings, profile)
     return [*found, *([] if compared is None else [compared]), *river_monitors(settings, profile)]
 
 
-def version_comparison(settings: ModelSettings) -> VersionComparison | None:
-    """Return what compares versions; None where silence is a label, as there is nothing to compare them by."""
-    if not settings.monitor("compare").enabled or settings.labels.implicit is not None:
+def version_comparison(settings: ModelSettings, profile: ReferenceProfile | None) -> VersionComparison | None:
+    """Return what compares versions; None where that is switched off."""
+    if not settings.monitor("compare").enabled:
         return None
-    layout = pair_layout(settings.task, settings.costs)
-    return VersionComparison(layout, min_gain=settings.compare.min_gain, champion=settings.champion)
+    layouts = pair_layout(settings.task, settings.costs), split_layout_of(settings, profile)
+    return VersionComparison(*layouts, min_gain=settings.compare.min_gain, champion=settings.champion)
 
 
 def _drift(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 
 from detectors.detector import ErrorWindow, is_own
 from detectors.pair_layout import PairCell, PairLayout
-from detectors.paired_bets import Decision, PairedBets
+from detectors.paired_bets import Decision, GainBets, PairedBets
 from detectors.summary import Vector
 
 PAIRS_MAX: Final = 16
@@ -22,6 +23,27 @@ GONE_MS: Final = 3 * 86_400_000
 LIVE_MS: Final = 86_400_000
 """A version is live if the newest of its ids that were not in the shadow are not older than this."""
 _NEVER: Final = -1
+
+
+class TwoVersions(Protocol):
+    """Two versions, in the order of their names, that have been compared.
+
+    Parameters
+    ----------
+    since_ms, last_ms
+        Start of the first and of the last window with ids of theirs.
+    told
+        What has been told of them and stands, empty for nothing.
+    """
+
+    first: str
+    second: str
+    since_ms: int
+    last_ms: int
+    told: str
+
+
+TwoT = TypeVar("TwoT", bound=TwoVersions)
 
 
 class PairRecord(msgspec.Struct, array_like=True):
@@ -53,6 +75,11 @@ class PairRecord(msgspec.Struct, array_like=True):
         live = (int(vector[PairCell.LIVE_FIRST]), int(vector[PairCell.LIVE_SECOND]))
         one, other = (start_ms if n else was for n, was in zip(live, self.live_ms, strict=True))
         self.live_ms = (one, other)
+
+    def is_live(self) -> tuple[bool, bool]:
+        """Return whether each of the two is live."""
+        one, other = (self.last_ms - ms < LIVE_MS and ms != _NEVER for ms in self.live_ms)
+        return one, other
 
 
 class PairRecords(msgspec.Struct, array_like=True):
@@ -92,7 +119,7 @@ class PairRecords(msgspec.Struct, array_like=True):
                 self.pairs.append(pair)
             pair.add(start_ms, counted.vector)
 
-    def champion_of(self, pair: PairRecord, named: str | None) -> str | None:
+    def champion_of(self, pair: TwoVersions, named: str | None) -> str | None:
         """Return which of two versions is the champion.
 
         Parameters
@@ -110,10 +137,10 @@ class PairRecords(msgspec.Struct, array_like=True):
             return named if named in both else None
         return min(both, key=self._seniority)
 
-    def told_pairs(self, named: str | None) -> list[PairRecord]:
-        """Return the pairs that count: each challenger's with the newest of those that were live before it."""
-        newest: dict[str, tuple[tuple[bool, int, int, str], PairRecord]] = {}
-        for pair in self.pairs:
+    def told_pairs(self, some: Iterable[TwoT], named: str | None) -> list[TwoT]:
+        """Return those of some pairs that count: each challenger's with the newest of those that were live before it."""
+        newest: dict[str, tuple[tuple[bool, int, int, str], TwoT]] = {}
+        for pair in some:
             champion = self.champion_of(pair, named)
             if champion is None:
                 continue
@@ -134,40 +161,51 @@ class Comparison:
 
     Parameters
     ----------
-    n
-        Ids that both answered and that have a label.
+    cases
+        Ids of each that have a label, and count here.
     champion_loss, challenger_loss
         Mean losses on these ids, in the unit of `loss`.
     champion_live, challenger_live
         Whether each is live.
     bets
         On the gain of the challenger.
+    same_ids
+        Whether both have answered the same ids.
     """
 
     champion: str
     challenger: str
-    n: int
+    cases: tuple[int, int]
     loss: str
     champion_loss: float
     challenger_loss: float
     champion_live: bool
     challenger_live: bool
-    bets: PairedBets
+    bets: GainBets
+    same_ids: bool = True
+
+    @property
+    def n(self) -> int:
+        """The ids that it takes more of to know more: pairs, or those of the challenger."""
+        return self.cases[1]
 
     @property
     def gain(self) -> float:
         """Mean gain of the challenger."""
-        return float(self.bets.gains @ self.bets.counts / self.n)
+        return self.bets.mean
 
     def action(self, decision: Decision) -> str:
         """Return what to do about a decision; empty for nothing.
 
-        A challenger that is better and has taken over already needs nothing.
+        A challenger that is better and has taken over already needs nothing, and neither does one that shared the traffic, was worse,
+        and gets none any more.
         """
         if decision is Decision.BETTER:
             return "promote" if self.champion_live or not self.challenger_live else ""
         if decision is Decision.WORSE:
-            return "roll_back" if self.challenger_live else "keep"
+            if self.challenger_live:
+                return "roll_back"
+            return "keep" if self.same_ids else ""
         return ""
 
 
@@ -182,12 +220,12 @@ def comparison_of(layout: PairLayout, pair: PairRecord, champion: str, *, alpha:
         layout.low + layout.span * pair.cells.get(cell, 0) / (n * layout.steps)
         for cell in (PairCell.LOSS_FIRST, PairCell.LOSS_SECOND)
     ]
-    live = [pair.last_ms - ms < LIVE_MS and ms != _NEVER for ms in pair.live_ms]
+    live = pair.is_live()
     one, other = (1, 0) if turned else (0, 1)
     return Comparison(
         champion,
         pair.first if turned else pair.second,
-        n,
+        (n, n),
         layout.loss,
         losses[one],
         losses[other],

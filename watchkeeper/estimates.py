@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from consumers.cohorts import Cohort, Cohorts
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
+from detectors.detector import is_own
 from detectors.estimation.figures import Estimates, estimated
 from detectors.estimation.reality import borne_out
 
@@ -15,6 +17,21 @@ WHOLE_SHARE: Final = 0.8
 """A day whose labels may still come can tell as well if so many of its predictions have one."""
 NEWEST_LABELS: Final = 2_000
 """Whether estimates hold is told by the newest days with so many labels."""
+
+
+SEGMENTS_SHOWN: Final = 10
+"""Segments that people are shown at once."""
+
+Part = tuple[str, str]
+"""(version, "") or ("", segment)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Estimates by version and by segment, in the form of a report."""
+
+    versions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    segments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def estimates_in(plan: ModelPlan, cohort: Cohort) -> Estimates:
@@ -32,38 +49,53 @@ def is_borne_out(plan: ModelPlan, cohort: Cohort) -> bool | None:
     return borne_out(plan.profile, cohort.figures, least=plan.settings.min_effect)
 
 
-def describe_estimates(
-    plan: ModelPlan, days: Mapping[int, Cohorts], *, now_ms: int
-) -> dict[str, dict[str, Any]]:
-    """Return, by version, the estimates over all days in the form of a report, and whether labels bear them out.
+def describe_estimates(plan: ModelPlan, days: Mapping[int, Cohorts], *, now_ms: int) -> Described:
+    """Return the estimates over all days in the form of a report, by version and by segment, and whether labels bear them out.
 
     `reliable` is what the newest days tell whose labels are in, and null where too few have come: labels that come first
-    may be those of one class.
+    may be those of one class. Of a segment it says whether scores mean in it what they mean in the whole model. A segment has the answers of all
+    versions, but for those of the fallback and in the shadow.
     """
     if plan.predictions.answers is None:
-        return {}
-    newest: dict[str, Cohort] = {}
+        return Described()
+    newest: dict[Part, Cohort] = {}
     for day in sorted(days, reverse=True):
         is_over = day + DAY_MS + plan.horizon_ms <= now_ms
-        for version, cohort in _by_version([days[day]]).items():
+        for part, cohort in _by_part([days[day]]).items():
             if not is_over and cohort.coverage < WHOLE_SHARE:
                 continue
-            if version not in newest or newest[version].labelled < NEWEST_LABELS:
-                newest[version] = newest[version].merge(cohort) if version in newest else cohort
-    found: dict[str, dict[str, Any]] = {}
-    for version, cohort in _by_version(days.values()).items():
+            if part not in newest or newest[part].labelled < NEWEST_LABELS:
+                newest[part] = newest[part].merge(cohort) if part in newest else cohort
+    found = Described()
+    for (version, segment), cohort in sorted(_by_part(days.values()).items()):
         figures = estimates_in(plan, cohort)
         if figures:
             told = {name: {"value": f.value, "low": f.low, "high": f.high} for name, f in figures.items()}
-            checked = is_borne_out(plan, newest[version]) if version in newest else None
-            found[version] = {**told, "reliable": checked}
+            checked = is_borne_out(plan, newest[version, segment]) if (version, segment) in newest else None
+            group, name = (found.segments, segment) if segment else (found.versions, version)
+            group[name] = {**told, "reliable": checked}
     return found
 
 
-def _by_version(days: Iterable[Cohorts]) -> dict[str, Cohort]:
-    found: dict[str, Cohort] = {}
+def _by_part(days: Iterable[Cohorts]) -> dict[Part, Cohort]:
+    """Return the days together by version, and those of all own versions by segment."""
+    found: dict[Part, Cohort] = {}
     for cohorts in days:
         for (version, segment), cohort in cohorts.items():
-            if not segment:
-                found[version] = found[version].merge(cohort) if version in found else cohort
+            if segment and not is_own(version):
+                continue
+            part = ("", segment) if segment else (version, "")
+            found[part] = found[part].merge(cohort) if part in found else cohort
     return found
+
+
+def worst_segments(segments: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the segments of a report of which the worst is expected, at most `SEGMENTS_SHOWN`."""
+
+    def goodness(item: tuple[str, dict[str, Any]]) -> tuple[float, str]:
+        segment, found = item
+        metric = next(iter(found["estimated"]))
+        value = float(found["estimated"][metric]["value"])
+        return (-value if metric == "mae" else value), segment
+
+    return sorted(segments.items(), key=goodness)[:SEGMENTS_SHOWN]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,11 @@ from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.quality_tables import tables_of
 from detectors.summary import Summary
+from watchkeeper.estimates import Described
 
 Counts = npt.NDArray[np.int64]
 Figures = Summary[ErrorLayout]
+_NONE: Final = Described()
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], n
             waiting.pending[tables.versions[code]] += int(count)
         if plan.implicit is not None and len(own):
             windows = ModelWindows(plan, tables)
-            windows.assume_records(own)
+            windows.assume_records(own, lambda arrival_ms: np.zeros(len(arrival_ms), dtype=np.bool_))
             for key in windows.assumed.keys():  # noqa: SIM118 - not a mapping
                 waiting.assumed[name, key[0]] = windows.assumed.get(key)
     return waiting
@@ -123,26 +125,33 @@ def describe_lives(
     lives: Mapping[str, Life],
     plans: Mapping[str, ModelPlan],
     waiting: Waiting,
-    estimates: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    estimates: Mapping[str, Described] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the `models` part of a report, in the contract's form.
 
     Parameters
     ----------
     estimates
-        By model and version, of those that have any: see `watchkeeper.estimates`.
+        By model, of those that have any: see `watchkeeper.estimates`.
     """
     return {
         model: {
             "versions": {
                 version: _version(plans[model], lives[model], version, waiting)
-                | _estimated(estimates.get(model, {}), version)
+                | _estimated(estimates.get(model, _NONE).versions, version)
                 for version in sorted({*lives[model].counters, *lives[model].figures, *lives[model].assumed})
             },
             "orphan_labels": lives[model].orphans,
+            **_segments(estimates.get(model, _NONE)),
         }
         for model in sorted(lives)
     }
+
+
+def _segments(estimates: Described) -> dict[str, Any]:
+    """Return what is known of segments; nothing where nothing is estimated of them."""
+    found = {name: {"estimated": figures} for name, figures in estimates.segments.items()}
+    return {"segments": found} if found else {}
 
 
 def _estimated(estimates: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def summary(profile: ReferenceProfile, warnings: Sequence[str], *, source: str, 
         lines.append(
             f"metrics   {', '.join(f'{name} {value:.6g}' for name, value in profile.metrics.items())}"
         )
-    if profile.calibration is not None:
+    if profile.calibration is not None and profile.calibration.n:
         lines.append(f"estimates from {profile.calibration.n:,} labelled answers, before labels come")
     if profile.segments:
         more = len(profile.segments) - _SEGMENTS_SHOWN

@@ -112,9 +112,10 @@ class Replay:
                 self._add_up_cohorts(partition)
             progress(len(batch.predictions) + len(batch.labels))
         self._evaluate(on_event, final=True)
+        self._references.look()
         described = describe_lives(self._lives(), self._plans, self._waiting(), self._estimates())
         self.result.models = {
-            name: {**model, "pairs": describe_pairs(self._plans[name].settings, self._models.state(name))}
+            name: {**model, "pairs": describe_pairs(self._references.plans[name], self._models.state(name))}
             for name, model in described.items()
         }
         return self.result
@@ -125,7 +126,7 @@ class Replay:
             name: describe_estimates(
                 plan, read_days(plan, self._store, self._models, count, now_ms=now_ms), now_ms=now_ms
             )
-            for name, plan in self._plans.items()
+            for name, plan in self._references.plans.items()
             if plan.predictions.answers is not None
         }
 

@@ -26,6 +26,7 @@ from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
+from consumers.references import References
 from consumers.rollup import read_days
 from consumers.store import Claimed, ModelStore, PartitionStore
 from consumers.totals import Life, read_totals
@@ -34,7 +35,7 @@ from schemas.errors import Retry, Stop
 from schemas.finding import Stream
 from schemas.settings import KafkaSettings
 from schemas.settings_tree import shown
-from watchkeeper.estimates import describe_estimates
+from watchkeeper.estimates import describe_estimates, worst_segments
 from watchkeeper.lives import Waiting, count_waiting, describe_lives, unlabelled
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.progress import Progress
@@ -135,18 +136,21 @@ def look(plans: Mapping[str, ModelPlan], stores: Stores, numbers: Sequence[int],
     marks = [_latest_ms(decode_clocks(one.clocks)) for one in seen.values() if one.clocks]
     now_ms = max(TIME_MS_MIN, *marks) if marks else TIME_MS_MIN
     count = max(numbers, default=-1) + 1
+    references = References(plans, stores.models)
+    references.look()
     estimates = {
         name: describe_estimates(
             plan, read_days(plan, stores.partitions, stores.models, count, now_ms=now_ms), now_ms=now_ms
         )
-        for name, plan in plans.items()
+        for name, plan in references.plans.items()
         if plan.predictions.answers is not None
     }
     described = describe_lives(lives, plans, waiting, estimates)
     return {
         "moving": moving,
         "models": {
-            name: {**described[name], **_evaluation(plan, stores.models)} for name, plan in plans.items()
+            name: {**described[name], **_evaluation(plan, stores.models)}
+            for name, plan in references.plans.items()
         },
         "partitions": [
             _partition(number, claimed, plans, stores.partitions) for number, claimed in seen.items()
@@ -204,7 +208,7 @@ def _evaluation(plan: ModelPlan, store: ModelStore) -> Json:
     episodes = book_from_bytes(state.book).episodes if state.book is not None else ()
     records = store.history(plan.name, WINDOWS_SHOWN)
     return {
-        "pairs": describe_pairs(plan.settings, stored),
+        "pairs": describe_pairs(plan, stored),
         "alerts": [_alert(fingerprint, episode) for fingerprint, episode in episodes],
         "windows": [_window(msgspec.json.decode(record, type=ClosedRecord)) for record in records],
         "closed_until": {
@@ -296,6 +300,8 @@ def _model_lines(model: Json) -> Iterator[str]:
             yield f"metrics of {shown(version)}:  {values}"
         if "estimated" in figures:
             yield f"estimated of {shown(version)}, all answers:  {_estimated(figures['estimated'])}"
+    for segment, found in worst_segments(model.get("segments", {})):
+        yield f"estimated of {shown(segment)}, all answers:  {_estimated(found['estimated'])}"
     yield from pair_lines(model["pairs"])
     yield f"orphan labels: {model['orphan_labels']:,}"
     yield f"firing alerts: {len(model['alerts'])}"

@@ -63,7 +63,7 @@ class BudgetedErrors:
         window_ms: int,
     ) -> None:
         self._cells = cells
-        reference = "" if profile is None else profile.content_hash
+        reference = "" if profile is None else profile.errors_hash
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=reference)
         self._prompt = WatchedBanks(prompt, prompt_bars, window_ms=window_ms, reference=reference)
         self._dating = Dating((*watched, *prompt))

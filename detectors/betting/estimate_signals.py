@@ -27,7 +27,7 @@ def estimate_signals(
     layout: PredictionLayout, profile: ReferenceProfile | None, *, least: MinEffect
 ) -> list[Watched]:
     """Return the bet that answers are expected to be worse than those of the reference; none without a calibration."""
-    if profile is None or profile.calibration is None or layout.answers is None:
+    if profile is None or profile.calibration is None or layout.answers is None or not profile.calibration.n:
         return []
     counts = np.array(profile.calibration.counts, dtype=np.float64)
     losses = relative_losses(profile.calibration, layout.answers)

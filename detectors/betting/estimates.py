@@ -46,6 +46,10 @@ class Trust:
         self.changes: list[int] = []
         """Ends of the windows that changed it: refuted, held again, refuted, ..."""
 
+    def heeded_ms(self, known_ms: int) -> int:
+        """Return from when on windows heed what was known at a time."""
+        return known_ms + self._after_ms
+
     def refuted(self, start_ms: int) -> bool:
         """Return whether estimates count as refuted in a window that starts then."""
         return sum(at <= start_ms - self._after_ms for at in self.changes) % 2 == 1
@@ -166,12 +170,19 @@ class BudgetedEstimate:
         self._cells: AnswerLayout = layout.answers
         self._place, self._trust, self._zone = layout.answer_cells, trust, profile.timezone
         self._calibration = profile.calibration
+        learned_ms = 0 if profile.learned is None else profile.learned.calibrated_ms
+        self._from_ms = trust.heeded_ms(learned_ms)
         self._item = watched[0]
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
         self._pool = np.zeros(self._cells.size, dtype=np.int64)
 
     def update(self, window: PredictionWindow) -> list[Finding]:
-        """Take one window in; a finding while the estimate is worse and holds, and when that is over."""
+        """Take one window in; a finding while the estimate is worse and holds, and when that is over.
+
+        What was learned is heeded as what labels refute is: so long after it was known.
+        """
+        if window.span.start_ms < self._from_ms:
+            return []
         if self._trust.refuted(window.span.start_ms):
             told = bool(self._banks.firing[0])
             self._banks.restart([0])

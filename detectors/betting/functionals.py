@@ -82,11 +82,16 @@ def bin_middles(column: NumericColumn) -> Floats:
     return middles
 
 
-def clipped_losses(losses: Floats, counts: Floats) -> Floats:
-    """Return the losses of bins in units of their `LOSS_SHARE` quantile, from 0 to 1; shape (bins,)."""
+def loss_cap(losses: Floats, counts: Floats) -> float:
+    """Return the `LOSS_SHARE` quantile of the losses of bins: no loss counts for more."""
     order = np.argsort(losses, kind="stable")
     reached = np.cumsum(counts[order])
-    most = losses[order][np.searchsorted(reached, LOSS_SHARE * reached[-1])]
+    return float(losses[order][np.searchsorted(reached, LOSS_SHARE * reached[-1])])
+
+
+def clipped_losses(losses: Floats, counts: Floats) -> Floats:
+    """Return the losses of bins in units of their `LOSS_SHARE` quantile, from 0 to 1; shape (bins,)."""
+    most = loss_cap(losses, counts)
     clipped: Floats = np.minimum(losses, most) / most if most > 0 else np.zeros_like(losses)
     return clipped
 

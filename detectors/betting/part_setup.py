@@ -75,7 +75,7 @@ class PartSetup:
         self._settings, self._cells, self._names = settings, cells, names
         self._zone = "UTC" if profile is None else profile.timezone
         self._inputs = "" if profile is None else profile.inputs_hash
-        self._everything = "" if profile is None else profile.content_hash
+        self._everything = "" if profile is None else profile.errors_hash
         self._reserved = kept_for_labels(profile)
         self._service = prediction_layout(None)
         self._answers, self._places = answer_layout(prediction_layout(profile))

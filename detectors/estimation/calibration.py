@@ -56,7 +56,7 @@ class Calibration:
 
     @property
     def n(self) -> int:
-        """Labelled answers that it rests on."""
+        """Labelled answers that it rests on; 0 while a learned profile waits for labels."""
         return sum(self.labelled)
 
 
@@ -147,11 +147,6 @@ def calibration_from(raw: Mapping[str, Any] | None, *, task: str) -> Calibration
     outcomes = (found.absolute, found.squared) if task == "regression" else (found.hits,)
     lengths = {len(found.labelled), *map(len, outcomes)}
     table = layout.bins * (len(found.sizes) + 1) if task == "regression" else 0
-    if (
-        len(found.outcomes) != table
-        or len(found.counts) != layout.counts
-        or lengths != {layout.bins}
-        or not found.n
-    ):
-        raise ValueError("calibration: expected one count per cell, and labels")
+    if len(found.outcomes) != table or len(found.counts) != layout.counts or lengths != {layout.bins}:
+        raise ValueError("calibration: expected one count per cell")
     return found

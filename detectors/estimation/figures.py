@@ -31,7 +31,9 @@ Estimates = dict[str, Estimate]
 
 
 def estimated(calibration: Calibration, layout: AnswerLayout, counts: Counts) -> Estimates:
-    """Return the metrics that are expected of answers, with 95 % intervals; nothing of fewer than `ANSWERS_MIN`.
+    """Return the metrics that are expected of answers, with 95 % intervals.
+
+    Nothing of fewer than `ANSWERS_MIN`, and nothing by a calibration without labels.
 
     Parameters
     ----------
@@ -56,10 +58,11 @@ def estimated(calibration: Calibration, layout: AnswerLayout, counts: Counts) ->
     >>> {name: round(estimate.value, 3) for name, estimate in found.items()}
     {'accuracy': 0.9, 'precision': 0.9, 'recall': 0.5, 'f1': 0.643, 'roc_auc': 0.744}
     """
-    table, rates = layout.by_bin(counts), rates_of(calibration)
+    table = layout.by_bin(counts)
     n = table.sum()
-    if n < ANSWERS_MIN:
+    if n < ANSWERS_MIN or not calibration.n:
         return {}
+    rates = rates_of(calibration)
     if layout.task == "regression":
         slopes = np.full(table.shape, 1 / n)
         return {

@@ -57,7 +57,7 @@ def surprises_of(profile: ReferenceProfile, layout: ErrorLayout, *, least: MinEf
     layout
         Of error windows.
     """
-    if profile.calibration is None:
+    if profile.calibration is None or not profile.calibration.n:
         return None
     if layout.sizes:
         return _of_errors(profile.calibration, layout, least)

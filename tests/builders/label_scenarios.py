@@ -191,19 +191,29 @@ def _minutes(
             story.label(name, at, truth)
 
 
-def release() -> Story:
-    """Return a bad version that takes a fifth of the traffic, every fifth event, and is rolled back after fifteen minutes.
+def _is_new(i: int) -> bool:
+    """Return whether version 2 answers an event: every fifth."""
+    return i % 5 == 4
 
-    Version 1 is wrong in a fifth of its answers, version 2 in three fifths. A minute has a hundred events.
-    """
+
+def _rolled_out(story: Story, minutes: int, until: int) -> None:
+    """Add a version 2 from minute 10 on that is wrong in three fifths of its answers, version 1 in a fifth; a minute has a hundred events."""
 
     def version(minute: int, i: int) -> str:
-        return "2" if 10 <= minute < 25 and i % 5 == 4 else "1"
+        return "2" if 10 <= minute < until and _is_new(i) else "1"
 
     def wrong(minute: int, i: int) -> bool:
         turn = (i // 5 + minute) % 5
         return turn < 3 if version(minute, i) == "2" else turn == 0
 
+    _minutes(story, minutes, 100, wrong, version=version)
+
+
+def release() -> Story:
+    """Return a bad version that takes a fifth of the traffic and is rolled back after fifteen minutes.
+
+    That version 2 is worse than its reference is one alert, and that it is worse than version 1 was at the same time another one.
+    """
     story = Story(
         "release",
         {
@@ -212,9 +222,16 @@ def release() -> Story:
         },
         reference=replace(profile({}, wrong=0.2), model="release"),
         days={0: (3_000, 3_000)},
-        fires={("performance", "2", None)},
+        fires={("performance", "2", None), ("version_regression", "2", None)},
     )
-    _minutes(story, 30, 100, wrong, version=version)
+    _rolled_out(story, 30, until=25)
+    return story
+
+
+def rollout() -> Story:
+    """Return the same version when nobody rolls it back; in time it moves the whole model."""
+    story = Story("rollout", {}, reference=replace(profile({}, wrong=0.2), model="rollout"))
+    _rolled_out(story, 36, until=36)
     return story
 
 

@@ -24,6 +24,7 @@ from detectors.codec import decode_summary, encode_summary
 from detectors.layout import ErrorLayout
 from detectors.number_cells import NumberCells
 from detectors.pair_layout import PairLayout
+from detectors.split_layout import SplitLayout
 from detectors.summary import Summary, Weights
 from detectors.version_history import VersionHistory, VersionLife
 from schemas.errors import Stop
@@ -79,6 +80,9 @@ EVALUATION = StoredEvaluation(
         labels_from_ms=9,
         has_labels=True,
         again_ms=50,
+        scores=[1, 2],
+        scores_from_ms=8,
+        first_ms=4,
     ),
 )
 
@@ -112,6 +116,8 @@ def classes() -> Summary[ErrorLayout]:
 
 
 CLASSES = ErrorLayout("multiclass")
+DUE_LAYOUT = SplitLayout(60_000, (60_000, 120_000), (60_000, 60_000))
+DUE = Summary(DUE_LAYOUT, np.array([80, 8, 8, -1, 0, 0], dtype=np.int64))
 PAIRS = Summary(PairLayout(), np.array([400, 400, 3, 40, 8, 8, 352, 40], dtype=np.int64))
 NUMBERS = ErrorLayout("regression", edges=(0.0,), numbers=NumberCells((0.0,), (0.5,), (0, 1), unit=2.0))
 FORMS = {
@@ -126,6 +132,7 @@ FORMS = {
     "evaluation-v6": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
     "summary-pairs-v1": encode_summary(PAIRS),
+    "summary-due-v1": encode_summary(DUE),
 }
 
 
@@ -153,6 +160,7 @@ def test_what_was_written_then_loads() -> None:
     assert msgspec.msgpack.decode(stored["evaluation-v6"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
     assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
+    assert decode_summary(DUE_LAYOUT, stored["summary-due-v1"]) == DUE
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
@@ -160,9 +168,10 @@ def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() 
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
         for v in ("v1", "v2", "v3", "v4", "v5")
     )
-    assert EVALUATION.learning is not None
-    once = msgspec.structs.replace(EVALUATION.learning, again_ms=-1)
-    assert fifth == msgspec.structs.replace(EVALUATION, learning=once)
+    learning = EVALUATION.learning
+    assert learning is not None
+    older = msgspec.structs.replace(learning, again_ms=-1, scores=[], scores_from_ms=-1, first_ms=-1)
+    assert fifth == msgspec.structs.replace(EVALUATION, learning=older)
     assert fourth == msgspec.structs.replace(fifth, versions={})
     known = msgspec.structs.replace(fourth, first_ms=None)
     assert first == msgspec.structs.replace(known, seen={}, learning=None, rolled_ms=-1)

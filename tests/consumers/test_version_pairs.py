@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 from builders.pipeline import Keyed, Pipeline
+from builders.version_events import MINUTE, NOON, SILENT, Events, plan, prediction, stream, truth
 
 from consumers.closing import merged
-from consumers.plan import PAIRS, ModelPlan, plan_model
+from consumers.plan import PAIRS, ModelPlan
 from detectors.codec import decode_summary, encode_summary
 from detectors.pair_layout import PairCell, PairLayout
 from detectors.summary import Summary
 from schemas.finding import Stream
-from schemas.model_settings import ModelSettings
-
-NOON = 1_772_452_800_000
-MINUTE = 60_000
-Events = list[tuple[str, tuple[bytes, bytes]]]
-
-
-def plan(task: str = "binary", **more: Any) -> ModelPlan:
-    raw: dict[str, Any] = {"name": "fraud", "task": task, "label_horizon": "1h", **more}
-    if task == "binary":
-        raw["positive_class"] = "fraud"
-    return plan_model(ModelSettings.model_validate(raw), None)
-
-
-def prediction(name: str, at: int, said: object, **more: Any) -> tuple[str, tuple[bytes, bytes]]:
-    output = {"label": said} if isinstance(said, str) else {"value": said}
-    event = {"prediction_id": name, "model": "fraud", "time": at, "version": "A", "output": output, **more}
-    return "prediction", (name.encode(), json.dumps(event).encode())
-
-
-def truth(name: str, at: int, label: object, **more: Any) -> tuple[str, tuple[bytes, bytes]]:
-    said = {"label": label} if isinstance(label, str) else {"value": label}
-    event = {"prediction_id": name, "model": "fraud", "time": at, **said, **more}
-    return "label", (name.encode(), json.dumps(event).encode())
 
 
 def counted(
@@ -158,25 +134,34 @@ def test_of_a_regression_the_gain_is_relative_to_both_errors() -> None:
 def test_without_a_second_version_or_with_the_monitor_off_nothing_is_counted() -> None:
     assert counted([BY_HAND[0], BY_HAND[2]]) == {}
     assert counted(BY_HAND, plan(monitors={"compare": False})) == {}
-    silent = {"implicit": {"class": "ok", "after": "30m"}}
-    assert counted(BY_HAND, plan(labels=silent)) == {}
 
 
-def stream(seed: int) -> Events:
-    """Three versions that answer half of the ids each, one in the shadow, and labels, in no order at all."""
-    rng = np.random.default_rng(seed)
-    events: Events = []
-    for i in range(60):
-        at = NOON + int(rng.integers(0, 3 * MINUTE))
-        for version, shadow in (("A", False), ("B", True), ('"~,', False)):
-            if rng.random() < 0.7:
-                said = "fraud" if rng.random() < 0.5 else "ok"
-                events.append(prediction(f"p{i}", at, said, version=version, shadow=shadow))
-        if rng.random() < 0.8:
-            events.append(
-                truth(f"p{i}", at + int(rng.integers(0, MINUTE)), "fraud" if rng.random() < 0.5 else "ok")
-            )
-    return [events[place] for place in rng.permutation(len(events)).tolist()]
+@pytest.mark.parametrize("order", list(permutations(range(2))), ids=str)
+def test_where_silence_is_a_label_a_pair_without_one_counts_when_silence_has_spoken(
+    order: tuple[int, ...],
+) -> None:
+    [(key, summary)] = counted([BY_HAND[i] for i in order], plan(labels=SILENT)).items()
+    assert key == (NOON + 90 * MINUTE, ("A", "B"))
+    assert told(summary) == ([1, 1, 0, 1, 0], {1.0: 1})
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_a_label_before_silence_speaks_takes_its_place(order: tuple[int, ...]) -> None:
+    events = [*BY_HAND[:2], truth("p", NOON + MINUTE, "fraud")]
+    found = counted([events[i] for i in order], plan(labels=SILENT))
+    some = {key: told(summary) for key, summary in found.items() if summary.vector.any()}
+    assert some == {(NOON + MINUTE, ("A", "B")): ([1, 1, 0, 0, 1], {-1.0: 1})}
+
+
+def test_a_label_after_silence_has_spoken_comes_too_late() -> None:
+    late = truth("p", NOON + 31 * MINUTE, "fraud")
+    assert counted([*BY_HAND[:2], late], plan(labels=SILENT)) == counted(BY_HAND[:2], plan(labels=SILENT))
+
+
+def test_an_id_that_never_gets_a_label_is_no_pair_of_silence() -> None:
+    rules = {**SILENT, "unlabelled_when": {"decision": ["decline"]}}
+    declined = prediction("p", NOON, "fraud", output={"label": "fraud", "decision": "decline"})
+    assert counted([declined, BY_HAND[1]], plan(labels=rules)) == {}
 
 
 @pytest.mark.parametrize("seed", range(2))

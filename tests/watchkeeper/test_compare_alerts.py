@@ -44,15 +44,21 @@ def answer(name: str, at: int, said: bool, **more: Any) -> bytes:
 
 
 def minute(
-    rng: np.random.Generator, index: int, *, wrong: float, shadow: bool
+    rng: np.random.Generator, index: int, *, wrong: float, shadow: bool, split: bool = False
 ) -> tuple[list[bytes], list[bytes]]:
-    """Return the answers of version 7, wrong on 15 of 100, and of version 8, and the labels half a minute later."""
+    """Return the answers of version 7, wrong on 15 of 100, and of version 8, and the labels half a minute later.
+
+    With `split` version 8 answers every fifth id, from minute 3 on, and version 7 the others.
+    """
     predictions, labels = [], []
     for i in range(PER_MINUTE):
         name, at = f"p{index}-{i}", NOON_MS + index * MINUTE_MS + i * 900
         true, mistakes = bool(rng.random() < 0.3), rng.random(2) < (0.15, wrong)
-        predictions.append(answer(name, at, true ^ bool(mistakes[0]), version="7"))
-        predictions.append(answer(name, at + 5, true ^ bool(mistakes[1]), version="8", shadow=shadow))
+        own = ("8" if i % 5 == 0 and index >= 3 else "7") if split else "78"
+        if "7" in own:
+            predictions.append(answer(name, at, true ^ bool(mistakes[0]), version="7"))
+        if "8" in own:
+            predictions.append(answer(name, at + 5, true ^ bool(mistakes[1]), version="8", shadow=shadow))
         label = {
             "prediction_id": name,
             "model": "fraud",
@@ -65,7 +71,7 @@ def minute(
 
 @cache
 def replayed(
-    wrong: float, *, shadow: bool, partitions: int = 1
+    wrong: float, *, shadow: bool, partitions: int = 1, split: bool = False
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the report and the alert events of a stream in which version 8 is so often wrong."""
     plans = {name: plan_model(model, None) for name, model in SETTINGS.models.items()}
@@ -73,7 +79,7 @@ def replayed(
     rng = np.random.default_rng(5)
     batches = []
     for index in range(MINUTES):
-        predictions, labels = minute(rng, index, wrong=wrong, shadow=shadow)
+        predictions, labels = minute(rng, index, wrong=wrong, shadow=shadow, split=split)
         owners = [
             np.array([int(json.loads(e)["prediction_id"].split("-")[1]) % partitions for e in side])
             for side in (predictions, labels)
@@ -134,6 +140,34 @@ def test_the_figures_of_each_version_are_those_of_its_own_answers() -> None:
 @pytest.mark.parametrize(("wrong", "shadow"), [(0.03, True), (0.3, False)])
 def test_one_partition_and_twelve_tell_the_same(wrong: float, shadow: bool) -> None:
     assert replayed(wrong, shadow=shadow, partitions=12)[1] == replayed(wrong, shadow=shadow)[1]
+
+
+def test_a_version_that_is_worse_on_a_fifth_of_the_traffic_is_told_by_what_the_others_answered_then() -> None:
+    found, events = replayed(0.6, shadow=False, split=True)
+    data = events[0]["data"]
+    assert (data["severity"], data["version"], data["evidence"]["decision"]) == ("error", "8", "roll_back")
+    assert (data["check"], data["evidence"]["ids"]) == ("compare_split", "different")
+    assert data["title"].startswith(
+        "fraud version 8: version 8 is worse than 7 at the same time, error rate 1"
+    )
+    [pair] = found["models"]["fraud"]["pairs"]
+    assert (pair["ids"], pair["verdict"]) == ("different", "roll_back")
+    assert pair["cases"] == {"champion": 17 * 48, "challenger": 17 * 12}
+    [statement] = pair_statements([pair])
+    assert statement.text.startswith(
+        "At the same time: version 8 against 7, different ids, 204 and 816 labels:"
+    )
+
+
+def test_versions_that_share_the_traffic_and_are_alike_are_not_told() -> None:
+    found, events = replayed(0.15, shadow=False, split=True)
+    assert events == []
+    assert found["models"]["fraud"]["pairs"][0]["verdict"] == "keep_watching"
+
+
+def test_one_partition_and_twelve_tell_the_same_of_shared_traffic() -> None:
+    one, twelve = (replayed(0.6, shadow=False, split=True, partitions=n) for n in (1, 12))
+    assert one == twelve
 
 
 def test_the_report_of_a_models_past_has_a_sentence_about_it_and_so_has_its_file() -> None:

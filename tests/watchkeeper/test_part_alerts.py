@@ -66,7 +66,7 @@ def test_a_segment_that_was_always_as_bad_is_no_news() -> None:
 
 def test_a_bad_version_is_named_and_closed_as_retired_when_it_gets_no_traffic_any_more() -> None:
     found = bad_release()
-    version = [alert for alert in found.alerts if alert["version"] == "8"]
+    version = [a for a in found.alerts if a["version"] == "8" and a["kind"] == "performance"]
     fired, *worse, closed = version
     assert [alert["status"] for alert in version] == ["firing", *["firing"] * len(worse), "resolved"]
     assert all(alert["evidence"]["reason"] == "severity_up" for alert in worse)
@@ -83,6 +83,10 @@ def test_a_bad_version_is_named_and_closed_as_retired_when_it_gets_no_traffic_an
     assert 79 <= closed["minute"] <= 85, "an hour after its last event"
     assert "closed, version gets no traffic any more" in closed["title"]
     assert closed["until"] < closed["detected_at"]
+    told, over = (alert for alert in found.alerts if alert["kind"] == "version_regression")
+    assert told["evidence"]["decision"] == "roll_back"
+    assert SINCE < told["minute"] <= fired["minute"]
+    assert over["evidence"]["reason"] == "version_retired"
     assert not any(alert["version"] == "7" for alert in found.alerts)
 
 

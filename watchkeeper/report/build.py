@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
+from detectors.intervals import MAIN_METRICS
 from schemas.duration import format_duration
 from schemas.model_settings import ModelSettings
 from watchkeeper.report.calendar import Unit, day_text, unit_name, units_between
@@ -17,7 +18,7 @@ from watchkeeper.report.comparisons import (
     version_lives,
 )
 from watchkeeper.report.content import FORMAT, People, Period, Point, Report, Statement
-from watchkeeper.report.estimates import estimate_check, estimate_statements, open_points
+from watchkeeper.report.estimates import estimate_check, estimate_statements, open_points, segment_estimates
 from watchkeeper.report.incidents import incident_lines, incident_statements
 from watchkeeper.report.labels import label_gaps, label_statements, rule_statements
 from watchkeeper.report.ledger import Ledger
@@ -89,6 +90,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
         people=_people(plan.settings),
         estimates=tuple(due),
         estimate_check=check,
+        segment_estimates=tuple(segment_estimates(ledger, days, MAIN_METRICS[plan.settings.task][0])),
     )
 
 

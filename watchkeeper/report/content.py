@@ -180,6 +180,23 @@ class SegmentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentEstimate:
+    """What is expected of a segment's answers on days whose labels are not in.
+
+    Parameters
+    ----------
+    hold
+        As in `EstimateCheck`, of the segment's own labels: whether scores mean in it what they mean in the whole model.
+    """
+
+    segment: str
+    predictions: int
+    coverage: float
+    estimated: Estimates
+    hold: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateCheck:
     """What labels say of estimates.
 
@@ -228,6 +245,8 @@ class Report:
         Of the weeks, or days, whose labels are not in: what is expected of them (`Row.estimated`), newest last.
     estimate_check
         None where nothing is estimated.
+    segment_estimates
+        Of all these days, the worst first.
     """
 
     format: str
@@ -252,6 +271,7 @@ class Report:
     people: People
     estimates: tuple[Point, ...] = ()
     estimate_check: EstimateCheck | None = None
+    segment_estimates: tuple[SegmentEstimate, ...] = ()
 
 
 def report_json(report: Report) -> str:

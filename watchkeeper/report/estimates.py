@@ -7,10 +7,12 @@ from typing import Final
 
 from watchkeeper.estimates import is_borne_out
 from watchkeeper.report.calendar import day_text, day_words
-from watchkeeper.report.content import EstimateCheck, Point, Statement
+from watchkeeper.report.content import EstimateCheck, Point, SegmentEstimate, Statement
 from watchkeeper.report.ledger import Ledger
 from watchkeeper.report.wording import between, figure, metric_words
 
+SEGMENTS_MAX: Final = 10
+"""Segments that are shown."""
 RECENT_DAYS: Final = 30
 """Days whose labels are in, the newest ones, that estimates are checked with."""
 
@@ -34,6 +36,20 @@ def estimate_check(ledger: Ledger) -> EstimateCheck | None:
     cohort = ledger.cohort(days)
     until = day_text(days[-1]) if days else None
     return EstimateCheck(is_borne_out(ledger.plan, cohort), cohort.labelled, until)
+
+
+def segment_estimates(ledger: Ledger, days: Sequence[int], metric: str) -> list[SegmentEstimate]:
+    """Return what is expected of segments on the days whose labels are not in, the worst first by a metric."""
+    due = [day for day in days if not ledger.is_final(day)]
+    sound = ledger.segments(list(ledger.sound(ledger.days))[-RECENT_DAYS:])
+    found: list[SegmentEstimate] = []
+    for segment, cohort in ledger.segments(due).items():
+        expected = ledger.estimates(cohort)
+        if metric in expected:
+            hold = is_borne_out(ledger.plan, sound[segment]) if segment in sound else None
+            found.append(SegmentEstimate(segment, cohort.predictions, cohort.coverage, expected, hold))
+    sign = 1 if metric == "mae" else -1
+    return sorted(found, key=lambda one: (-sign * one.estimated[metric].value, one.segment))[:SEGMENTS_MAX]
 
 
 def estimate_statements(

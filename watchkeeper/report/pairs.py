@@ -1,4 +1,4 @@
-"""Versions that answered the same ids: one sentence each."""
+"""Versions that answered the same ids or share the traffic: one sentence each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from watchkeeper.report.content import Statement, Tone
-from watchkeeper.version_pairs import pair_lines
+from watchkeeper.version_pairs import is_split, pair_lines
 
 _TONES: Final[dict[str, Tone]] = {
     "promote": "good",
@@ -20,4 +20,5 @@ _TONES: Final[dict[str, Tone]] = {
 def pair_statements(pairs: Sequence[dict[str, Any]]) -> Iterator[Statement]:
     """Yield one sentence per comparison."""
     for pair, line in zip(pairs, pair_lines(pairs), strict=True):
-        yield Statement(_TONES.get(pair["verdict"], "plain"), f"On the same ids: version {line}.")
+        how = "At the same time" if is_split(pair) else "On the same ids"
+        yield Statement(_TONES.get(pair["verdict"], "plain"), f"{how}: version {line}.")

@@ -61,7 +61,7 @@ def read_past(
 ) -> Past:
     """Read a model's past from its stores."""
     days = read_days(plan, windows, states, partitions, now_ms=now_ms)
-    pairs = describe_pairs(plan.settings, states.state(plan.name))
+    pairs = describe_pairs(plan, states.state(plan.name))
     return Past(days, read_incidents(states.past(plan.name)), now_ms, pairs)
 
 

@@ -47,7 +47,7 @@ class Table:
 def all_tables(report: Report) -> Iterator[Table]:
     """Yield the tables that have rows, in the order in which they are shown."""
     tables = (
-        _periods(report), _estimates(report), *map(_compared, report.comparisons), _versions(report),
+        _periods(report), _estimates(report), _segment_estimates(report), *map(_compared, report.comparisons), _versions(report),
         _gaps(report), _incidents(report), _segments(report),
     )  # fmt: skip
     return (table for table in tables if table.rows)
@@ -91,6 +91,23 @@ def _estimates(report: Report) -> Table:
     ]
     head = ("days", "predictions", "labelled", "estimate", *map(_heading, metrics))
     return Table("Estimated, as labels are not all in (95% intervals)", head, tuple(rows))
+
+
+def _segment_estimates(report: Report) -> Table:
+    lines = report.segment_estimates
+    metrics = [m for m in MAIN_METRICS[report.task] if any(m in line.estimated for line in lines)]
+    rows = [
+        (
+            name(line.segment),
+            f"{line.predictions:,}",
+            f"{100 * line.coverage:.1f}%",
+            RELIABLE[line.hold],
+            *(interval(m, line.estimated[m]) if m in line.estimated else "-" for m in metrics),
+        )
+        for line in lines
+    ]
+    head = ("segment", "predictions", "labelled", "estimate", *map(_heading, metrics))
+    return Table("Segments, estimated as labels are not all in (95% intervals)", head, tuple(rows))
 
 
 def _counts(row: Row) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WHY_ALONE: Final[Mapping[str, Why]] = {
     "severity_up": Why.SEVERITY_UP,
     "severity_down": Why.SEVERITY_DOWN,
+    "dated_anew": Why.REPEAT,
     "first": Why.FIRST,
 }
 

@@ -39,10 +39,11 @@ SIGNAL: Final = "Signal"
 _MS: Final = timedelta(milliseconds=1)
 _NAMES_SHOWN: Final = 10
 
-_REASONS: Final[Mapping[str, str]] = {
+REASONS: Final[Mapping[str, str]] = {
     "first": "new",
     "severity_up": "more severe than told before",
     "severity_down": "less severe than told before",
+    "dated_anew": "more is known now of when it began",
     "cause_over": "what explained it is over, and it is not",
     "recovered": "back inside its limits",
     "version_retired": "the version gets no traffic any more",
@@ -50,6 +51,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "accepted": "accepted as the new normal",
     "estimate_refuted": "labels refute the estimate",
 }
+"""Why an event came, in words."""
 
 
 _UPDATES: Final[Mapping[Why, str]] = {
@@ -262,7 +264,7 @@ def _evidence(data: AlertData) -> tuple[str, ...]:
 def _identity(notification: Notification) -> tuple[str, ...]:
     data = notification.lead
     reason = text_in(data.evidence, "reason")
-    told = f", {_REASONS.get(reason, reason)}" if reason is not None else ""
+    told = f", {REASONS.get(reason, reason)}" if reason is not None else ""
     config = data.reproduce.config_hash
     line = f"{data.kind} / {short(data.check)}, revision {data.revision}{told}"
     return line, data.alert_id if config is None else f"{data.alert_id}, settings {short(config)}"

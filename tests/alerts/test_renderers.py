@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.compose import alone
-from alerts.message import message_of
+from alerts.lifecycle import EVENT_TYPES
+from alerts.message import REASONS, message_of
 from alerts.policy import AlertBook, step
 from alerts.render_text import render_text
 from alerts.sinks.slack_blocks import (
@@ -65,6 +66,10 @@ def test_text_says_what_somebody_woken_at_night_needs() -> None:
     assert "Report: https://reports.example/fraud?window=0&model=fraud" in text
     assert "reproduce with: watchkeeper replay" in text
     assert text.endswith("\n")
+
+
+def test_every_reason_that_people_hear_about_has_words() -> None:
+    assert set(REASONS) == {reason.value for reason in EVENT_TYPES}
 
 
 def test_a_resolved_text_says_how_long_and_how_bad_it_was() -> None:

@@ -6,8 +6,8 @@ import gc
 
 from benchmarks.growth import Growth, fed, in_memory, kept_bytes, past_bytes
 
-GROWTH = Growth(batch=500, pace_s=10.8, lag=8, switch=15_000, window="6h")
-"""So that the horizon, the memory, the day of kept windows and the first round of the sweep are over early."""
+GROWTH = Growth(batch=500, pace_s=10.8, lag=8, switch=15_000, window="1h")
+"""So that the horizon, the memory, the two days of kept windows and the first round of the sweep are over early."""
 
 
 def test_neither_stored_bytes_nor_objects_grow_once_the_horizon_is_over() -> None:

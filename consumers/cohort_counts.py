@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumers.answers import answer_cells
-from consumers.cohorts import Cohort, CohortDelta, encode_cohorts
+from consumers.cohorts import Cohort, CohortDelta, encode_starts
 from consumers.columns import ERROR, PredictionColumns
 from consumers.interning import Tables
 from consumers.losses import Losses
@@ -140,7 +140,9 @@ class CohortCounts:
             )
         self._predictions.clear()
         self._unobservable.clear()
-        return [CohortDelta(self._plan.name, at, encode_cohorts(starts[at])) for at in sorted(starts)]
+        order = sorted(starts)
+        encoded = encode_starts([starts[at] for at in order])
+        return [CohortDelta(self._plan.name, at, data) for at, data in zip(order, encoded, strict=True)]
 
 
 def _taken(table: SummaryTable[RowKey, LayoutT], key: RowKey) -> Summary[LayoutT] | None:

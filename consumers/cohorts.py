@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from consumers.plan import ModelPlan
-from detectors.codec import decode_summary, encode_summary
+from detectors.codec import decode_summary, encode_summaries
 from detectors.estimation.cells import AnswerLayout
 from detectors.layout import ErrorLayout, LayoutT
 from detectors.summary import Summary
@@ -182,27 +182,42 @@ def _answers(plan: ModelPlan, data: bytes) -> Answers | None:
 
 def encode_cohorts(cohorts: Cohorts) -> bytes:
     """Return the bytes of cohorts of one start, as one difference from nothing."""
-    return _encoder.encode(
-        [
-            _Row(
-                version,
-                segment,
-                cohort.predictions,
-                _bytes(cohort.figures),
-                cohort.unobservable,
-                cohort.implicit,
-                _bytes(cohort.assumed),
-                _bytes(cohort.overtaken),
-                _bytes(cohort.answers),
-            )
-            for (version, segment), cohort in sorted(cohorts.items())
-        ]
-    )
+    return encode_starts([cohorts])[0]
 
 
-def _bytes(figures: Summary[LayoutT] | None) -> bytes:
-    known = figures is not None and (figures.vector.any() or figures.pairs or figures.weights)
-    return encode_summary(figures) if figures is not None and known else b""
+def encode_starts(some: Sequence[Cohorts]) -> list[bytes]:
+    """Return the bytes of the cohorts of several starts, each as `encode_cohorts`: of many at once that is much cheaper."""
+    cohorts = [cohort for one in some for cohort in one.values()]
+    figures = _bytes([figures for c in cohorts for figures in (c.figures, c.assumed, c.overtaken)])
+    parts = zip(figures[::3], figures[1::3], figures[2::3], _bytes([c.answers for c in cohorts]), strict=True)
+    return [_encoder.encode(sorted(_encoded_rows(one, parts), key=_place_of)) for one in some]
+
+
+def _encoded_rows(cohorts: Cohorts, parts: Iterator[tuple[bytes, bytes, bytes, bytes]]) -> Iterator[_Row]:
+    for (version, segment), cohort in cohorts.items():
+        figures, assumed, overtaken, answers = next(parts)
+        yield _Row(
+            version,
+            segment,
+            cohort.predictions,
+            figures,
+            cohort.unobservable,
+            cohort.implicit,
+            assumed,
+            overtaken,
+            answers,
+        )
+
+
+def _place_of(row: _Row) -> tuple[str, str]:
+    return row.version, row.segment
+
+
+def _bytes(some: Sequence[Summary[LayoutT] | None]) -> list[bytes]:
+    """Return the bytes of summaries of one layout; none of what is not there or says nothing."""
+    told = [s if s is not None and (s.vector.any() or s.pairs or s.weights) else None for s in some]
+    encoded = iter(encode_summaries([summary for summary in told if summary is not None]))
+    return [b"" if summary is None else next(encoded) for summary in told]
 
 
 def merge_cohorts(some: Iterable[Cohorts]) -> Cohorts:

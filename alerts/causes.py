@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from alerts.identity import Subject
 
+_BRINGS_NOTHING_ABOUT: Final = frozenset({"unlisted_features"})
+"""Checks of what is only more than the reference knows: it may stay for good, and leaves all other values as they are."""
+
 JOINT_PREFIX: Final = "joint."
 """Begin of the names of figures of all features together."""
 
@@ -77,7 +80,7 @@ def explains(source: Subject, target: Subject) -> bool:
     Both are of one model. A feature explains only itself, what is said of all features together, and the answers;
     a segment or version explains only itself, and all traffic explains its parts.
     """
-    if source.model != target.model or source == target:
+    if source.model != target.model or source == target or source.check in _BRINGS_NOTHING_ABOUT:
         return False
     brought_about = cause_of(target.kind, target.check)
     if brought_about not in _EXPLAINS.get(cause_of(source.kind, source.check), frozenset()):

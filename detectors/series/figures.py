@@ -72,7 +72,7 @@ class Figures:
         if stream is Stream.LABELS:
             return label_figure(check, evidence)
         if stream is Stream.ERRORS:
-            return answer_figure(kind, check, evidence, names=self._names, costs=self._settings.costs)
+            return answer_figure(kind, evidence, names=self._names, costs=self._settings.costs)
         return traffic_figure(kind, evidence)
 
     def _unfamiliar(self, evidence: Evidence) -> Figure | None:

@@ -97,9 +97,7 @@ class _Gain:
         return (self.sign * (first - second) / summary.layout.steps / n if n else None), n
 
 
-def answer_figure(
-    kind: Kind, check: str, evidence: Evidence, *, names: ClassNames, costs: Costs | None
-) -> Figure | None:
+def answer_figure(kind: Kind, evidence: Evidence, *, names: ClassNames, costs: Costs | None) -> Figure | None:
     """Return the figure of an alert on labels."""
     signal = text(evidence, "signal") or ""
     if kind is Kind.LABEL_DRIFT:
@@ -135,7 +133,7 @@ def answer_figure(
         unit=unit_of(metric),
         read=_Metric(metric, names.positive, costs),
         reference=number(evidence, f"{metric}_before"),
-        threshold=_limit(check, evidence),
+        threshold=_limit(evidence),
     )
 
 
@@ -156,9 +154,9 @@ def estimate_figure(
 
 
 def gain_figure(evidence: Evidence) -> Figure | None:
-    """Return how much better or worse a challenger is, id by id."""
+    """Return how much better or worse a challenger is, id by id; None where they are compared on different ids."""
     champion, challenger = text(evidence, "champion"), text(evidence, "challenger")
-    if champion is None or challenger is None:
+    if champion is None or challenger is None or text(evidence, "ids") == "different":
         return None
     return Figure(name="gain", read=_Gain(1 if champion < challenger else -1), of=challenger, reference=0.0)
 
@@ -174,9 +172,6 @@ def unit_of(metric: str) -> Unit:
     return "share" if metric in SHARES else ""
 
 
-def _limit(check: str, evidence: Evidence) -> float | None:
+def _limit(evidence: Evidence) -> float | None:
     """Return the limit of a metric that the user has set."""
-    if not evidence.get("budgeted"):
-        return number(evidence, "threshold")
-    share = number(evidence, "wrong_before")
-    return None if share is None or not check.endswith(("_min", "_drop")) else 1 - share
+    return number(evidence, "limit_value" if evidence.get("budgeted") else "threshold")

@@ -156,6 +156,14 @@ def test_nothing_explains_away_what_labels_and_estimates_say_of_the_answers(kind
     assert not any(explains(source, target) for source in sources)
 
 
+def test_features_that_are_new_explain_nothing_away_however_long_they_stay() -> None:
+    source = subject_of(finding(kind=Kind.SCHEMA, check="unlisted_features", feature=None))
+    broken = subject_of(finding(kind=Kind.SCHEMA, check="any", feature=None))
+    targets = [subject_of(finding(kind=kind, check="other")) for kind in (Kind.DATA_QUALITY, Kind.DATA_DRIFT)]
+    assert not any(explains(source, target) for target in targets)
+    assert all(explains(broken, target) for target in targets)
+
+
 def test_causes_never_go_round() -> None:
     order = list(Cause)
     subjects = [subject_of(finding(kind=kind, check="any", feature=None)) for kind in Kind]

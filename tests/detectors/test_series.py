@@ -267,6 +267,11 @@ def test_an_alert_is_shown_by_the_figure_that_its_evidence_speaks_of(  # noqa: P
         (Kind.DATA_DRIFT, "drift", {"top_category": "(rest)"}, "country"),
         (Kind.LABEL_DRIFT, "label_drift", {"top_category": "(rest)"}, None),
         (Kind.ESTIMATED_PERFORMANCE, "estimated_performance", {"metric": "accuracy"}, None),
+        (
+            *(Kind.VERSION_REGRESSION, "compare_split"),
+            {"champion": "7", "challenger": "8", "ids": "different"},
+            None,
+        ),
     ],
 )
 def test_what_no_window_holds_has_no_figure(kind: Kind, check: str, evidence: Any, feature: Any) -> None:
@@ -281,9 +286,27 @@ def test_what_no_window_holds_has_no_figure(kind: Kind, check: str, evidence: An
         (Kind.PERFORMANCE, "accuracy_min", {"metric": "accuracy", "threshold": 0.9}, 0.9),
         (
             *(Kind.PERFORMANCE, "accuracy_min"),
-            {"metric": "accuracy", "budgeted": True, "threshold": 5.0, "wrong_before": 0.1},
-            pytest.approx(0.9),
+            {
+                "metric": "accuracy",
+                "budgeted": True,
+                "threshold": 5.0,
+                "limit_value": 0.9,
+                "wrong_before": 0.1,
+            },
+            0.9,
         ),
+        (
+            *(Kind.PERFORMANCE, "error_p05_min"),
+            {
+                "metric": "error_p05",
+                "budgeted": True,
+                "threshold": 5.0,
+                "limit_value": -2.0,
+                "wrong_before": 0.05,
+            },
+            -2.0,
+        ),
+        (Kind.PERFORMANCE, "performance", {"metric": "accuracy", "budgeted": True, "threshold": 5.0}, None),
     ],
 )
 def test_a_threshold_is_shown_where_it_is_one_of_the_figure_and_not_of_the_odds(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,10 +17,11 @@ from consumers.windows import ModelWindows, WindowBlob
 from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
 from detectors.layout import PredictionLayout
 from detectors.metrics import metrics_of
-from detectors.pair_layout import PairLayout
-from detectors.split_layout import SplitLayout
 from detectors.summary import Summary
 from schemas.finding import Stream, WindowSpan
+
+_SEGMENT: Final = "="
+"""Stands for all segments: they are counted on the same."""
 
 
 class ClosedRecord(msgspec.Struct, kw_only=True):
@@ -53,27 +54,18 @@ def is_only_due(blobs: Sequence[WindowBlob]) -> bool:
 
 def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
     """Return a window of all partitions: over all versions, by version, by segment and by pair of versions, and what falls due in it."""
-    versions: dict[str, Summary[Any]] = {}
-    segments: dict[str, Summary[Any]] = {}
-    pairs: dict[tuple[str, str], Summary[PairLayout]] = {}
-    due: dict[str, Summary[SplitLayout]] = {}
-    overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
+    counted: dict[str, list[tuple[str, bytes]]] = {"": [], _SEGMENT: [], PAIRS: [], DUE: []}
     for blob in blobs:
         if is_rows(blob) or (blob.segment == DUE and plan.split is None):
             continue
-        summary = plan.window(stream, blob.segment, blob.data)
-        if blob.segment == PAIRS:
-            both = versions_of(blob.version)
-            pairs[both] = pairs[both].merge(summary) if both in pairs else summary
-            continue
-        if blob.segment == DUE:
-            due[blob.version] = due[blob.version].merge(summary) if blob.version in due else summary
-            continue
-        fallback = blob.version.endswith(FALLBACK_SUFFIX)
-        group, key = (segments, blob.segment) if blob.segment else (versions, blob.version)
-        if not (blob.segment and fallback):
-            group[key] = group[key].merge(summary) if key in group else summary
-        if not blob.segment and not fallback:
+        if blob.segment in counted:
+            counted[blob.segment].append((blob.version, blob.data))
+        elif not blob.version.endswith(FALLBACK_SUFFIX):
+            counted[_SEGMENT].append((blob.segment, blob.data))
+    versions, segments, pairs, due = (plan.windows(stream, *kind) for kind in counted.items())
+    overall: Summary[Any] = Summary.empty(plan.layout(stream, ""))
+    for version, summary in versions.items():
+        if not version.endswith(FALLBACK_SUFFIX):
             overall = overall.merge(summary)
     for version, columns in _columns_of_rows(plan, blobs).items():
         versions[version] = versions[version].merge(columns) if version in versions else columns
@@ -86,7 +78,7 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
         overall,
         dict(sorted(versions.items())),
         dict(sorted(segments.items())),
-        dict(sorted(pairs.items())),
+        {both: pairs[name] for both, name in sorted((versions_of(name), name) for name in pairs)},
         dict(sorted(due.items())),
     )
 

@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from consumers.answers import answer_cells
-from consumers.cohorts import Cohort, CohortDelta, encode_starts
+from consumers.cohorts import CohortDelta, CohortRow, encode_rows
 from consumers.columns import ERROR, PredictionColumns
 from consumers.interning import Tables
 from consumers.losses import Losses
 from consumers.plan import ModelPlan
 from consumers.row_names import RowKey, RowNames
+from detectors.codec import take_all
 from detectors.estimation.cells import AnswerLayout
-from detectors.layout import ErrorLayout, LayoutT
-from detectors.summary import Summary, SummaryTable
+from detectors.layout import ErrorLayout
+from detectors.summary import SummaryTable
 
 Joined = npt.NDArray[np.void]
 Table = SummaryTable[RowKey, ErrorLayout]
@@ -124,30 +125,23 @@ class CohortCounts:
 
     def take(self) -> list[CohortDelta]:
         """Return everything since the last call, a difference per start of a cohort."""
-        keys = {*self._predictions, *self._unobservable}
-        keys.update(self._figures.keys(), self._assumed.keys(), self._overtaken.keys())
-        keys.update(() if self._answers is None else self._answers.keys())
-        starts: dict[int, dict[tuple[str, str], Cohort]] = {}
-        for key in keys:
+        figures, assumed, overtaken = map(take_all, (self._figures, self._assumed, self._overtaken))
+        answers = {} if self._answers is None else take_all(self._answers)
+        predictions, unobservable = self._predictions, self._unobservable
+        starts: dict[int, list[CohortRow]] = {}
+        for key in {*predictions, *unobservable, *figures, *assumed, *overtaken, *answers}:
             start, version, segment = key
-            starts.setdefault(int(start), {})[version, segment] = Cohort(
-                self._predictions[key],
-                _taken(self._figures, key) or Summary.empty(self._plan.errors),
-                self._unobservable[key],
-                assumed=_taken(self._assumed, key),
-                overtaken=_taken(self._overtaken, key),
-                answers=None if self._answers is None else _taken(self._answers, key),
+            row = CohortRow(
+                version,
+                segment,
+                predictions[key],
+                figures.get(key, b""),
+                unobservable[key],
+                assumed=assumed.get(key, b""),
+                overtaken=overtaken.get(key, b""),
+                answers=answers.get(key, b""),
             )
-        self._predictions.clear()
-        self._unobservable.clear()
-        order = sorted(starts)
-        encoded = encode_starts([starts[at] for at in order])
-        return [CohortDelta(self._plan.name, at, data) for at, data in zip(order, encoded, strict=True)]
-
-
-def _taken(table: SummaryTable[RowKey, LayoutT], key: RowKey) -> Summary[LayoutT] | None:
-    if key not in table:
-        return None
-    found = table.get(key)
-    table.drop(key)
-    return found
+            starts.setdefault(int(start), []).append(row)
+        predictions.clear()
+        unobservable.clear()
+        return [CohortDelta(self._plan.name, at, encode_rows(starts[at])) for at in sorted(starts)]

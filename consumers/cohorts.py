@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from consumers.plan import ModelPlan
-from detectors.codec import decode_summary, encode_summaries
+from detectors.codec import EncodedSums, encode_summaries
 from detectors.estimation.cells import AnswerLayout
 from detectors.layout import ErrorLayout, LayoutT
 from detectors.summary import Summary
@@ -128,7 +128,9 @@ def _merged(one: Summary[LayoutT] | None, other: Summary[LayoutT] | None) -> Sum
     return one.merge(other)
 
 
-class _Row(msgspec.Struct, array_like=True):
+class CohortRow(msgspec.Struct, array_like=True):
+    """A cohort as it is stored: its numbers, and the bytes of its summaries, none of those that say nothing."""
+
     version: str
     segment: str
     predictions: int
@@ -141,10 +143,12 @@ class _Row(msgspec.Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[_Row])
+_decoder = msgspec.msgpack.Decoder(list[CohortRow])
 
-Cohorts = dict[tuple[str, str], Cohort]
-"""(version, segment or "") to its cohort, all of one start."""
+Key = tuple[str, str]
+"""Version, and segment or ""."""
+Cohorts = dict[Key, Cohort]
+"""All of one start."""
 
 
 def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
@@ -156,60 +160,47 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
         Damaged bytes, or figures counted on other cells.
     """
     found: Cohorts = {}
+    sums = [EncodedSums[Key, ErrorLayout](plan.errors) for _ in range(3)]
+    answers = None if plan.answers is None else EncodedSums[Key, AnswerLayout](plan.answers)
     for row in _rows(deltas):
-        cohort = Cohort(
-            row.predictions,
-            _figures(plan, row.figures) or Summary.empty(plan.errors),
-            row.unobservable,
-            row.implicit,
-            _figures(plan, row.assumed),
-            _figures(plan, row.overtaken),
-            _answers(plan, row.answers),
-        )
         key = (row.version, row.segment)
-        found[key] = found[key].merge(cohort) if key in found else cohort
+        known = found.get(key)
+        if known is None:
+            known = found[key] = Cohort(0, Summary.empty(plan.errors))
+        known.predictions += row.predictions
+        known.unobservable += row.unobservable
+        known.implicit += row.implicit
+        for own, data in zip(sums, (row.figures, row.assumed, row.overtaken), strict=True):
+            if data:
+                own.add(key, data)
+        if answers is not None and row.answers:
+            answers.add(key, row.answers)
+    figures, assumed, overtaken = (own.read() for own in sums)
+    answered = {} if answers is None else answers.read()
+    for key, cohort in found.items():
+        cohort.figures = figures.get(key, cohort.figures)
+        cohort.assumed, cohort.overtaken = assumed.get(key), overtaken.get(key)
+        cohort.answers = answered.get(key)
     return found
-
-
-def _figures(plan: ModelPlan, data: bytes) -> Figures | None:
-    return decode_summary(plan.errors, data) if data else None
-
-
-def _answers(plan: ModelPlan, data: bytes) -> Answers | None:
-    layout = plan.answers
-    return decode_summary(layout, data) if data and layout is not None else None
 
 
 def encode_cohorts(cohorts: Cohorts) -> bytes:
     """Return the bytes of cohorts of one start, as one difference from nothing."""
-    return encode_starts([cohorts])[0]
+    some = cohorts.values()
+    figures = _bytes([figures for c in some for figures in (c.figures, c.assumed, c.overtaken)])
+    parts = zip(figures[::3], figures[1::3], figures[2::3], _bytes([c.answers for c in some]), strict=True)
+    return encode_rows(
+        CohortRow(*key, c.predictions, own, c.unobservable, c.implicit, assumed, overtaken, answers)
+        for (key, c), (own, assumed, overtaken, answers) in zip(cohorts.items(), parts, strict=True)
+    )
 
 
-def encode_starts(some: Sequence[Cohorts]) -> list[bytes]:
-    """Return the bytes of the cohorts of several starts, each as `encode_cohorts`: of many at once that is much cheaper."""
-    cohorts = [cohort for one in some for cohort in one.values()]
-    figures = _bytes([figures for c in cohorts for figures in (c.figures, c.assumed, c.overtaken)])
-    parts = zip(figures[::3], figures[1::3], figures[2::3], _bytes([c.answers for c in cohorts]), strict=True)
-    return [_encoder.encode(sorted(_encoded_rows(one, parts), key=_place_of)) for one in some]
+def encode_rows(rows: Iterable[CohortRow]) -> bytes:
+    """Return the bytes of cohorts of one start."""
+    return _encoder.encode(sorted(rows, key=_place_of))
 
 
-def _encoded_rows(cohorts: Cohorts, parts: Iterator[tuple[bytes, bytes, bytes, bytes]]) -> Iterator[_Row]:
-    for (version, segment), cohort in cohorts.items():
-        figures, assumed, overtaken, answers = next(parts)
-        yield _Row(
-            version,
-            segment,
-            cohort.predictions,
-            figures,
-            cohort.unobservable,
-            cohort.implicit,
-            assumed,
-            overtaken,
-            answers,
-        )
-
-
-def _place_of(row: _Row) -> tuple[str, str]:
+def _place_of(row: CohortRow) -> tuple[str, str]:
     return row.version, row.segment
 
 
@@ -229,7 +220,7 @@ def merge_cohorts(some: Iterable[Cohorts]) -> Cohorts:
     return found
 
 
-def _rows(deltas: Iterable[bytes]) -> Iterator[_Row]:
+def _rows(deltas: Iterable[bytes]) -> Iterator[CohortRow]:
     for data in deltas:
         try:
             yield from _decoder.decode(data)

@@ -74,11 +74,6 @@ ENDS: Final = WEIGHT_FLAG | PROBABILITIES_FLAG
 """Flags that say what lies at the end of an entry."""
 """The same layouts again, for one entry at a time."""
 
-ONE_PREDICTION: Final = HEAD.itemsize + PREDICTION.itemsize
-"""Length of the commonest entry: one prediction that waits for its label."""
-ONE_WEIGHTED: Final = HEAD.itemsize + WEIGHTED.itemsize
-"""Length of the same where the prediction has a weight; no other entry without probabilities is as long."""
-
 
 @dataclass(frozen=True, slots=True)
 class PendingPrediction:

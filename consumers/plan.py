@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from detectors.classes import ClassNames
-from detectors.codec import decode_service, decode_summary, layout_hash_of
+from detectors.codec import EncodedSums, decode_service, layout_hash_of
 from detectors.estimation.cells import AnswerLayout
 from detectors.label_layout import LabelLayout
 from detectors.layout import (
@@ -22,7 +22,7 @@ from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
 from detectors.profile_calibration import LEARNED_SCORES
 from detectors.split_layout import SplitLayout, split_layout_of
-from detectors.summary import Summary
+from detectors.summary import KeyT, Summary
 from schemas.errors import Stop
 from schemas.finding import Stream
 from schemas.setting_types import Label
@@ -81,7 +81,13 @@ class ModelPlan:
         return self.service if segment else self.predictions
 
     def window(self, stream: Stream, segment: str, data: bytes) -> Summary[Any]:
-        """Read a stored window.
+        """Read one stored window; see `windows`."""
+        return self.windows(stream, segment, [("", data)])[""]
+
+    def windows(
+        self, stream: Stream, segment: str, stored: Iterable[tuple[KeyT, bytes]]
+    ) -> dict[KeyT, Summary[Any]]:
+        """Read stored windows that are counted on the same, and merge those of a key.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
         figures alone. Versions that were compared with other costs, or by other times, do not count any more.
@@ -92,15 +98,20 @@ class ModelPlan:
             If the bytes are damaged, or counted on the cells of another profile of the user's.
         """
         layout = self.layout(stream, segment)
-        if isinstance(layout, PairLayout | SplitLayout) and layout_hash_of(data) != layout.hash:
-            return Summary.empty(layout)
-        if (
-            isinstance(layout, PredictionLayout)
-            and self.settings.learning is not None
-            and layout_hash_of(data) != layout.hash
-        ):
-            return decode_service(layout, data)
-        return decode_summary(layout, data)
+        compares = isinstance(layout, PairLayout | SplitLayout)
+        learns = isinstance(layout, PredictionLayout) and self.settings.learning is not None
+        sums, others = EncodedSums[KeyT, Any](layout), list[tuple[KeyT, Summary[Any]]]()
+        for key, data in stored:
+            if not (compares or learns) or layout_hash_of(data) == layout.hash:
+                sums.add(key, data)
+            elif isinstance(layout, PredictionLayout):
+                others.append((key, decode_service(layout, data)))
+            else:
+                others.append((key, Summary.empty(layout)))
+        found = sums.read()
+        for key, summary in others:
+            found[key] = found[key].merge(summary) if key in found else summary
+        return found
 
     @property
     def learning(self) -> bool:

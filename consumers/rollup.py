@@ -76,16 +76,17 @@ class Rollup:
 
     def take(self, *, after_ms: int, until_ms: int) -> RolledUp | None:
         """Return what the cohorts with after_ms < start <= until_ms add to the past; None for nothing."""
-        found: dict[int, list[Cohorts]] = {}
+        found: dict[int, list[bytes]] = {}
         for number in self._numbers:
             stored = self._windows.cohorts(number, self._plan.name, from_ms=after_ms + 1, until_ms=until_ms)
             for start, deltas in stored.items():
-                found.setdefault(start, []).append(
-                    _settled(read_cohorts(self._plan, deltas), silence_speaks=True)
-                )
+                found.setdefault(start, []).extend(deltas)
         if not found:
             return None
-        merged = {start: merge_cohorts(found[start]) for start in sorted(found)[:COHORTS_MAX]}
+        merged = {
+            start: _settled(read_cohorts(self._plan, found[start]), silence_speaks=True)
+            for start in sorted(found)[:COHORTS_MAX]
+        }
         last = max(merged)
         put = {_field(_COHORT, start): encode_cohorts(cohorts) for start, cohorts in merged.items()}
         days: dict[int, list[Cohorts]] = {}
@@ -131,20 +132,22 @@ def read_days(
     now_ms
         Silence has spoken, where it means a class, about the predictions that are old enough at this time.
     """
-    days: dict[int, list[Cohorts]] = {}
+    known: dict[int, list[Cohorts]] = {}
+    open_: dict[tuple[int, bool], list[bytes]] = {}
     stored = [windows.cohorts(number, plan.name) for number in range(partitions)]
     past = states.past(plan.name)  # after the rest: a roll-up in between is then seen, and not lost
     for name, data in past.items():
         if name[0] == _DAY:
-            days.setdefault(int(name[1:]), []).append(read_cohorts(plan, [data]))
+            known.setdefault(int(name[1:]), []).append(read_cohorts(plan, [data]))
     rolled_ms = max((int(name[1:]) for name in past if name[0] == _COHORT), default=-1)
     for cohorts in stored:
         for start, deltas in cohorts.items():
             if start > rolled_ms:
                 speaks = start + plan.settings.cohort_window_ms + plan.implicit_ms <= now_ms
-                cohorts_then = _settled(read_cohorts(plan, deltas), silence_speaks=speaks)
-                days.setdefault(start // DAY_MS * DAY_MS, []).append(cohorts_then)
-    return {day: merge_cohorts(days[day]) for day in sorted(days)}
+                open_.setdefault((start // DAY_MS * DAY_MS, speaks), []).extend(deltas)
+    for (day, speaks), together in open_.items():
+        known.setdefault(day, []).append(_settled(read_cohorts(plan, together), silence_speaks=speaks))
+    return {day: merge_cohorts(known[day]) for day in sorted(known)}
 
 
 def _settled(cohorts: Cohorts, *, silence_speaks: bool) -> Cohorts:

@@ -6,10 +6,9 @@ were due before it have all been read then, so the windows are the same whoever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from consumers.cohorts import Cohorts, merge_cohorts, read_cohorts
+from consumers.cohorts import Cohorts, read_cohorts
 from consumers.plan import ModelPlan
 from consumers.store import PartitionStore
 from consumers.windows import WindowBlob
@@ -56,11 +55,11 @@ class Silence:
         first, last = self.cohorts_of(after_ms) + self._length_ms, self.cohorts_of(until_ms)
         if last < first:
             return {}, until_ms
-        found: dict[int, list[Cohorts]] = {}
+        found: dict[int, list[bytes]] = {}
         for number in self._numbers:
             stored = self._store.cohorts(number, self._plan.name, from_ms=first, until_ms=last)
             for start, deltas in stored.items():
-                found.setdefault(start, []).append(read_cohorts(self._plan, deltas))
+                found.setdefault(start, []).extend(deltas)
         starts = sorted(found)
         if len(starts) > COHORTS_MAX:
             until_ms = self._window_of(starts[COHORTS_MAX]) - 1
@@ -68,16 +67,18 @@ class Silence:
         for start in starts[:COHORTS_MAX]:
             window = self._window_of(start)
             if window <= until_ms:
-                windows.setdefault(window, []).extend(self._blobs(window, found[start]))
+                windows.setdefault(window, []).extend(
+                    self._blobs(window, read_cohorts(self._plan, found[start]))
+                )
         return {start: blobs for start, blobs in windows.items() if blobs}, until_ms
 
     def _window_of(self, start: int) -> int:
         due_ms = start + self._length_ms + self._plan.implicit_ms
         return due_ms // self._plan.window_ms * self._plan.window_ms
 
-    def _blobs(self, window: int, cohorts: Sequence[Cohorts]) -> list[WindowBlob]:
+    def _blobs(self, window: int, cohorts: Cohorts) -> list[WindowBlob]:
         blobs: list[WindowBlob] = []
-        for (version, segment), cohort in sorted(merge_cohorts(cohorts).items()):
+        for (version, segment), cohort in sorted(cohorts.items()):
             due = cohort.fallen_due()
             if due is not None and due.vector.any() and SHADOW_SUFFIX not in version:
                 blobs.append(

@@ -1,20 +1,17 @@
-"""Bytes for what is kept between windows: a versioned msgpack form, and never a pickle.
-
-A vector of counts is mostly zeros, so it is written as the distances between its non-zero entries and
-their values, each in the narrowest integer type that holds them.
-"""
+"""Bytes for what is kept between windows: a versioned msgpack form, and never a pickle."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from detectors.layout import ErrorLayout, Layout, PredictionLayout
-from detectors.summary import Beside, KeyT, Summary, SummaryTable, Weights
+from detectors.sparse import Sparse, add_sparse, entries_of, sparse_rows
+from detectors.summary import Beside, KeyT, Summary, SummaryTable, Vector, Weights, merge_weights
 from detectors.weight_cells import WeightCells
 from detectors.worst import WORST_MAX, merge_worst
 from schemas.errors import Stop
@@ -25,17 +22,8 @@ _VERSIONS: Final = (1, _PLAIN, SUMMARY_VERSION)
 """The first one knows of no unfamiliar events, the second one of no cells of numbers and no weights; what has none of
 these is still written as the second one."""
 _LOW_BITS: Final = 32
-_WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
-_GAPS: Final = ("<u1", "<u2", "<u4")
 
 LayoutT = TypeVar("LayoutT", bound=Layout)
-
-
-class _Sparse(msgspec.Struct, array_like=True):
-    gap_width: int
-    gaps: bytes
-    value_width: int
-    values: bytes
 
 
 _Event = tuple[float, Annotated[str, msgspec.Meta(max_length=128)]]
@@ -44,8 +32,8 @@ _Event = tuple[float, Annotated[str, msgspec.Meta(max_length=128)]]
 class _SummaryRecord(msgspec.Struct, array_like=True):
     version: int
     layout: str
-    counts: _Sparse
-    sums: _Sparse
+    counts: Sparse
+    sums: Sparse
     pairs: list[tuple[str, str, int]]
     worst: Annotated[list[_Event], msgspec.Meta(max_length=WORST_MAX)] = []
 
@@ -54,16 +42,16 @@ class _Further(msgspec.Struct, array_like=True):
     """The cells behind those that every release has had."""
 
     layout: str
-    counts: _Sparse
-    sums: _Sparse
+    counts: Sparse
+    sums: Sparse
 
 
 class _WeightsRecord(msgspec.Struct, array_like=True):
     """Weights; a pair's is cut in two, as it may not fit 64 bits."""
 
     size: int
-    sums: _Sparse
-    cells: _Sparse
+    sums: Sparse
+    cells: Sparse
     pairs: list[tuple[str, str, int, int]]
 
 
@@ -103,10 +91,25 @@ def take_encoded(table: SummaryTable[KeyT, LayoutT]) -> list[tuple[KeyT, bytes]]
     return [(key, data) for (key, *_), data in zip(changed, encoded, strict=True)]
 
 
+def take_all(table: SummaryTable[KeyT, LayoutT]) -> dict[KeyT, bytes]:
+    """Return the bytes of every row of a table that says anything, and forget them all."""
+    places = table.places()
+    rows = table.matrix[[row for _, row, _ in places]]
+    counted: list[bool] = np.any(rows, axis=1).tolist()
+    told = [
+        at
+        for at, (_, _, (pairs, _, weights)) in enumerate(places)
+        if counted[at] or pairs or weights is not None
+    ]
+    encoded = _encode_rows(table.layout, rows[told], [places[at][2] for at in told])
+    table.clear()
+    return {places[at][0]: data for at, data in zip(told, encoded, strict=True)}
+
+
 def _encode_rows(layout: Layout, rows: npt.NDArray[np.int64], others: list[Beside]) -> list[bytes]:
     """Return the bytes of many vectors of one layout, shape (n, layout.size), at a few calls for all."""
-    counts = _sparse_rows(rows[:, : layout.counts])
-    sums = _sparse_rows(rows[:, layout.counts : layout.known])
+    counts = sparse_rows(rows[:, : layout.counts])
+    sums = sparse_rows(rows[:, layout.counts : layout.known])
     further = _further_rows(layout, rows)
     encode, name = _encoder.encode, layout.hash
     found: list[bytes] = []
@@ -127,7 +130,7 @@ def _further_rows(layout: Layout, rows: npt.NDArray[np.int64]) -> list[_Further 
     if not behind.any():
         return [None] * len(rows)
     middle = layout.further - layout.known
-    counts, sums = _sparse_rows(behind[:, :middle]), _sparse_rows(behind[:, middle:])
+    counts, sums = sparse_rows(behind[:, :middle]), sparse_rows(behind[:, middle:])
     some: list[bool] = np.any(behind, axis=1).tolist()
     name = layout.further_hash
     return [_Further(name, c, s) if has else None for c, s, has in zip(counts, sums, some, strict=True)]
@@ -135,7 +138,7 @@ def _further_rows(layout: Layout, rows: npt.NDArray[np.int64]) -> list[_Further 
 
 def _weights_record(cells: WeightCells, weights: Weights) -> _WeightsRecord:
     row = weights.vector[None, :]
-    [sums], [parts] = _sparse_rows(row[:, : cells.counts]), _sparse_rows(row[:, cells.counts :])
+    [sums], [parts] = sparse_rows(row[:, : cells.counts]), sparse_rows(row[:, cells.counts :])
     pairs = sorted((p, t, n >> _LOW_BITS, n & ((1 << _LOW_BITS) - 1)) for (p, t), n in weights.pairs.items())
     return _WeightsRecord(cells.known, sums, parts, pairs)
 
@@ -148,6 +151,62 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
     Stop
         If the bytes are damaged, of another codec version, or counted on other cells (another profile).
     """
+    return sum_summaries(layout, [data], [0])[0]
+
+
+def sum_summaries(layout: LayoutT, encoded: Sequence[bytes], groups: Sequence[int]) -> list[Summary[LayoutT]]:
+    """Read the bytes of many summaries and merge those of a group, at a few calls for all.
+
+    Parameters
+    ----------
+    groups
+        That of each, from 0 on, all of them there.
+
+    Returns
+    -------
+    list of Summary
+        By group.
+
+    Raises
+    ------
+    Stop
+        If bytes are damaged, of another codec version, or counted on other cells (another profile).
+    """
+    records = [_record(layout, data) for data in encoded]
+    own = np.array(groups, dtype=np.int64)
+    matrix = np.zeros((max(groups, default=-1) + 1, layout.size), dtype=np.int64)
+    found = [Summary(layout, row) for row in matrix]
+    try:
+        _add_cells(layout, matrix, own, records)
+        for group, record in zip(groups, records, strict=True):
+            _add_beside(found[group], record)
+    except (IndexError, ValueError) as error:
+        raise _damaged(error) from error
+    for summary in found:
+        summary.pairs = {pair: n for pair, n in summary.pairs.items() if n}
+    return found
+
+
+class EncodedSums(Generic[KeyT, LayoutT]):
+    """Stored summaries of one layout that are read and merged together, by key."""
+
+    def __init__(self, layout: LayoutT) -> None:
+        self._layout = layout
+        self._places: dict[KeyT, int] = {}
+        self._encoded: list[bytes] = []
+        self._groups: list[int] = []
+
+    def add(self, key: KeyT, encoded: bytes) -> None:
+        """Add a summary's bytes."""
+        self._encoded.append(encoded)
+        self._groups.append(self._places.setdefault(key, len(self._places)))
+
+    def read(self) -> dict[KeyT, Summary[LayoutT]]:
+        """Return the sums; raises `Stop` as `sum_summaries`."""
+        return dict(zip(self._places, sum_summaries(self._layout, self._encoded, self._groups), strict=True))
+
+
+def _record(layout: Layout, data: bytes) -> _LongRecord:
     try:
         record = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -158,35 +217,49 @@ def decode_summary(layout: LayoutT, data: bytes) -> Summary[LayoutT]:
             "that wrote it, or start with another app name",
             exit_code=1,
         )
-    found = (record.layout, layout.further_hash if record.further is None else record.further.layout)
-    if found != (layout.hash, layout.further_hash):
+    further = layout.further_hash if record.further is None else record.further.layout
+    if (record.layout, further) != (layout.hash, layout.further_hash):
+        found = (record.layout, further)
         raise Stop(
             f"stored summary: counted on cells {'/'.join(filter(None, found))}, settings say "
             f"{'/'.join(filter(None, (layout.hash, layout.further_hash)))}; "
             "give the changed profile to a new app name, or put the old profile back",
             exit_code=1,
         )
-    vector = np.zeros(layout.size, dtype=np.int64)
-    try:
-        _fill(vector[: layout.counts], record.counts)
-        _fill(vector[layout.counts : layout.known], record.sums)
-        if record.further is not None:
-            _fill(vector[layout.known : layout.further], record.further.counts)
-            _fill(vector[layout.further :], record.further.sums)
-        weights = None if record.weights is None else _weights(layout, record.weights)
-    except (IndexError, ValueError) as error:
-        raise _damaged(error) from error
-    pairs = {(p, t): n for p, t, n in record.pairs}
-    return Summary(layout, vector, pairs, merge_worst(record.worst, ()), weights)
+    return record
+
+
+def _add_cells(layout: Layout, matrix: Vector, rows: Vector, records: Sequence[_LongRecord]) -> None:
+    """Add the vectors of records to rows of a matrix."""
+    counts, known, middle = layout.counts, layout.known, layout.further
+    add_sparse(matrix, rows, [r.counts for r in records], first=0, size=counts)
+    add_sparse(matrix, rows, [r.sums for r in records], first=counts, size=known - counts)
+    if any(r.further is not None for r in records):
+        rows = rows[[r.further is not None for r in records]]
+        further = [r.further for r in records if r.further is not None]
+        add_sparse(matrix, rows, [f.counts for f in further], first=known, size=middle - known)
+        add_sparse(matrix, rows, [f.sums for f in further], first=middle, size=layout.size - middle)
+
+
+def _add_beside(summary: Summary[LayoutT], record: _LongRecord) -> None:
+    """Add what a record holds beside its vector; a pair's count may come to 0."""
+    pairs = summary.pairs
+    for predicted, true, n in record.pairs:
+        pairs[predicted, true] = pairs.get((predicted, true), 0) + n
+    if record.worst:
+        summary.worst = merge_worst(record.worst, summary.worst)
+    if record.weights is not None:
+        summary.weights = merge_weights(summary.weights, _weights(summary.layout, record.weights))
 
 
 def _weights(layout: Layout, record: _WeightsRecord) -> Weights:
     if not isinstance(layout, ErrorLayout) or record.size != layout.weights.known:
         raise ValueError("weights of other cells")
-    vector = np.zeros(layout.weights.size, dtype=np.int64)
-    _fill(vector[: layout.weights.counts], record.sums)
-    _fill(vector[layout.weights.counts :], record.cells)
-    return Weights(vector, {(p, t): (high << _LOW_BITS) + low for p, t, high, low in record.pairs})
+    cells, row = layout.weights, np.zeros(1, dtype=np.int64)
+    matrix = np.zeros((1, cells.size), dtype=np.int64)
+    add_sparse(matrix, row, [record.sums], first=0, size=cells.counts)
+    add_sparse(matrix, row, [record.cells], first=cells.counts, size=cells.size - cells.counts)
+    return Weights(matrix[0], {(p, t): (high << _LOW_BITS) + low for p, t, high, low in record.pairs})
 
 
 def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionLayout]:
@@ -199,7 +272,7 @@ def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionL
     """
     try:
         record = _decoder.decode(data)
-        where, values = _entries(record.counts)
+        where, values = entries_of(record.counts)
         kept = where < layout.COLUMNS
         vector = np.zeros(layout.size, dtype=np.int64)
         vector[where[kept]] = values[kept]
@@ -219,46 +292,3 @@ def _damaged(error: Exception) -> Stop:
 def layout_hash_of(data: bytes) -> str:
     """Return the hash of the cells that stored summary bytes were counted on."""
     return _decoder.decode(data).layout
-
-
-def _sparse_rows(rows: npt.NDArray[np.int64]) -> list[_Sparse]:
-    """Return the non-zero entries of each row: distances in the layout's, values in the row's own width."""
-    n, size = rows.shape
-    gap_width = 0 if size <= 0xFF else 1 if size <= 0xFFFF else 2
-    row, column = np.nonzero(rows)
-    values = rows[row, column]
-    ends = np.searchsorted(row, np.arange(1, n + 1)).tolist()
-    starts = [0, *ends[:-1]]
-    gaps = np.diff(column, prepend=0)
-    firsts = [start for start, end in zip(starts, ends, strict=True) if start < end]
-    gaps[firsts] = column[firsts]
-    gap_bytes = gaps.astype(_GAPS[gap_width]).tobytes()
-    gap_size = np.dtype(_GAPS[gap_width]).itemsize
-    widths = _widths(values, row, n)
-    by_width = {width: values.astype(_WIDTHS[width]).tobytes() for width in set(widths)}
-    return [
-        _Sparse(
-            gap_width,
-            gap_bytes[start * gap_size : end * gap_size],
-            width,
-            by_width[width][start << width : end << width],
-        )
-        for start, end, width in zip(starts, ends, widths, strict=True)
-    ]
-
-
-def _widths(values: npt.NDArray[np.int64], row: npt.NDArray[np.intp], n: int) -> list[int]:
-    """Return, per row, the place in `_WIDTHS` of the narrowest type for all its values."""
-    largest = np.zeros(n, dtype=np.int64)
-    np.maximum.at(largest, row, np.abs(values))
-    return [int(width) for width in np.searchsorted([0x7F, 0x7FFF, 0x7FFF_FFFF], largest)]
-
-
-def _fill(part: npt.NDArray[np.int64], sparse: _Sparse) -> None:
-    where, values = _entries(sparse)
-    part[where] = values
-
-
-def _entries(sparse: _Sparse) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    where = np.cumsum(np.frombuffer(sparse.gaps, dtype=_GAPS[sparse.gap_width]).astype(np.int64))
-    return where, np.frombuffer(sparse.values, dtype=_WIDTHS[sparse.value_width]).astype(np.int64)

@@ -112,7 +112,7 @@ class Summary(Generic[LayoutT]):
             self.vector + other.vector,
             add_pairs(self.pairs, other.pairs),
             merge_worst(self.worst, other.worst),
-            _merged(self.weights, other.weights),
+            merge_weights(self.weights, other.weights),
         )
 
     def negated(self) -> Summary[LayoutT]:
@@ -134,7 +134,8 @@ class Summary(Generic[LayoutT]):
     __hash__ = None  # type: ignore[assignment]  # summaries are mutable arrays
 
 
-def _merged(mine: Weights | None, other: Weights | None) -> Weights | None:
+def merge_weights(mine: Weights | None, other: Weights | None) -> Weights | None:
+    """Return the weights of two summaries together; None for nothing."""
     if mine is None or other is None:
         return other if mine is None else mine
     return mine.merge(other).or_none()
@@ -254,9 +255,23 @@ class SummaryTable(Generic[KeyT, LayoutT]):
 
     def take_dirty(self) -> list[tuple[KeyT, int, Beside]]:
         """Return (key, row, what lies beside the vector) of what changed since the last call, in a fixed order."""
-        changed = [(key, self._rows[key]) for key in sorted(self.dirty, key=repr)]
+        changed = sorted(self.dirty, key=repr)
         self.dirty.clear()
+        return self._places_of(changed)
+
+    def places(self) -> list[tuple[KeyT, int, Beside]]:
+        """Return (key, row, what lies beside the vector) of every row."""
+        return self._places_of(self._rows)
+
+    def _places_of(self, keys: Iterable[KeyT]) -> list[tuple[KeyT, int, Beside]]:
+        rows = ((key, self._rows[key]) for key in keys)
         return [
-            (key, row, (self._pairs[row], self._worst.get(row, ()), self.weights(row)))
-            for key, row in changed
+            (key, row, (self._pairs[row], self._worst.get(row, ()), self.weights(row))) for key, row in rows
         ]
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.matrix[list(self._rows.values())] = 0
+        self._free += self._rows.values()
+        for held in (self._rows, self._pairs, self._worst, self._weights, self.dirty):
+            held.clear()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,19 +15,17 @@ import numpy.typing as npt
 from consumers.fold import COLUMN, outcome
 from consumers.interning import Tables
 from consumers.pending import (
+    ENDS,
     FLAGS_AT,
-    ONE_PREDICTION,
-    ONE_WEIGHTED,
-    PREDICTION,
-    PROBABILITIES_FLAG,
+    HEAD,
+    PER_ID_MAX,
     UNOBSERVABLE_FLAG,
-    WEIGHTED,
     PendingPrediction,
     Records,
     decode_entry,
+    labelled_records,
     model_of,
     records_of,
-    stored_records,
     times_of,
 )
 from consumers.plan import ModelPlan
@@ -42,6 +41,8 @@ from watchkeeper.estimates import Described
 Counts = npt.NDArray[np.int64]
 Figures = Summary[ErrorLayout]
 _NONE: Final = Described()
+CHUNK: Final = 50_000
+"""Entries that are looked at together."""
 
 
 @dataclass(slots=True)
@@ -72,21 +73,42 @@ def count_waiting(
     """Return the predictions without a label that may still get one at `now_ms`.
 
     Codes that the tables do not know are passed over: the store went back while it was read.
-    Entries of one prediction and nothing else, by far the most, are judged by array arithmetic.
+    Entries of one prediction, by far the most, are judged by array arithmetic.
     """
-    single: dict[int, list[bytes]] = {ONE_PREDICTION: [], ONE_WEIGHTED: []}
-    others: list[PendingPrediction] = []
-    for data in entries:
-        if len(data) in single and not data[FLAGS_AT] & PROBABILITIES_FLAG:
-            single[len(data)].append(data)
-        else:
-            others += _unlabelled(data, tables, plans)
-    plain = stored_records(single[ONE_PREDICTION], PREDICTION)
-    weighted = stored_records(single[ONE_WEIGHTED], WEIGHTED)
-    waiting = Waiting()
-    for records in (plain, weighted, records_of(others)):
-        waiting.add(_waiting(records, tables, plans, now_ms))
+    waiting, left = Waiting(), iter(entries)
+    while chunk := list(islice(left, CHUNK)):
+        for records in _unlabelled(chunk, tables, plans):
+            waiting.add(_waiting(records, tables, plans, now_ms))
     return waiting
+
+
+def _unlabelled(
+    entries: Sequence[bytes], tables: Tables, plans: Mapping[str, ModelPlan]
+) -> Iterator[Records]:
+    """Yield the predictions of entries that have no label, those of entries of one form together."""
+    forms: dict[tuple[bytes, int, int], list[bytes]] = {}
+    for data in entries:
+        flags = data[FLAGS_AT] if data[0] & PER_ID_MAX else 0
+        forms.setdefault((data[: HEAD.itemsize], len(data), flags & ENDS), []).append(data)
+    for (head, _, kind), some in forms.items():
+        code = model_of(head)
+        plan = plans.get(tables.models[code]) if code < len(tables.models) else None
+        if plan is not None and head[0] & PER_ID_MAX == 1:
+            predictions, labels = labelled_records(
+                some, head[0] >> 4, kind=kind, regression=plan.is_regression
+            )
+            in_time = times_of(labels) - times_of(predictions)[:, None] <= plan.horizon_ms
+            yield predictions[~in_time.any(axis=1)]
+        elif plan is not None:
+            yield records_of([p for data in some for p in _unlabelled_of(data, plan)])
+
+
+def _unlabelled_of(data: bytes, plan: ModelPlan) -> Iterator[PendingPrediction]:
+    entry = decode_entry(data, regression=plan.is_regression)
+    for prediction in entry.predictions:
+        folded = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
+        if folded.standing is None:
+            yield prediction
 
 
 def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], now_ms: int) -> Waiting:
@@ -106,19 +128,6 @@ def _waiting(records: Records, tables: Tables, plans: Mapping[str, ModelPlan], n
             for key in windows.assumed.keys():  # noqa: SIM118 - not a mapping
                 waiting.assumed[name, key[0]] = windows.assumed.get(key)
     return waiting
-
-
-def _unlabelled(data: bytes, tables: Tables, plans: Mapping[str, ModelPlan]) -> Iterator[PendingPrediction]:
-    """Yield an entry's predictions that have no label."""
-    code = model_of(data)
-    plan = plans.get(tables.models[code]) if code < len(tables.models) else None
-    if plan is None:
-        return
-    entry = decode_entry(data, regression=plan.is_regression)
-    for prediction in entry.predictions:
-        folded = outcome(prediction, entry.labels, horizon_ms=plan.horizon_ms, memory_ms=plan.memory_ms)
-        if folded.standing is None:
-            yield prediction
 
 
 def describe_lives(

@@ -9,7 +9,14 @@ from builders.summaries import predictions, profile_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.codec import decode_summary, encode_summary, layout_hash_of, take_encoded
+from detectors.codec import (
+    EncodedSums,
+    decode_summary,
+    encode_summary,
+    layout_hash_of,
+    take_all,
+    take_encoded,
+)
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
 from detectors.summary import Summary, SummaryTable
 from detectors.worst import WORST_MAX, merge_worst
@@ -87,6 +94,52 @@ def test_equal_summaries_are_equal_bytes(summary: Summary[ErrorLayout]) -> None:
     pairs = dict(reversed(list(summary.pairs.items())))
     again = Summary(LAYOUT, summary.vector.copy(), pairs, merge_worst(reversed(summary.worst), ()))
     assert encode_summary(again) == encode_summary(summary)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), error_summaries()), max_size=8))
+def test_stored_summaries_read_together_come_to_what_merging_them_one_by_one_does(
+    stored: list[tuple[str, Summary[ErrorLayout]]],
+) -> None:
+    sums, merged = EncodedSums[str, ErrorLayout](LAYOUT), dict[str, Summary[ErrorLayout]]()
+    for key, summary in stored:
+        sums.add(key, encode_summary(summary))
+        merged[key] = merged[key].merge(summary) if key in merged else summary
+    assert sums.read() == merged
+
+
+@given(error_summaries(), error_summaries(), st.data())
+def test_a_damaged_one_among_many_is_refused_or_read_and_nothing_else(
+    one: Summary[ErrorLayout], other: Summary[ErrorLayout], data: st.DataObject
+) -> None:
+    damaged = bytearray(encode_summary(one))
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    sums = EncodedSums[int, ErrorLayout](LAYOUT)
+    for stored in (encode_summary(other), bytes(damaged), encode_summary(other)):
+        sums.add(0, stored)
+    try:
+        found = sums.read()
+    except Stop:
+        return
+    assert found[0].vector.shape == (LAYOUT.size,)
+
+
+@given(st.lists(error_summaries(), max_size=4))
+def test_a_table_that_is_taken_whole_gives_what_says_something_and_is_empty(
+    summaries: list[Summary[ErrorLayout]],
+) -> None:
+    table = SummaryTable[int, ErrorLayout](LAYOUT)
+    for key, summary in enumerate([*summaries, Summary.empty(LAYOUT)]):
+        table.put(key, summary)
+    told = {
+        key: encode_summary(summary)
+        for key, summary in enumerate(summaries)
+        if summary.vector.any() or summary.pairs
+    }
+    assert take_all(table) == told
+    assert not len(table)
+    assert take_all(table) == {}
+    table.row(7)
+    assert table.get(7) == Summary.empty(LAYOUT)
 
 
 @given(st.lists(error_summaries(), min_size=1, max_size=4))

@@ -16,6 +16,8 @@ Integers = npt.NDArray[np.int64]
 
 _WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
 _GAPS: Final = ("<u1", "<u2", "<u4")
+FEW: Final = 16
+"""Rows up to which it is cheaper to take one after another."""
 
 
 class Sparse(msgspec.Struct, array_like=True):
@@ -77,9 +79,11 @@ def add_sparse(matrix: Integers, rows: Integers, parts: Sequence[Sparse], *, fir
     IndexError, ValueError
         If a stored row is damaged, or longer.
     """
-    if len(parts) == 1:  # by far the most calls: the same, without what many need
-        column, values = entries_of(parts[0])
-        matrix[rows[0], first : first + size][column] += values
+    if len(parts) <= FEW:
+        for row, one in zip(rows.tolist(), parts, strict=True):
+            if one.values:
+                column, values = entries_of(one)
+                matrix[row, first : first + size][column] += values
         return
     part, column, values = _entries(parts)
     if len(column) and column.max() >= size:

@@ -16,6 +16,7 @@ import structlog
 
 from schemas.errors import WatchkeeperError
 from watchkeeper.cli_alerts import add_alert_commands
+from watchkeeper.cli_profile import add_profile_arguments
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -127,8 +128,6 @@ def _run_replay(parsed: argparse.Namespace) -> int:
 
 
 def _profile(commands: Any) -> None:
-    from watchkeeper.profile_command import add_profile_arguments
-
     parser = commands.add_parser(
         "profile", help="build a reference profile from training data, or compare two"
     )

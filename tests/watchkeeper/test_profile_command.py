@@ -13,7 +13,8 @@ from builders.profile_tables import NAMED, model, table, write_bytes, write_csv
 from detectors.profile import ReferenceProfile, from_json
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
-from watchkeeper.profile_command import add_profile_arguments, build_profile, compare_profiles, run_profile
+from watchkeeper.cli_profile import add_profile_arguments
+from watchkeeper.profile_command import build_profile, compare_profiles, run_profile
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "profile"
 

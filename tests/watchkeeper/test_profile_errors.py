@@ -16,7 +16,8 @@ from builders.profile_tables import model
 from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
-from watchkeeper.profile_command import add_profile_arguments, build_profile, run_profile
+from watchkeeper.cli_profile import add_profile_arguments
+from watchkeeper.profile_command import build_profile, run_profile
 from watchkeeper.profile_labels import LABELS_MAX
 
 HOLDS_LABEL = {"label": "y"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,9 @@ from detectors.summary import SummaryTable
 
 Joined = npt.NDArray[np.void]
 Table = SummaryTable[RowKey, ErrorLayout]
+
+STARTS_MAX: Final = 64
+"""Cohorts, one after another in time, that are counted side by side: each has a row per version and segment."""
 
 
 class CohortCounts:
@@ -43,6 +48,7 @@ class CohortCounts:
         self._tables = tables
         self._predictions: Counter[RowKey] = Counter()
         self._unobservable: Counter[RowKey] = Counter()
+        self._counted: dict[int, list[CohortRow]] = {}
 
     def add_predictions(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_]) -> None:
         """Count the accepted predictions that have an answer, late and shadow ones too."""
@@ -71,11 +77,17 @@ class CohortCounts:
         if len(known):
             length_ms = self._plan.settings.cohort_window_ms
             start, one = columns.time_ms[known] // length_ms, np.ones(len(cells), dtype=np.int64)
-            for part in self._names.parts(columns.segment[known]):
-                places = self._names.rows(
-                    table, start, version[known], part, self._names.manner, length_ms=length_ms
-                )
-                table.add_counts(places, cells, one)
+            for some in self._stretches(start):
+                for part in self._names.parts(columns.segment[known[some]]):
+                    places = self._names.rows(
+                        table,
+                        start[some],
+                        version[known[some]],
+                        part,
+                        self._names.manner,
+                        length_ms=length_ms,
+                    )
+                    table.add_counts(places, cells[some], one[some])
 
     def add_joined(self, rows: Joined, losses: Losses) -> None:
         """Count answered rows of `JOINED`, whose losses these are: standing labels, and first ones of the unobservable."""
@@ -115,20 +127,28 @@ class CohortCounts:
                 counter[key] += sign * n
 
     def _add(self, table: Table, rows: Joined, losses: Losses, pick: npt.NDArray[np.intp]) -> None:
-        if not len(pick):
-            return
         picked, length_ms = rows[pick], self._plan.settings.cohort_window_ms
         start, version = picked["time_ms"] // length_ms, self._manners(picked)
-        for part in self._names.parts(picked["segment"]):
-            places = self._names.rows(table, start, version, part, self._names.manner, length_ms=length_ms)
-            losses.add_to(table, places, pick=pick)
+        for some in self._stretches(start):
+            for part in self._names.parts(picked["segment"][some]):
+                places = self._names.rows(
+                    table, start[some], version[some], part, self._names.manner, length_ms=length_ms
+                )
+                losses.add_to(table, places, pick=pick[some])
 
-    def take(self) -> list[CohortDelta]:
-        """Return everything since the last call, a difference per start of a cohort."""
+    def _stretches(self, start: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield events by stretches of time whose rows fit into memory; what was counted of others is set aside."""
+        distinct, inverse = np.unique(start, return_inverse=True)
+        for first in range(0, len(distinct), STARTS_MAX):
+            if first:
+                self._set_aside()
+            yield np.flatnonzero((inverse >= first) & (inverse < first + STARTS_MAX))
+
+    def _set_aside(self) -> None:
+        """Turn what has been counted into bytes."""
         figures, assumed, overtaken = map(take_all, (self._figures, self._assumed, self._overtaken))
         answers = {} if self._answers is None else take_all(self._answers)
         predictions, unobservable = self._predictions, self._unobservable
-        starts: dict[int, list[CohortRow]] = {}
         for key in {*predictions, *unobservable, *figures, *assumed, *overtaken, *answers}:
             start, version, segment = key
             row = CohortRow(
@@ -141,7 +161,12 @@ class CohortCounts:
                 overtaken=overtaken.get(key, b""),
                 answers=answers.get(key, b""),
             )
-            starts.setdefault(int(start), []).append(row)
+            self._counted.setdefault(int(start), []).append(row)
         predictions.clear()
         unobservable.clear()
-        return [CohortDelta(self._plan.name, at, encode_rows(starts[at])) for at in sorted(starts)]
+
+    def take(self) -> list[CohortDelta]:
+        """Return everything since the last call, a difference per start of a cohort."""
+        self._set_aside()
+        counted, self._counted = self._counted, {}
+        return [CohortDelta(self._plan.name, at, encode_rows(counted[at])) for at in sorted(counted)]

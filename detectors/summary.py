@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -149,6 +149,12 @@ def add_pairs(left: Pairs, right: Pairs) -> Pairs:
     return {key: count for key, count in total.items() if count}
 
 
+ROOMY: Final = 64
+"""Rows from which a table gives room back."""
+SPARE: Final = 8
+"""Room for so many times the rows that there are is too much."""
+
+
 class SummaryTable(Generic[KeyT, LayoutT]):
     """The open summaries of one stream of one model, one matrix row each.
 
@@ -165,7 +171,11 @@ class SummaryTable(Generic[KeyT, LayoutT]):
 
     def __init__(self, layout: LayoutT) -> None:
         self.layout = layout
-        self.matrix: npt.NDArray[np.int64] = np.zeros((8, layout.size), dtype=np.int64)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows, and what room they took."""
+        self.matrix: npt.NDArray[np.int64] = np.zeros((8, self.layout.size), dtype=np.int64)
         self._rows: dict[KeyT, int] = {}
         self._free: list[int] = list(range(7, -1, -1))
         self._pairs: dict[int, Pairs] = {}
@@ -252,6 +262,21 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         self._worst.pop(row, None)
         self._weights.pop(row, None)
         self._free.append(row)
+        if len(self.matrix) > max(ROOMY, SPARE * len(self._rows)):
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Give the room of a rush of rows back."""
+        places = {row: place for place, row in enumerate(self._rows.values())}
+        height = 2 * len(places) + 8
+        matrix = np.zeros((height, self.layout.size), dtype=np.int64)
+        matrix[: len(places)] = self.matrix[list(places)]
+        self.matrix = matrix
+        self._rows = {key: places[row] for key, row in self._rows.items()}
+        self._free = list(range(height - 1, len(places) - 1, -1))
+        self._pairs = {places[row]: held for row, held in self._pairs.items()}
+        self._worst = {places[row]: held for row, held in self._worst.items()}
+        self._weights = {places[row]: held for row, held in self._weights.items()}
 
     def take_dirty(self) -> list[tuple[KeyT, int, Beside]]:
         """Return (key, row, what lies beside the vector) of what changed since the last call, in a fixed order."""
@@ -268,10 +293,3 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         return [
             (key, row, (self._pairs[row], self._worst.get(row, ()), self.weights(row))) for key, row in rows
         ]
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        self.matrix[list(self._rows.values())] = 0
-        self._free += self._rows.values()
-        for held in (self._rows, self._pairs, self._worst, self._weights, self.dirty):
-            held.clear()

@@ -139,6 +139,7 @@ class EventSource:
         self._on_lost = on_lost
         self._started: set[int] = set()
         self._paused: set[int] = set()
+        self._held: set[int] = set()
         self._ends: set[tuple[str, int]] = set()
         self._offsets_lost: dict[int, str] = {}
         self._closing = False
@@ -178,6 +179,7 @@ class EventSource:
         self._started -= set(numbers)
         if not self._closing:  # closing gives everything back by itself, and must not be asked about it
             self._unpause(started)
+            self._release(started)
             consumer.incremental_unassign([tp for number in started for tp in self._both(number)])
 
     def _both(
@@ -211,6 +213,7 @@ class EventSource:
         if partition in self._started:
             self._started.discard(partition)
             self._unpause([partition])
+            self._release([partition])
             self._consumer.incremental_unassign(self._both(partition))
         self._forget_ends(partition)
 
@@ -303,7 +306,26 @@ class EventSource:
         """Take the pause off, also before a partition goes: it would still be on when the partition comes back."""
         paused = self._paused & set(numbers)
         self._paused -= paused
-        self._consumer.resume([tp for number in paused for tp in self._both(number)])
+        both = [tp for number in paused for tp in self._both(number)]
+        self._consumer.resume(
+            [tp for tp in both if tp.topic != self._labels or tp.partition not in self._held]
+        )
+
+    def hold_labels(self, partition: int) -> None:
+        """Fetch no labels of a partition until `release_labels`, whatever is paused and resumed meanwhile."""
+        if self._labels is not None and partition in self._started - self._held:
+            self._held.add(partition)
+            self._consumer.pause([TopicPartition(self._labels, partition)])
+
+    def release_labels(self, partition: int) -> None:
+        """Fetch the labels of a partition again."""
+        self._release([partition])
+
+    def _release(self, numbers: Iterable[int]) -> None:
+        held = self._held & set(numbers)
+        self._held -= held
+        if self._labels is not None:
+            self._consumer.resume([TopicPartition(self._labels, number) for number in held - self._paused])
 
     def keep_alive(self, timeout_s: float) -> None:
         """Serve the group for a while without taking messages; meant for while we are paused."""

@@ -79,6 +79,12 @@ class PartitionTime:
         clocks.predictions.idle, clocks.labels.idle = predictions, labels
         return changed
 
+    @property
+    def labels_lead_ms(self) -> int:
+        """By how much the labels that have been read are ahead of the predictions, in event time."""
+        clocks = self._state.clocks
+        return clocks.labels.now_ms - clocks.predictions.now_ms
+
     def observe(self, batch: DecodedBatch) -> dict[str, npt.NDArray[np.bool_]]:
         """Advance the clocks over a batch; returns which predictions came after their window had closed.
 

@@ -58,6 +58,12 @@ class Topics(Protocol):
 class Source(PartitionSource, Pausable, Protocol):
     """What the worker asks of Kafka: `consumers.kafka_gate.EventSource`."""
 
+    def hold_labels(self, partition: int) -> None:
+        """Fetch no labels of a partition for a while."""
+
+    def release_labels(self, partition: int) -> None:
+        """Fetch them again."""
+
     def consume(self, count: int, timeout_s: float) -> dict[int, PartitionMessages]:
         """Return the next messages by partition; may call back."""
 

@@ -31,6 +31,8 @@ from schemas.errors import Stop
 from schemas.integrity import IntegrityCheck
 from schemas.kafka_settings import MESSAGE_BYTES_MAX
 
+LEAD_WINDOWS: Final = 8
+"""Detection windows by which labels may run ahead of the predictions while a backlog is worked off."""
 MESSAGES_MAX: Final = 8000
 """Messages that one round takes at most, over all partitions.
 
@@ -94,6 +96,7 @@ class JoinWorker:
         self._clock = clock
         self._wall_ms = wall_ms
         self._idle_s = idle_s
+        self._lead_max_ms = LEAD_WINDOWS * max((plan.window_ms for plan in plans.values()), default=0)
         self._tended_s = clock()
         self._witnessed: dict[int, tuple[int, int]] = {}
         self._ownership = Ownership(
@@ -155,6 +158,7 @@ class JoinWorker:
                 taken += self._take(owned, messages)
             except GivenUp:  # revoked while Redis did not answer: its next owner reads the batch again
                 continue
+            self._keep_in_step(number, owned)
         self._count()
         self._refuse_to_drown()
         return taken
@@ -181,6 +185,18 @@ class JoinWorker:
         owned.state.time.set_idle(predictions=False, labels=owned.labels.idle(self._idle_s))
         self._join(owned, messages)
         return len(messages.predictions.messages) + len(messages.labels.messages)
+
+    def _keep_in_step(self, number: int, owned: Owned) -> None:
+        """Let labels wait that run ahead of the predictions while a backlog is worked off.
+
+        Each prediction would open windows far ahead, which are then kept and written until their time has come. Labels
+        are the smaller messages, so their topic is read faster.
+        """
+        lead_ms = owned.state.time.labels_lead_ms
+        if owned.predictions.ended or owned.labels.ended or 2 * lead_ms <= self._lead_max_ms:
+            self._source.release_labels(number)
+        elif lead_ms > self._lead_max_ms:
+            self._source.hold_labels(number)
 
     def _join(self, owned: Owned, messages: PartitionMessages) -> None:
         state = owned.state

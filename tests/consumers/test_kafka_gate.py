@@ -114,6 +114,54 @@ def test_a_partition_that_comes_back_to_a_process_that_was_paused_is_read(
     first.source.close()
 
 
+def labels_read(member: Member) -> list[int]:
+    return [at[1] for at in member._at.values()]
+
+
+def test_labels_that_are_held_come_each_once_after_their_release_whatever_is_paused_meanwhile(
+    kafka_server: Any, names: tuple[str, str]
+) -> None:
+    member = Member(kafka_server.address, names[0], names, "classic")
+    until(lambda: len(member.taken) == PARTITIONS, member.take)
+    for number in range(PARTITIONS):
+        member.source.hold_labels(number)
+    fill(kafka_server.address, names[1])
+    member.source.pause()
+    member.source.keep_alive(0.5)
+    member.source.resume()
+    fill(kafka_server.address, names[0])
+    until(lambda: sum(member.taken.values()) == 2 * 10 * PARTITIONS, member.take)
+    member.take()
+    assert labels_read(member) == [0] * PARTITIONS
+    for number in range(PARTITIONS):
+        member.source.release_labels(number)
+    until(lambda: labels_read(member) == [10] * PARTITIONS, member.take)
+    assert sum(member.taken.values()) == 3 * 10 * PARTITIONS
+    member.source.close()
+
+
+def test_labels_that_are_held_are_read_by_whoever_gets_their_partition_also_by_the_same_process(
+    kafka_server: Any, names: tuple[str, str]
+) -> None:
+    first = Member(kafka_server.address, names[0], names, "classic")
+    until(lambda: len(first.taken) == PARTITIONS, first.take)
+    for number in range(PARTITIONS):
+        first.source.hold_labels(number)
+    fill(kafka_server.address, names[1])
+    second = Member(kafka_server.address, names[0], names, "classic")
+    until(
+        lambda: second.given != set() and sorted(labels_read(second)) == [10] * len(second.given),
+        first.take,
+        second.take,
+    )
+    moved = second.given.copy()
+    second.source.close()
+    until(lambda: len(first.given) == PARTITIONS, first.take)
+    until(lambda: all(first._at[number][1] == 10 for number in moved), first.take)
+    assert all(first._at[number][1] == 0 for number in set(range(PARTITIONS)) - moved)
+    first.source.close()
+
+
 def test_bounds_are_those_of_the_log_and_a_witness_is_its_own_applications(
     kafka_server: Any, names: tuple[str, str]
 ) -> None:

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 from detectors.estimation.calibration import Calibration, calibration_from
@@ -133,7 +134,7 @@ class Learned:
     calibrated_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: its hashes are worked out once
 class ReferenceProfile:
     """Everything a model's windows are compared with.
 
@@ -212,7 +213,7 @@ class ReferenceProfile:
     deviance_power: float | None = None
     calibration: Calibration | None = None
 
-    @property
+    @cached_property
     def binning_hash(self) -> str:
         """Hash of the cells alone: 16 hex digits, equal for profiles that count alike."""
         cells = [
@@ -223,12 +224,12 @@ class ReferenceProfile:
         joint = {} if self.joint is None else {"joint": asdict(self.joint)}
         return _digest({"task": self.task, "cells": cells, "scale": scale, **joint})[:16]
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the profile's content, hex."""
         return _digest(self._content())
 
-    @property
+    @cached_property
     def inputs_hash(self) -> str:
         """Hash of what windows by prediction time are compared with: all but what labels say, SHA-256 in hex."""
         plain = replace(
@@ -246,7 +247,7 @@ class ReferenceProfile:
         )
         return plain.content_hash
 
-    @property
+    @cached_property
     def errors_hash(self) -> str:
         """Hash of what errors are compared with: of a learned profile all but its calibration, which comes later than the rest."""
         if self.learned is None or self.calibration is None:

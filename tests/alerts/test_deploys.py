@@ -197,6 +197,17 @@ class TestWhoRecordsIt:
         scene.room.after(MINUTE_MS)
         assert (scene.pager.announced, scene.pager.change_tries) == ([deploy(0)], 2)
 
+    def test_nobody_waits_for_a_sink_that_the_routes_do_not_lead_to_any_more(self) -> None:
+        scene = Scene(routes=[Route({}, ("pager",))])
+        scene.pager.answers = [Delivery.retry("down")] * 3
+        announce(scene, deploy(0))
+        scene.minute(scene.read(Verdict.CLEAR))
+        assert scene.room.notifier.stats.waiting == 1
+        scene.restart(routes=[Route({"model": "another"}, ("pager",))])
+        scene.room.after(2 * MINUTE_MS)
+        scene.room.after(10 * MINUTE_MS)
+        assert (scene.room.notifier.stats.waiting, scene.room.notifier.stats.overdue) == (0, set())
+
     def test_what_it_refuses_is_given_up_and_counted(self) -> None:
         scene = announced(deploy(0))
         scene.pager.answers = [Delivery.dead("http_400")]

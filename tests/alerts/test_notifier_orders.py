@@ -161,7 +161,8 @@ def test_who_takes_an_acknowledgement_back_takes_a_kept_reference_back_too(in_or
     kept = keep(scene)
     scene.clock.now_ms += MINUTE_MS
     undone = ack(scene, 0)
-    order(scene, *([kept, undone] if in_order else [undone, kept]))
+    said: list[ControlRecord] = [kept, undone]
+    order(scene, *(said if in_order else reversed(said)))
     scene.room.after(25 * HOUR_MS)
     assert scene.chat.said == ["first error", "repeat error"]
     order(scene, keep(scene))

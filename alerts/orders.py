@@ -99,7 +99,7 @@ class Orders:
             (
                 deploy
                 for deploy in self.deploys
-                if seen < deploy.holds_until and now < deploy.holds_until + QUIET_FOR and deploy.holds(data)
+                if max(seen, now - QUIET_FOR) < deploy.holds_until and deploy.holds(data)
             ),
             None,
         )

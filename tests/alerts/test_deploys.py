@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +88,13 @@ class TestWhatIsHeldBack:
         index = max(0, int(onset_minute))
         alert = fired(onset_ms=NOON_MS + round(onset_minute * MINUTE_MS), index=index).data
         assert deploy(0).holds(alert) is is_held
+
+    def test_one_at_the_end_of_all_time_stops_nobody(self) -> None:
+        """Whoever writes such a record to the topic must not silence all others."""
+        last = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+        scene = announced(deploy(0, at=last, holds_until=last + timedelta(minutes=29)))
+        scene.minute(scene.read(**ERROR))
+        assert scene.pager.said == ["first error"]
 
     def test_another_model_is_told_at_once(self) -> None:
         scene = announced(deploy(0, windows=60, model="price"))

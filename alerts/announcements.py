@@ -122,11 +122,18 @@ class Announcements:
         return decision.step, delivery.reason
 
     def tidy(self) -> None:
-        """Let go of deploys that nobody speaks of any more."""
-        known = {_PLACE + deploy.id for deploy in self._outlook.orders.deploys}
-        gone = [p for p in self._places() if p[0] not in known and self._ledger.told(p).done]
+        """Let go of deploys that nobody speaks of any more, and of tries that the routes do not lead to any more."""
+        known = {_PLACE + deploy.id: deploy for deploy in self._outlook.orders.deploys}
+        landed = [place for place in self._places() if place not in self._flying]
+        gone = [place for place in landed if place[0] not in known]
         if gone:
             self._ledger.forget((), gone)
+        for place in landed:
+            deploy = known.get(place[0])
+            if deploy is None or self._ledger.told(place).attempt is None:
+                continue
+            if place[1] not in self._sinks or not self._outlook.announces(deploy, place[1]):
+                self._ledger.keep(place, Told())
 
     def _places(self) -> list[tuple[str, str]]:
         return [place for place in self._ledger.places if place[0].startswith(_PLACE)]

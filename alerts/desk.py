@@ -338,10 +338,13 @@ class Desk:
                 )
 
     def _take_up_what_flew(self, now_ms: int) -> None:
-        """Decide what becomes of tries that an owner before us had begun and not ended."""
+        """Decide what becomes of tries that an owner before us had begun and not ended, and of messages to sinks that are no more."""
         for place in self.ledger.places:
             told = self.ledger.told(place)
             sink = self._sinks.get(place[1])
+            if sink is None and told.attempt is not None:
+                _log.warning("no such sink any more: its message is given up", about=place[0], sink=place[1])
+                self.ledger.keep(place, replace(told, attempt=None))
             if sink is None or told.attempt is None or not told.attempt.posting:
                 continue
             incident = self.board.incidents.get(place[0])
@@ -368,7 +371,8 @@ class Desk:
         self._announcements.tidy()
         for incident in [i for i in self.board.incidents.values() if i.is_over]:
             mine = [place for place in self.ledger.places if place[0] == incident.id]
-            if now_ms - incident.told_ms >= KEPT_MS and all(_is_told(self.ledger.told(p)) for p in mine):
+            told = (self.ledger.told(place) for place in mine if place[1] in self._sinks)
+            if now_ms - incident.told_ms >= KEPT_MS and all(map(_is_told, told)):
                 self.ledger.forget(self.board.forget(incident), mine)
 
 

@@ -49,6 +49,8 @@ class Orders:
         self._answers: dict[str, Acceptance] = {}
         self._silences: dict[str, Silence] = {}
         self._acks: dict[str, Acknowledgement] = {}
+        self._undone: dict[str, datetime] = {}
+        """By incident: when somebody took back what had been said of it."""
 
     def take(self, records: Iterable[ControlRecord], *, now_ms: int) -> None:
         """Take orders in; the newest of a key holds, and what is over is forgotten."""
@@ -57,6 +59,8 @@ class Orders:
                 self._silences[record.data.id] = record.data
             elif isinstance(record, AckEvent):
                 self._acks[record.data.incident] = record.data
+                if record.data.until <= record.data.at:
+                    self._undone[record.data.incident] = record.data.at
             elif self._app not in (None, record.data.app):
                 continue
             elif isinstance(record, DeployEvent):
@@ -65,6 +69,7 @@ class Orders:
                 self._answers[record.data.incident] = record.data
         now = _time(now_ms)
         self._answers = {key: a for key, a in self._answers.items() if now - a.at < ANSWERS_KEPT}
+        self._undone = {key: at for key, at in self._undone.items() if now - at < ANSWERS_KEPT}
         self._deploys = {key: d for key, d in self._deploys.items() if now - d.at < DEPLOYS_KEPT}
         self._silences = {key: s for key, s in self._silences.items() if s.ends > now}
         self._acks = {key: a for key, a in self._acks.items() if a.until > now}
@@ -94,7 +99,7 @@ class Orders:
             (
                 deploy
                 for deploy in self.deploys
-                if seen < deploy.holds_until and now < deploy.holds_until + QUIET_FOR and deploy.holds(data)
+                if max(seen, now - QUIET_FOR) < deploy.holds_until and deploy.holds(data)
             ),
             None,
         )
@@ -113,7 +118,8 @@ class Orders:
         ack, answer = self._acks.get(incident.id), self._answers.get(incident.id)
         if ack is not None and ack.until > _time(now_ms) and ack.severity.rank >= incident.severity.rank:
             return ack.by
-        if answer is not None and answer.severity is not None:
+        undone = self._undone.get(incident.id)
+        if answer is not None and answer.severity is not None and (undone is None or undone < answer.at):
             return answer.by if answer.severity.rank >= incident.severity.rank else None
         return None
 

@@ -269,7 +269,8 @@ def _recovered(case: Case, phrases: Phrases) -> Words:
 def _over(case: Case) -> str:
     if compared(case.evidence) is not None:
         return (
-            "It no longer holds after {lasted}: the difference has gone, or the versions have changed places."
+            "It no longer holds after {lasted}: the difference has gone, the versions have changed places, or they are compared "
+            "anew."
         )
     return "The figures are back inside their limits after {lasted}."
 

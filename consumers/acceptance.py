@@ -81,11 +81,7 @@ def learn_anew(
         If the store does not answer.
     """
     claimed = states.claim(plan.name)
-    if claimed.profile is None or claimed.state is None:
-        raise Stop(
-            f"model {plan.name} is learning its reference already; `watchkeeper status` shows how far it is"
-        )
-    state = msgspec.msgpack.decode(claimed.state, type=StoredEvaluation)
+    state = learned_state(plan.name, claimed.state, claimed.profile)
     check(state)
     closed_ms = state.closed_ms.get(Stream.PREDICTIONS, -1)
     at_ms = closed_ms + plan.window_ms
@@ -113,6 +109,21 @@ def learn_anew(
             exit_code=1,
         )
     return Relearning(at_ms, begins_ms, len(events))
+
+
+def learned_state(model: str, state: bytes | None, profile: str | bytes | None) -> StoredEvaluation:
+    """Return the stored state of a model that has learned its reference.
+
+    Raises
+    ------
+    Stop
+        It has not.
+    """
+    if profile is None or state is None:
+        raise Stop(
+            f"model {model} is learning its reference already; `watchkeeper status` shows how far it is"
+        )
+    return msgspec.msgpack.decode(state, type=StoredEvaluation)
 
 
 def _states_of_the_stream(plan: ModelPlan, stored: bytes) -> bytes:

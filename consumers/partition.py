@@ -262,4 +262,5 @@ class Partition:
             dead_letters=(),
             sweep=sweep,
             cohorts=cohorts,
+            latest_ms=self.time.latest_ms(),
         )

@@ -20,7 +20,7 @@ BUCKETS_PER_CALL: Final = 256
 """Buckets that are read at a time by somebody who wants all entries."""
 
 WINDOW_TTL_MS: Final = 14 * 86_400_000
-"""A stored window that no evaluator has come for leaves after this."""
+"""A stored window that no evaluator has come for leaves after this; one that lies ahead, so long after it has come."""
 
 COHORT_TTL_MS: Final = 400 * 86_400_000
 """A cohort that nobody rolls up and nobody restates leaves after this."""
@@ -78,7 +78,7 @@ class RedisPartitions:
 
     def commit(self, commit: Commit) -> CommitStatus:
         """See `PartitionStore.commit`."""
-        old, new = commit.old, commit.new
+        old, new, now_ms = commit.old, commit.new, commit.latest_ms
         windows = [
             part
             for b in commit.windows
@@ -87,6 +87,7 @@ class RedisPartitions:
                 b.start_ms,
                 joined_fields(b.version, b.segment),
                 b.data,
+                0 if now_ms is None else max(b.start_ms - now_ms, 0),
             )
         ]
         arguments: list[Any] = [

@@ -91,7 +91,13 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything one micro-batch of one partition changes; applied as a whole or not at all."""
+    """Everything one micro-batch of one partition changes; applied as a whole or not at all.
+
+    Parameters
+    ----------
+    latest_ms
+        Event time that the partition has come to: windows may lie ahead of it. None where none does.
+    """
 
     partition: int
     token: str
@@ -105,6 +111,7 @@ class Commit:
     dead_letters: Sequence[bytes]
     sweep: Sweep | None = None
     cohorts: Sequence[CohortDelta] = ()
+    latest_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -28,13 +29,43 @@ PAIRED_SHARE: Final = 0.1
 _LOG_10: Final = math.log(10.0)
 _decoder = msgspec.msgpack.Decoder(PairRecords)
 _split_decoder = msgspec.msgpack.Decoder(SplitRecords)
+_told_decoder = msgspec.msgpack.Decoder(list[tuple[str, str, str, str]])
 
 Record = PairRecord | SplitRecord
+Told = tuple[str, str, str, str]
+"""Check, action, champion and challenger of what has been told."""
 
 
 def over(finding: Finding, verdict: Verdict) -> Finding:
     """Return the finding that ends what another one said."""
     return replace(finding, verdict=verdict, score=min(finding.score, 0.0), onset_ms=None)
+
+
+def _told_of(check: str, records: Sequence[Record]) -> list[Told]:
+    return [
+        (check, pair.told, pair.second if pair.told_of == pair.first else pair.first, pair.told_of)
+        for pair in records
+        if pair.told
+    ]
+
+
+def _lost(window: ErrorWindow, told: Told) -> Finding:
+    """Return the finding that ends what was told where the comparison has started over."""
+    check, action, champion, challenger = told
+    return Finding(
+        kind=Kind.VERSION_REGRESSION,
+        check=check,
+        model=window.model,
+        window=window.span,
+        verdict=Verdict.CLEAR,
+        score=0.0,
+        fire=0.0,
+        clear=0.0,
+        version=challenger,
+        severity=_SEVERITY[action],
+        hysteresis=Hysteresis(1, 1, 1),
+        evidence={"decision": action, "champion": champion, "challenger": challenger},
+    )
 
 
 def _has_news(record: Record, window: ErrorWindow) -> bool:
@@ -81,6 +112,8 @@ class VersionComparison:
         self._min_gain, self._champion, self._alpha = min_gain, champion, alpha
         self._records = PairRecords(layout.hash)
         self._shared = SplitRecords("" if split is None else split.hash)
+        self._lost: list[Told] = []
+        """What was told by other costs, times or losses than those of now."""
 
     def take_due(self, window: ErrorWindow) -> None:
         """Take in what has fallen due in a window, and say nothing yet."""
@@ -92,10 +125,12 @@ class VersionComparison:
         self._records.add(window)
         self.take_due(window)
         counts = {id(record) for record in self._counting()}
-        found: list[Finding] = []
+        found = [_lost(window, told) for told in self._lost]
+        self._lost = []
         records: list[Record] = [*self._records.pairs, *self._shared.pairs]
         for record in records:
             champion = self._records.champion_of(record, self._champion)
+            found += self._taken_back(window, record, champion)
             if window.span.start_ms - record.last_ms > GONE_MS:
                 self._forget(record)
                 if record.told and champion is not None:
@@ -105,6 +140,16 @@ class VersionComparison:
             elif champion is not None and (_has_news(record, window) or id(record) not in counts):
                 found += self._judged(window, record, champion, counts=id(record) in counts)
         return found
+
+    def _taken_back(self, window: ErrorWindow, record: Record, champion: str | None) -> list[Finding]:
+        """Return that what was told is over where it was told of a version that is no challenger any more."""
+        if not record.told or (champion is not None and record.told_of != champion):
+            return []
+        before = record.second if record.told_of == record.first else record.first
+        compared = self._compared(record, before)
+        finding = self._finding(window, compared, record.told, since_ms=record.since_ms)
+        record.told = record.told_of = ""
+        return [over(finding, Verdict.CLEAR)]
 
     def _forget(self, record: Record) -> None:
         if isinstance(record, PairRecord):
@@ -148,6 +193,7 @@ class VersionComparison:
             return []
         compared = self._compared(pair, champion)
         before, pair.told = pair.told, self._action(compared, pair) if counts else ""
+        pair.told_of = compared.challenger if pair.told else ""
         if not pair.told and not before:
             return []
         finding = self._finding(window, compared, pair.told or before, since_ms=pair.since_ms)
@@ -212,10 +258,13 @@ class VersionComparison:
     def state(self) -> State:
         """Return the versions that were compared, and which were live first."""
         shared = {"shared": msgspec.msgpack.encode(self._shared)} if self._shared.pairs else {}
-        return {"pairs": msgspec.msgpack.encode(self._records), **shared}
+        lost = {"lost": msgspec.msgpack.encode(self._lost)} if self._lost else {}
+        return {"pairs": msgspec.msgpack.encode(self._records), **shared, **lost}
 
     def restore(self, state: State) -> None:
         """Take up a remembered state; one that was counted in other cells, with other costs, starts over.
+
+        What had been told by these is over with the next window.
 
         Raises
         ------
@@ -225,13 +274,20 @@ class VersionComparison:
         try:
             records = _decoder.decode(value_in(state, "pairs", bytes))
             shared = _split_decoder.decode(value_in(state, "shared", bytes)) if "shared" in state else None
+            lost = _told_decoder.decode(value_in(state, "lost", bytes)) if "lost" in state else []
         except msgspec.DecodeError as error:
             raise ValueError(f"expected pairs of versions, got bytes that are not such ({error})") from error
+        if not all(action in _SEVERITY for _, action, *_ in lost):
+            raise ValueError("expected what was told of versions as one of the actions")
         last = PairLayout.GAINS + 2 * self._layout.steps
         if records.layout != self._layout.hash:
+            lost += _told_of(COMPARE, records.pairs)
             records = PairRecords(self._layout.hash, [], records.live)
         if any(not 0 <= cell <= last for pair in records.pairs for cell in pair.cells):
             raise ValueError(f"expected cells from 0 to {last}")
         self._records = records
         if shared is not None and shared.layout == self._shared.layout:
             self._shared = shared
+        elif shared is not None:
+            lost += _told_of(COMPARE_SPLIT, shared.pairs)
+        self._lost = lost

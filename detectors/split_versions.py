@@ -38,8 +38,8 @@ class SplitRecord(msgspec.Struct, array_like=True):
         When the newest ids of each were predicted, as far as known.
     alone
         Ids of each that were predicted after the newest ones of the other.
-    told
-        What has been told of them and stands, empty for nothing.
+    told, told_of
+        As in `TwoVersions`.
     news
         Whether anything has been added since they were last judged.
     """
@@ -55,6 +55,7 @@ class SplitRecord(msgspec.Struct, array_like=True):
     told: str = ""
     news: bool = False
     alone: tuple[int, int] = (0, 0)
+    told_of: str = ""
 
     def see(self, start_ms: int, layout: SplitLayout, due: Mapping[str, Summary[SplitLayout]]) -> None:
         """Note when the ids of a window were predicted, to a stretch of prediction time."""

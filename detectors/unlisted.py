@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
+from detectors.bounds import divergence
 from detectors.detector import Evidence, PredictionWindow, State, is_own
 from detectors.state_values import value_in
 from schemas.clock import format_time
@@ -16,6 +18,8 @@ THRESHOLD: Final = 0.01
 EVENTS_MIN: Final = 100
 HYSTERESIS: Final = Hysteresis(breaches=1, windows=1, clears=3)
 """A name is there or it is not: one judgement is enough."""
+CHANCE: Final = 1e-6
+"""In a judgement a name that half as many events carry is taken for one to be told with this probability at most."""
 NAMES_MAX: Final = 32
 """Names that are told and remembered; of more those that most events carry."""
 
@@ -41,8 +45,9 @@ class _Pool(msgspec.Struct, array_like=True):
 class UnlistedFeatures:
     """Names of features outside the profile, by the share of a version's events that carry them.
 
-    The share is that of the version which carries most, so a new version with little traffic is told of as well. No name has
-    been seen by chance, so this needs no budget; the threshold keeps single strange events quiet.
+    The share is that of the version which carries most, so a new version with little traffic is told of as well. A name is told if so
+    many carry it, and more than chance would make of half the threshold: a single strange event is not told, and neither
+    is a name too rare to be in a learned profile. It stays told until fewer than half the threshold carry it.
 
     Parameters
     ----------
@@ -97,11 +102,27 @@ class UnlistedFeatures:
         n = sum(pool.events.values())
         if n < self._events_min:
             return [self._finding(window, {}, n)]
-        shares = _shares(pool)
+        shares = self._shares()
         finding = self._finding(window, shares, n)
         kept = {name: pool.since_ms[name] for name in shares}
         self._pool = _Pool(since_ms=kept)
         return [finding]
+
+    def _shares(self) -> dict[str, float]:
+        """Return the share of each name's events in the version that carries it most, the most frequent names first.
+
+        One that chance may have made counts as just below the threshold.
+        """
+        found: dict[str, float] = {}
+        highest = math.nextafter(self._threshold, 0.0)
+        for version, carrying in self._pool.carrying.items():
+            n = self._pool.events[version]
+            for name, carried in carrying.items():
+                share = carried / max(n, 1)
+                is_sure = n * float(divergence(share, self._threshold / 2)) >= -math.log(CHANCE)
+                found[name] = max(found.get(name, 0.0), share if is_sure else min(share, highest))
+        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return dict(ranked[:NAMES_MAX])
 
     def _finding(self, window: PredictionWindow, shares: Mapping[str, float], n: int) -> Finding:
         told = {name: share for name, share in shares.items() if share >= self._threshold}
@@ -113,11 +134,11 @@ class UnlistedFeatures:
             model=window.model,
             window=window.span,
             verdict=verdict_of(
-                score, fire=self._threshold, clear=self._threshold, enough=n >= self._events_min
+                score, fire=self._threshold, clear=self._threshold / 2, enough=n >= self._events_min
             ),
             score=score,
             fire=self._threshold,
-            clear=self._threshold,
+            clear=self._threshold / 2,
             severity=Severity.WARNING,
             hysteresis=self._hysteresis,
             onset_ms=min(since_ms, default=None),
@@ -161,13 +182,3 @@ class UnlistedFeatures:
             self._pool = msgspec.msgpack.decode(value_in(state, "pool", bytes), type=_Pool)
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {self.name}: {error}") from error
-
-
-def _shares(pool: _Pool) -> dict[str, float]:
-    """Return the share of each name's events in the version that carries it most, the most frequent names first."""
-    found: dict[str, float] = {}
-    for version, carrying in pool.carrying.items():
-        for name, n in carrying.items():
-            found[name] = max(found.get(name, 0.0), n / max(pool.events[version], 1))
-    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return dict(ranked[:NAMES_MAX])

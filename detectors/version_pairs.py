@@ -32,8 +32,8 @@ class TwoVersions(Protocol):
     ----------
     since_ms, last_ms
         Start of the first and of the last window with ids of theirs.
-    told
-        What has been told of them and stands, empty for nothing.
+    told, told_of
+        What has been told of them and stands, and of which; empty for nothing.
     """
 
     first: str
@@ -41,6 +41,7 @@ class TwoVersions(Protocol):
     since_ms: int
     last_ms: int
     told: str
+    told_of: str
 
 
 TwoT = TypeVar("TwoT", bound=TwoVersions)
@@ -55,8 +56,8 @@ class PairRecord(msgspec.Struct, array_like=True):
         Entries of `PairLayout` that are not 0.
     live_ms
         When each was last live among these ids.
-    told
-        What has been told of them and stands, empty for nothing.
+    told, told_of
+        As in `TwoVersions`.
     """
 
     first: str
@@ -66,6 +67,7 @@ class PairRecord(msgspec.Struct, array_like=True):
     last_ms: int
     live_ms: tuple[int, int] = (_NEVER, _NEVER)
     told: str = ""
+    told_of: str = ""
 
     def add(self, start_ms: int, vector: Vector) -> None:
         """Add the counts of a window."""

@@ -240,7 +240,9 @@ def ordered(model: type[OrderT], /, **fields: object) -> OrderT:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(step) for step in first["loc"])
-        raise Stop(f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}") from None
+        is_empty = first["type"] in ("too_short", "string_too_short")
+        said = "expected at least one character" if is_empty else first["msg"].removeprefix("Value error, ")
+        raise Stop(f"{where + ': ' if where else ''}{said}") from None
 
 
 def _source(by: str) -> str:

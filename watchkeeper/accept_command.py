@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from alerts.acceptance import is_of_reference
-from consumers.acceptance import learn_anew
-from consumers.evaluation import StoredEvaluation
+from consumers.acceptance import learn_anew, learned_state
 from consumers.learner import INCIDENTS
 from consumers.plan import plan_model
 from consumers.redis_models import RedisModels
@@ -31,11 +29,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from alerts.identity import Subject
+    from consumers.evaluation import StoredEvaluation
     from consumers.plan import ModelPlan
     from consumers.store import ModelStore
     from schemas.settings import Settings
     from watchkeeper.incidents import Seen
     from watchkeeper.policy import AlertPolicy
+
+
+AHEAD_MAX: Final = timedelta(days=30)
+"""A new reference is learned from a time on that is no further ahead: until then nothing compares with one."""
 
 
 def run_accept(parsed: argparse.Namespace) -> int:
@@ -56,7 +59,7 @@ def run_accept(parsed: argparse.Namespace) -> int:
     policy = policies(settings, {plan.name: plan})[plan.name]
     try:
         with closing(connect_redis(settings)) as gate:
-            return _new_normal(settings, parsed, plan, policy, RedisModels(gate, settings.app))
+            return new_normal(settings, parsed, plan, policy, RedisModels(gate, settings.app), now=now)
     except Retry as error:
         raise Stop(
             f"{error}; start the server, or correct its address in the settings", exit_code=1
@@ -82,35 +85,45 @@ def learning_plan(settings: Settings, name: str) -> ModelPlan:
     return plan_model(model, None)
 
 
-def _new_normal(
+def new_normal(  # noqa: PLR0913 - what is typed, and what it is done to
     settings: Settings,
     parsed: argparse.Namespace,
     plan: ModelPlan,
     policy: AlertPolicy,
     states: ModelStore,
+    *,
+    now: datetime,
 ) -> int:
-    from_ms = 0 if parsed.at is None else epoch_ms(time_of(parsed.at, "--at"))
-    check = partial(check_calm, plan.name, policy)
-    if parsed.dry_run:
-        stored = states.state(plan.name)
-        state = (
-            StoredEvaluation() if stored is None else msgspec.msgpack.decode(stored, type=StoredEvaluation)
+    """Give a model's learned reference up, or with --dry-run say what that closes.
+
+    Raises
+    ------
+    Stop
+        What was typed cannot be recorded, or the model as it stands is not to start over; then nothing is changed.
+    """
+    wanted = None if parsed.at is None else time_of(parsed.at, "--at")
+    if wanted is not None and wanted - now > AHEAD_MAX:
+        raise Stop(
+            f"--at: expected a time within {AHEAD_MAX.days} days, as drift is not watched until then, got {rfc3339(wanted)}"
         )
-        for subject in check(state):
-            sys.stdout.write(f"closes  {_called(subject)}\n")
-        sys.stdout.write("nothing was changed (--dry-run)\n")
-        return 0
-    done = learn_anew(plan, states, policy, from_ms=from_ms, check=check)
-    begins = utc(done.from_ms)
     answer = ordered(
         Acceptance,
         app=settings.app,
         model=plan.name,
         decision="new_normal",
-        at=begins,
+        at=now,
         by=parsed.by,
         note=parsed.note,
     )
+    check = partial(check_calm, plan.name, policy)
+    if parsed.dry_run:
+        for subject in check(learned_state(plan.name, states.state(plan.name), states.profile(plan.name))):
+            sys.stdout.write(f"closes  {_called(subject)}\n")
+        sys.stdout.write("nothing was changed (--dry-run)\n")
+        return 0
+    done = learn_anew(plan, states, policy, from_ms=0 if wanted is None else epoch_ms(wanted), check=check)
+    begins = utc(done.from_ms)
+    answer = answer.model_copy(update={"at": begins})
     sys.stdout.write(
         f"{plan.name}: {done.events} alerts closed; the reference is learned anew from {rfc3339(begins)} on, and drift is "
         "not watched until then (`watchkeeper status`)\n"
@@ -175,7 +188,7 @@ def kept_by(found: list[Seen], model: str, *, alert: str | None) -> list[Seen]:
     Raises
     ------
     Stop
-        There is none.
+        There is none, or an alert's id does not say which.
     """
     mine = [seen for seen in found if seen.incident.model == model and not seen.incident.is_over]
     if alert is None:
@@ -186,6 +199,11 @@ def kept_by(found: list[Seen], model: str, *, alert: str | None) -> list[Seen]:
             for s in mine
             if s.incident.id.startswith(alert) or any(a.startswith(alert) for a in s.incident.alerts)
         ]
+    if alert is not None and len(about) > 1:
+        raise Stop(
+            f'--alert: several open incidents begin with "{shown(alert)}", or hold an alert that does; give more of the id, or '
+            "leave it out for all of drift"
+        )
     if not about:
         what = "incident of drift is open" if alert is None else f'open alert begins with "{shown(alert)}"'
         raise Stop(f"model {model}: no {what}; see them with `watchkeeper alerts`")

@@ -18,7 +18,7 @@ from schemas.errors import Stop
 from schemas.settings_tree import shown
 from watchkeeper.incidents import Seen, read_incidents, read_orders
 from watchkeeper.loading import load_settings
-from watchkeeper.ordering import epoch_ms, now_utc, span_of, write_order
+from watchkeeper.ordering import epoch_ms, model_named, now_utc, span_of, write_order
 from watchkeeper.service import connect_redis
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def run_alerts(parsed: argparse.Namespace) -> int:
     settings, now = load_settings(parsed.config), now_utc()
     with closing(connect_redis(settings)) as gate:
         found = read_incidents(settings, gate, now_ms=epoch_ms(now))
+    if parsed.model is not None and all(seen.incident.model != parsed.model for seen in found):
+        model_named(settings, parsed.model)
     orders = read_orders(settings, now_ms=epoch_ms(now))
     wanted = [
         seen

@@ -59,7 +59,7 @@ def time_of(text: str, option: str) -> datetime:
         It is none; the message names the option.
     """
     try:
-        return utc(parse_time_ms(text))
+        return utc(parse_time_ms(int(text) if text.isascii() and text.isdigit() else text))
     except ValueError as error:
         raise Stop(f"{option}: {error}") from None
 

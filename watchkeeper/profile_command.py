@@ -20,7 +20,7 @@ from schemas.model_settings import ModelSettings
 from schemas.setting_types import nearest
 from schemas.settings import Settings
 from watchkeeper.loading import load_profile
-from watchkeeper.output_files import write_text
+from watchkeeper.output_files import check_outputs, write_text
 from watchkeeper.profile_input import Meter, open_rows, read_importances
 from watchkeeper.profile_table import NamedColumns
 from watchkeeper.profile_text import change_json, change_lines, summary, summary_json
@@ -118,6 +118,7 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
         change = compare(*(load_profile(path) for path in args.compare))
         _say([json.dumps(change_json(change))] if args.json else change_lines(change))
         return 0
+    check_outputs({"--out": args.out}, [args.input, args.labels])
     if args.learned:
         profile, source = learned_profile_of(args, settings), "the model's own events"
         return _written(args, profile, [], source=source)

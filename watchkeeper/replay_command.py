@@ -12,7 +12,7 @@ from schemas.alert import AlertEvent, parse_alerts_record
 from schemas.errors import Stop
 from watchkeeper.event_files import read_events
 from watchkeeper.loading import load_plans, load_settings
-from watchkeeper.output_files import write_text
+from watchkeeper.output_files import check_outputs, write_text
 from watchkeeper.policy import policies
 from watchkeeper.progress import Progress
 from watchkeeper.replay import Replay, report
@@ -27,6 +27,8 @@ def run_replay(parsed: argparse.Namespace) -> int:
         raise Stop(f"--partitions: expected 1 to {PARTITIONS_MAX}, got {parsed.partitions}")
     if parsed.predictions == parsed.labels == "-":
         raise Stop("--predictions and --labels cannot both be stdin; give one of them a file")
+    outputs = {"--alerts": parsed.alerts, "--report": parsed.report, "--past": parsed.past}
+    check_outputs(outputs, [parsed.config, parsed.predictions, parsed.labels])
     settings = load_settings(parsed.config)
     plans = load_plans(settings, parsed.config.parent)
     bytes_max = settings.kafka.max_message_bytes

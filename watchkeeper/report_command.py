@@ -16,7 +16,7 @@ from schemas.duration import parse_duration_ms
 from schemas.errors import Retry, Stop
 from schemas.settings import Settings
 from watchkeeper.loading import load_plans, load_settings
-from watchkeeper.output_files import write_text
+from watchkeeper.output_files import check_outputs, write_text
 from watchkeeper.report.build import build_report
 from watchkeeper.report.content import Report, report_json
 from watchkeeper.report.page import report_page
@@ -49,6 +49,7 @@ def run_report(parsed: argparse.Namespace) -> int:
         raise Stop(f"--since: {error}, got {parsed.since!r}") from error
     if since_ms <= 0:
         raise Stop(f"--since: expected a duration above 0s, such as 180d, got {parsed.since!r}")
+    check_outputs({"--out": parsed.out}, [parsed.config, parsed.past])
     plan = plans[parsed.model]
     past = _from_redis(settings, plan) if parsed.past is None else _from_file(parsed.past, plan)
     report = build_report(plan, past, since_ms=since_ms)

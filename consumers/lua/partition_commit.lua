@@ -29,12 +29,12 @@ while at <= #entries do
   at = at + size
 end
 local added, next = count - before, 21
-for _ = 1, tonumber(ARGV[14]) do -- name of model and stream, start, field, summary
+for _ = 1, tonumber(ARGV[14]) do -- name of model and stream, start, field, summary, how far ahead it lies in ms
   local key = prefix .. 'w:' .. ARGV[next] .. ':' .. ARGV[next + 1]
   call('HSET', key, ARGV[next + 2], ARGV[next + 3])
-  call('PEXPIRE', key, ttl)
+  call('PEXPIRE', key, ttl + ARGV[next + 4])
   call('ZADD', prefix .. 'i:' .. ARGV[next], ARGV[next + 1], ARGV[next + 1])
-  next = next + 4
+  next = next + 5
 end
 for _ = 1, tonumber(ARGV[15]) do -- field, counters or figures
   call('HSET', prefix .. 't', ARGV[next], ARGV[next + 1])

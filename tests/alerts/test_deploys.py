@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +88,13 @@ class TestWhatIsHeldBack:
         index = max(0, int(onset_minute))
         alert = fired(onset_ms=NOON_MS + round(onset_minute * MINUTE_MS), index=index).data
         assert deploy(0).holds(alert) is is_held
+
+    def test_one_at_the_end_of_all_time_stops_nobody(self) -> None:
+        """Whoever writes such a record to the topic must not silence all others."""
+        last = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+        scene = announced(deploy(0, at=last, holds_until=last + timedelta(minutes=29)))
+        scene.minute(scene.read(**ERROR))
+        assert scene.pager.said == ["first error"]
 
     def test_another_model_is_told_at_once(self) -> None:
         scene = announced(deploy(0, windows=60, model="price"))
@@ -196,6 +203,17 @@ class TestWhoRecordsIt:
         scene.minute()
         scene.room.after(MINUTE_MS)
         assert (scene.pager.announced, scene.pager.change_tries) == ([deploy(0)], 2)
+
+    def test_nobody_waits_for_a_sink_that_the_routes_do_not_lead_to_any_more(self) -> None:
+        scene = Scene(routes=[Route({}, ("pager",))])
+        scene.pager.answers = [Delivery.retry("down")] * 3
+        announce(scene, deploy(0))
+        scene.minute(scene.read(Verdict.CLEAR))
+        assert scene.room.notifier.stats.waiting == 1
+        scene.restart(routes=[Route({"model": "another"}, ("pager",))])
+        scene.room.after(2 * MINUTE_MS)
+        scene.room.after(10 * MINUTE_MS)
+        assert (scene.room.notifier.stats.waiting, scene.room.notifier.stats.overdue) == (0, set())
 
     def test_what_it_refuses_is_given_up_and_counted(self) -> None:
         scene = announced(deploy(0))

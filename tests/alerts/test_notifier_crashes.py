@@ -9,10 +9,13 @@ from builders.watch_room import (
     CRITICAL,
     ERROR,
     HOUR_MS,
+    MINUTE_MS,
     Scene,
+    ScriptedSink,
     requests,
 )
 
+from alerts.sinks import Delivery
 from schemas.errors import Retry
 from schemas.finding import Kind, Verdict
 from schemas.notification import Why
@@ -98,3 +101,23 @@ def test_a_mild_message_that_may_have_arrived_is_not_repeated_where_repeats_show
     assert scene.chat.said == ["first warning"]
     scene.over()
     assert scene.chat.said[-1] == "all_resolved warning"
+
+
+@pytest.mark.parametrize(
+    "answer", [Delivery.retry("down"), Delivery.delivered()], ids=lambda a: a.outcome.value
+)
+def test_nobody_waits_for_a_sink_that_the_settings_do_not_name_any_more(answer: Delivery) -> None:
+    """Else the heartbeat would stop for ever, and the incident would be kept for ever."""
+    scene = Scene()
+    scene.chat.answers = [answer] * 100
+    scene.minute(scene.read(**ERROR))
+    scene.chat = ScriptedSink("talk", scene.clock)
+    scene.restart()
+    scene.room.after(10 * MINUTE_MS)
+    stats = scene.room.notifier.stats
+    assert (stats.waiting, stats.overdue) == (0, set())
+    assert scene.chat.said, "the one in its place hears of it"
+    scene.over()
+    scene.room.after(25 * HOUR_MS)
+    scene.room.after(MINUTE_MS)
+    assert list(scene.states.past("*notify:0")) == ["state"], "and all of it is forgotten in time"

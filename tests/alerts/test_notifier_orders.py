@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from builders.watch_room import (
     CRITICAL,
     ERROR,
@@ -150,6 +151,23 @@ def test_a_kept_reference_does_not_keep_what_becomes_worse_from_anybody() -> Non
     assert scene.pager.said == ["first error", "severity_up critical"]
     scene.room.after(4 * HOUR_MS + MINUTE_MS)
     assert scene.chat.said[-1] == "repeat critical"
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_who_takes_an_acknowledgement_back_takes_a_kept_reference_back_too(in_order: bool) -> None:
+    """`ack --undo` says that nobody looks after the incident any more, whatever was said before."""
+    scene = Scene()
+    scene.minute(scene.read(**ERROR))
+    kept = keep(scene)
+    scene.clock.now_ms += MINUTE_MS
+    undone = ack(scene, 0)
+    said: list[ControlRecord] = [kept, undone]
+    order(scene, *(said if in_order else reversed(said)))
+    scene.room.after(25 * HOUR_MS)
+    assert scene.chat.said == ["first error", "repeat error"]
+    order(scene, keep(scene))
+    scene.room.after(25 * HOUR_MS)
+    assert scene.chat.said == ["first error", "repeat error"], "the newest word holds"
 
 
 def test_an_answer_of_another_application_is_passed_over() -> None:

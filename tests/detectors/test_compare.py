@@ -219,6 +219,18 @@ class TestWhatIsSaid:
         assert said(found) == [("A", "roll_back", Verdict.BREACH, Severity.ERROR)]
         assert detector(champion="C").update(window(0, AB=pair(8, 352, 40))) == []
 
+    @pytest.mark.parametrize("named", ["B", "C"])
+    def test_what_was_told_is_over_once_the_settings_name_another_champion(self, named: str) -> None:
+        """As after a promotion: what was said of the challenger is not said of anybody any more."""
+        watch, again = detector(), detector(champion=named)
+        watch.update(window(0, AB=pair(8, 352, 40)))
+        again.restore(watch.state())
+        over, *other = said(again.update(window(1)))
+        assert over == ("B", "promote", Verdict.CLEAR, Severity.INFO)
+        assert other == []
+        found = again.update(window(2, AB=pair(0, 1, 0, live=(0, 1))))
+        assert [f.version for f in found] == (["A"] if named == "B" else [])
+
     def test_a_challenger_is_compared_with_the_newest_version_that_was_live_before_it(self) -> None:
         watch = detector()
         watch.update(window(0, own={"A": 100}))
@@ -296,6 +308,11 @@ class TestState:
         costs = VersionComparison(pair_layout("binary", {"a": {"b": 3.0}}), min_gain=0.005)
         costs.restore(watch.state())
         assert costs.comparisons() == []
+        again = VersionComparison(pair_layout("binary", {"a": {"b": 3.0}}), min_gain=0.005)
+        again.restore(costs.state())
+        [over] = again.update(window(1))
+        assert (over.check, over.version, over.verdict) == ("compare", "B", Verdict.CLEAR), "its alert ends"
+        assert again.update(window(2)) == []
         for bad in (
             b"",
             b"\x93",

@@ -297,6 +297,18 @@ class TestState:
         with pytest.raises(ValueError, match="expected"):
             detector().restore({**watch.state(), "shared": b"\x93"})
 
+    def test_what_was_told_is_over_where_there_is_nothing_to_compare_by_any_more(self) -> None:
+        """As where a regression's reference is given up, which told how large errors are."""
+        watch, without = detector(), VersionComparison(PairLayout(), None, min_gain=0.005)
+        told = [f for i in range(12) for f in watch.update(window(i, **BAD))]
+        assert told
+        without.restore(watch.state())
+        again = VersionComparison(PairLayout(), None, min_gain=0.005)
+        again.restore(without.state())
+        [over] = again.update(window(12))
+        assert (over.check, over.version, over.verdict) == ("compare_split", "B", Verdict.CLEAR)
+        assert again.update(window(13)) == []
+
     def test_its_memory_is_bounded(self) -> None:
         watch = detector()
         for i in range(100):

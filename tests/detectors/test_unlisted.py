@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pytest
 from builders.summaries import MINUTE_MS, NOON_MS, prediction_window, profile_of
 
 from alerts.identity import Subject
@@ -61,9 +63,32 @@ def test_since_stays_that_of_the_first_window_and_starts_over_after_a_time_witho
 
 def test_a_single_strange_event_is_not_told_and_few_events_are_added_up() -> None:
     assert verdicts(UnlistedFeatures(), window(0, v7=(1_000, {"zip": 1}))) == [Verdict.CLEAR]
+    lonely = window(0, v7=(1_000, {}), v8=(1, {"zip": 1}))
+    assert Verdict.BREACH not in verdicts(UnlistedFeatures(), lonely), "in a version of its own neither"
     detector = UnlistedFeatures()
     few = [window(i, v7=(30, {"zip": 30 if i else 0})) for i in range(4)]
     assert verdicts(detector, *few) == [Verdict.UNKNOWN] * 3 + [Verdict.BREACH]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.003, 0.005])
+@pytest.mark.parametrize("n", [30, 100, 1_000])
+def test_a_name_that_half_as_many_events_carry_does_not_come_and_go(share: float, n: int) -> None:
+    """As one that a profile which is learned leaves out, because too few events carry it."""
+    rng, detector = np.random.default_rng(1), UnlistedFeatures()
+    found = [
+        verdicts(detector, window(i, v7=(n, {"promo": k} if k else {})))[0]
+        for i, k in enumerate(rng.binomial(n, share, size=500).tolist())
+    ]
+    assert Verdict.BREACH not in found
+
+
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.1])
+def test_a_name_that_is_told_stays_told_while_as_many_carry_it(share: float) -> None:
+    rng, detector = np.random.default_rng(1), UnlistedFeatures()
+    counts = rng.binomial(20_000, share, size=300).tolist()
+    found = verdicts(detector, *(window(i, v7=(20_000, {"promo": k})) for i, k in enumerate(counts)))
+    assert Verdict.BREACH in found[:20]
+    assert Verdict.CLEAR not in found
 
 
 def test_answers_of_the_fallback_do_not_count_and_names_are_bounded() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import Any
 
 import pytest
 from builders.learning import START_MS, Event, batches, binary_events, learning_settings
 
+from alerts.board import Board
 from consumers.acceptance import Relearning, learn_anew
 from consumers.plan import plan_model
 from consumers.store import CommitStatus
 from detectors.profile import ReferenceProfile, from_json
+from schemas.alert import AlertEvent
 from schemas.clock import parse_time_ms
 from schemas.errors import Stop
 from schemas.finding import Stream
-from watchkeeper.accept_command import check_calm, kept_by, learning_plan
+from watchkeeper.accept_command import check_calm, kept_by, learning_plan, new_normal
+from watchkeeper.incidents import Seen
+from watchkeeper.ordering import utc
 from watchkeeper.policy import AlertPolicy, policies
 from watchkeeper.replay import Replay
 
@@ -256,6 +261,37 @@ class TestWhatStands:
 
 
 class TestCommand:
+    def said(self, service: Service, **typed: Any) -> int:
+        """Run the command on what a service has in its store."""
+        given = {"by": "ann", "note": None, "at": None, "dry_run": False, "now": utc(START_MS), **typed}
+        now = given.pop("now")
+        parsed = argparse.Namespace(**given)
+        return new_normal(service.settings, parsed, service.plan, service.policy, service.models, now=now)
+
+    @pytest.mark.parametrize(
+        ("typed", "problem"),
+        [
+            ({"by": ""}, "^by: expected at least one character"),
+            ({"at": "2026-04-02T00:00:01Z"}, "^--at: expected a time within 30 days"),
+            ({"at": "soon"}, "^--at: expected a time"),
+        ],
+        ids=str,
+    )
+    def test_what_is_typed_wrong_changes_nothing(self, typed: dict[str, str], problem: str) -> None:
+        service = Service()
+        service.until(45)
+        state = service.models.state("m")
+        with pytest.raises(Stop, match=problem):
+            self.said(service, **typed)
+        assert service.models.state("m") == state
+        assert service.models.profile("m") is not None
+
+    def test_a_dry_run_is_refused_where_the_command_would_be(self) -> None:
+        service = Service()
+        service.until(5)
+        with pytest.raises(Stop, match="learning its reference already"):
+            self.said(service, dry_run=True)
+
     def test_a_reference_that_is_a_file_is_the_users_to_change(self) -> None:
         settings = learning_settings()
         model = settings.models["m"].model_copy(update={"profile": "p.json", "learn": None})
@@ -278,3 +314,22 @@ class TestCommand:
             kept_by([], "m", alert=None)
         with pytest.raises(Stop, match='no open alert begins with "abc"'):
             kept_by([], "m", alert="abc")
+
+    def test_an_answer_to_one_alert_is_never_one_to_several_incidents(self) -> None:
+        def failing(place: int, event: Event) -> None:
+            moved(place, event)
+            if place >= FIRST and place % 3 == 0:
+                event["status"] = "error"
+
+        service, board = Service(change=failing), Board({}, now_ms=0)
+        service.until(45)
+        for event in service.told:
+            board.take(AlertEvent.model_validate(event), now_ms=0)
+        seen = [Seen(incident, {}) for incident in board.incidents.values()]
+        drift, errors = sorted(seen, key=lambda s: s.incident.cause)
+        assert kept_by(seen, "m", alert=None) == [drift]
+        [alert_id] = errors.incident.alerts
+        assert kept_by(seen, "m", alert=alert_id) == [errors]
+        assert kept_by(seen, "m", alert=errors.incident.id[:20]) == [errors]
+        with pytest.raises(Stop, match="several open incidents"):
+            kept_by(seen, "m", alert="")

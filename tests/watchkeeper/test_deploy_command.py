@@ -13,6 +13,7 @@ from schemas.errors import Stop
 from schemas.settings import Settings
 from watchkeeper.cli import build_parser
 from watchkeeper.deploy_command import deploy_of, run_deploy
+from watchkeeper.ordering import time_of
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -90,3 +91,10 @@ def test_a_time_without_an_offset_is_refused(tmp_path: Path) -> None:
     ]
     with pytest.raises(Stop, match="--at: expected a time"):
         run_deploy(build_parser().parse_args(words))
+
+
+def test_a_time_is_rfc_3339_or_epoch_milliseconds_as_the_message_says() -> None:
+    assert time_of("2026-11-01T12:00:00Z", "--at") == time_of("1793534400000", "--at") == NOON
+    for text in ("noon", "", "9" * 30, "\u0661"):
+        with pytest.raises(Stop, match=r"^--at: expected a time"):
+            time_of(text, "--at")

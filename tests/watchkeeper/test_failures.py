@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from servers.redis import LocalRedis, store_binary
 
 from detectors.profile import ReferenceProfile
+from watchkeeper.output_files import check_outputs, write_text
 
 LIMIT_S = 15.0
 NOBODY = "127.0.0.1:9"  # the discard port: nothing listens there
@@ -237,3 +239,40 @@ def test_a_redrive_without_its_topic_names_it(
     code, line = fails("redrive", "--config", str(config))
     assert code == 1
     assert "topic 'nowhere' does not exist" in line
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("replay", "--predictions", "in", "--alerts", "in"),
+        ("replay", "--predictions", "other", "--labels", "in", "--alerts", "-", "--report", "./in"),
+        ("replay", "--predictions", "other", "--alerts", "out", "--past", "folder/../out"),
+        ("replay", "--predictions", "other", "--alerts", "-", "--report", "-"),
+        ("profile", "--input", "in", "--model", "fraud", "--out", "in"),
+        ("report", "--model", "fraud", "--past", "in", "--out", "in"),
+    ],
+    ids=" ".join,
+)
+def test_no_output_takes_the_place_of_an_input_or_of_another_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    config = write_settings(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "other"):
+        Path(name).write_text("kept", "utf-8")
+    Path("folder").mkdir()
+    code, line = fails(options[0], "--config", str(config), *options[1:])
+    assert (code, "is read or written already" in line) == (2, True)
+    assert Path("in").read_text("utf-8") == "kept"
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """Such as /dev/null, whose place only root can take."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_outputs({"--alerts": pipe, "--report": pipe}, [])
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "told")
+    assert os.read(reader, 10) == b"told"
+    os.close(reader)
+    assert pipe.is_fifo()

@@ -160,8 +160,9 @@ def read_cohorts(plan: ModelPlan, deltas: Iterable[bytes]) -> Cohorts:
         Damaged bytes, or figures counted on other cells.
     """
     found: Cohorts = {}
-    sums = [EncodedSums[Key, ErrorLayout](plan.errors) for _ in range(3)]
-    answers = None if plan.answers is None else EncodedSums[Key, AnswerLayout](plan.answers)
+    sums: list[EncodedSums[Key, ErrorLayout]] = [EncodedSums(plan.errors) for _ in range(3)]
+    layout = plan.answers
+    answers: EncodedSums[Key, AnswerLayout] | None = None if layout is None else EncodedSums(layout)
     for row in _rows(deltas):
         key = (row.version, row.segment)
         known = found.get(key)

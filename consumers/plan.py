@@ -98,9 +98,10 @@ class ModelPlan:
             If the bytes are damaged, or counted on the cells of another profile of the user's.
         """
         layout = self.layout(stream, segment)
+        sums: EncodedSums[KeyT, Any] = EncodedSums(layout)
+        others: list[tuple[KeyT, Summary[Any]]] = []
         compares = isinstance(layout, PairLayout | SplitLayout)
         learns = isinstance(layout, PredictionLayout) and self.settings.learning is not None
-        sums, others = EncodedSums[KeyT, Any](layout), list[tuple[KeyT, Summary[Any]]]()
         for key, data in stored:
             if not (compares or learns) or layout_hash_of(data) == layout.hash:
                 sums.add(key, data)

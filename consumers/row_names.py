@@ -119,5 +119,5 @@ class RowNames:
     ) -> Rows:
         """Return each event's row in a table, opening those that are new; parameters as in `keys`."""
         keys, inverse = self.keys(start, version, names, name_of, length_ms=length_ms)
-        opened: Rows = np.array([table.row(key) for key in keys], dtype=np.intp)
+        opened: Rows = np.array(table.rows(keys), dtype=np.intp)
         return opened[inverse]

@@ -203,6 +203,8 @@ class EncodedSums(Generic[KeyT, LayoutT]):
 
     def read(self) -> dict[KeyT, Summary[LayoutT]]:
         """Return the sums; raises `Stop` as `sum_summaries`."""
+        if not self._encoded:
+            return {}
         return dict(zip(self._places, sum_summaries(self._layout, self._encoded, self._groups), strict=True))
 
 

@@ -7,7 +7,7 @@ operations whatever the number of windows, versions and segments it touches.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -200,13 +200,26 @@ class SummaryTable(Generic[KeyT, LayoutT]):
         if found is not None:
             return found
         if not self._free:
-            height = len(self.matrix)
-            self.matrix = np.concatenate([self.matrix, np.zeros_like(self.matrix)])
-            self._free = list(range(2 * height - 1, height - 1, -1))
+            self._grow(1)
         row = self._free.pop()
         self._rows[key] = row
         self._pairs[row] = {}
         return row
+
+    def rows(self, keys: Sequence[KeyT]) -> list[int]:
+        """Return the rows of keys, as `row` does one by one."""
+        new = sum(key not in self._rows for key in keys)
+        if new > len(self._free):
+            self._grow(new - len(self._free))
+        return [self.row(key) for key in keys]
+
+    def _grow(self, more: int) -> None:
+        height = len(self.matrix)
+        taller = max(2 * height, height + more)
+        matrix = np.zeros((taller, self.layout.size), dtype=np.int64)
+        matrix[:height] = self.matrix
+        self.matrix = matrix
+        self._free = [*range(taller - 1, height - 1, -1), *self._free]
 
     def add_counts(self, rows: npt.NDArray[np.intp], cells: npt.NDArray[np.intp], weights: Vector) -> None:
         """Add `weights[i]` to cell `cells[i]` of row `rows[i]`; all three of shape (n,)."""

@@ -179,8 +179,7 @@ class SignalBank:
 
     def _inflation(self, n: Floats) -> Floats:
         """Return by how much the log evidence of this window's bets is divided, shape (signals, bets)."""
-        rate = self._tables.rate
-        busier = np.maximum(np.divide(n / self._window_ms, rate, out=np.ones_like(n), where=rate > 0), 1.0)
+        busier = np.maximum(n / self._window_ms / self._tables.rate, 1.0)
         found = 1 + (self._tables.inflation - 1) * busier[:, None]
         if self._inertia is not None:
             measured = self._tables.of_bets(self._inertia.inflation())

@@ -73,6 +73,7 @@ class BetTables:
         self.rate = np.zeros(count)
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
+        self.rate[self.rate == 0] = np.inf  # where none is known, no window is busier than usual
         self.variance = np.square(self.sd)
         self.upward: Mask = np.all(self.stake >= 0, axis=1).reshape(count)
         self._has_season, self._is_smooth = bool(self._season.any()), bool(self._smooth.any())

@@ -182,8 +182,6 @@ def sum_summaries(layout: LayoutT, encoded: Sequence[bytes], groups: Sequence[in
             _add_beside(found[group], record)
     except (IndexError, ValueError) as error:
         raise _damaged(error) from error
-    for summary in found:
-        summary.pairs = {pair: n for pair, n in summary.pairs.items() if n}
     return found
 
 
@@ -244,10 +242,14 @@ def _add_cells(layout: Layout, matrix: Vector, rows: Vector, records: Sequence[_
 
 
 def _add_beside(summary: Summary[LayoutT], record: _LongRecord) -> None:
-    """Add what a record holds beside its vector; a pair's count may come to 0."""
+    """Add what a record holds beside its vector; pairs whose counts come to 0 leave."""
     pairs = summary.pairs
     for predicted, true, n in record.pairs:
-        pairs[predicted, true] = pairs.get((predicted, true), 0) + n
+        total = pairs.get((predicted, true), 0) + n
+        if total or not n:
+            pairs[predicted, true] = total
+        else:
+            del pairs[predicted, true]
     if record.worst:
         summary.worst = merge_worst(record.worst, summary.worst)
     if record.weights is not None:

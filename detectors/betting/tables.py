@@ -45,7 +45,7 @@ class BetTables:
     sd, variance, minimum
         Shape (signals, functionals).
     rate
-        Shape (signals,): events per millisecond in the reference, 0 where it has no times.
+        Shape (signals,): events per millisecond in the reference, infinite where it has no times, so that no window is busier than usual.
     upward
         Shape (signals,): signals that are bet on in one direction alone, upward.
     unknown, unknown_bets
@@ -73,7 +73,7 @@ class BetTables:
         self.rate = np.zeros(count)
         for place, (signal, found) in enumerate(zip(signals, stakes, strict=True)):
             self._put(place, signal, found)
-        self.rate[self.rate == 0] = np.inf  # where none is known, no window is busier than usual
+        self.rate[self.rate == 0] = np.inf
         self.variance = np.square(self.sd)
         self.upward: Mask = np.all(self.stake >= 0, axis=1).reshape(count)
         self._has_season, self._is_smooth = bool(self._season.any()), bool(self._smooth.any())

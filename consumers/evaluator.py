@@ -105,8 +105,9 @@ class ModelEvaluator(Generic[BookT]):
 
     def _watch(self, states: bytes) -> None:
         """Make the detectors and the learner that go with the plan."""
-        self._detectors: list[Detector[Any]] = detectors_for(self._plan.settings, self._plan.profile)
-        self._explainer = Explainer(self._plan.settings, self._plan.predictions, self._plan.profile)
+        plan = self._plan
+        self._detectors: list[Detector[Any]] = detectors_for(plan.settings, plan.profile, plan.versions)
+        self._explainer = Explainer(plan.settings, plan.predictions, plan.profile)
         states_from_bytes((*self._detectors, self._explainer), states)
         absent = sorted(self._plan.settings.river_monitors.keys() - {d.name for d in self._detectors})
         if absent and not self._plan.learning:

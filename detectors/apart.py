@@ -74,8 +74,10 @@ class Apart:
         return found
 
     def _missed(self, window: ClosedWindow[Any]) -> list[Finding]:
-        if self._stay is None:
+        if self._stay is None and not self._told:
             return []
+        if self._stay is None:  # told while all versions were watched together, which they were then all of
+            self._stay = Stay(window.span.end_ms, 1, 1)
         self._stay.missed += window.span.n
         if not is_gone(self._stay, window.span.end_ms, gone_ms=self._gone_ms):
             return []

@@ -8,10 +8,14 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from builders.life import cohort, day_ms
 from builders.part_traffic import Outcome
 from builders.version_profiles import NEW, OLD, Data, Story, Traffic, plan, profile
 
+from consumers.rollup import DAY_MS
 from detectors.profile import NumericColumn
+from watchkeeper.report.build import build_report
+from watchkeeper.report.past import Past
 
 HASHES: Final = {"7": profile(OLD).content_hash[:16], "8": profile(NEW, OLD).content_hash[:16]}
 DRIFTS_AT: Final = 40
@@ -132,6 +136,23 @@ def test_alerts_about_versions_that_get_no_traffic_any_more_end_as_retired() -> 
     ended = [a for a in closed.values() if a["evidence"]["reason"] == "version_retired"]
     assert {a["version"] for a in ended} == {None}
     assert {(a["kind"], a["feature"]) for a in ended} >= {("data_drift", "x")}
+    [x] = [a for a in ended if a["feature"] == "x"]
+    assert x["title"].startswith(
+        "fraud: closed, versions without a profile of their own get no traffic any more"
+    )
+
+
+def test_a_report_sets_each_version_against_its_own_profile() -> None:
+    model, right = plan("8"), {("fraud", "fraud"): 40, ("ok", "ok"): 45, ("fraud", "ok"): 15}
+    days = {day_ms(day): {("7" if day < 50 else "8", ""): cohort(model, 120, right)} for day in range(20, 60)}
+    report = build_report(model, Past(days, (), day_ms(75)), since_ms=60 * DAY_MS)
+    found = [(c.before.name, c.now.labelled) for c in report.comparisons if c.kind == "profile"]
+    assert found == [("the profile of version 7", 2_000), ("the profile of version 8", 1_000)]
+    told = {s.text.partition(";")[0]: s.tone for s in report.statements if "profile" in s.text}
+    assert {("profile of version 7" in text, tone) for text, tone in told.items() if "Accuracy" in text} == {
+        (True, "bad"),
+        (False, "good"),
+    }
 
 
 def test_the_report_says_what_each_version_is_compared_with() -> None:

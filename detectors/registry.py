@@ -20,7 +20,7 @@ from detectors.metrics_classes import mean_cost
 from detectors.pair_layout import pair_layout
 from detectors.profile import ReferenceProfile, is_feature
 from detectors.reference import Reference, reference_of
-from detectors.river_monitor import river_monitors_on
+from detectors.river_monitor import river_monitors
 from detectors.split_layout import split_layout_of
 from detectors.unlisted import EVENTS_MIN, HYSTERESIS, THRESHOLD, UnlistedFeatures
 from schemas.finding import Hysteresis, Stream
@@ -66,14 +66,14 @@ def detectors_for(
     once = [*_unlisted(settings, main.predictions), *([] if compared is None else [compared])]
     if not versions:
         watching = [*budgeted(settings, profile, strict=True), *_tuned(settings, main), *once]
-        return [*watching, *river_monitors_on(settings, main)]
+        return [*watching, *river_monitors(settings, main)]
     rest, own = budgeted_by_version(settings, main, versions)
     found: list[Watch] = [d if _is_of_all(d) else _apart(d, OTHERS) for d in rest]
     for version, reference in {OTHERS: main, **versions}.items():
         judging = (
             *own.get(version, ()),
             *_tuned(settings, reference),
-            *river_monitors_on(settings, reference),
+            *river_monitors(settings, reference),
         )
         found += [_apart(detector, version) for detector in judging]
     return [*found, *once]

@@ -8,8 +8,7 @@ from typing import Final
 import msgspec
 
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
-from detectors.profile import ReferenceProfile
-from detectors.reference import Reference, reference_of
+from detectors.reference import Reference
 from detectors.river_change import Change, RiverChange
 from detectors.river_signals import Signal, signal_of
 from detectors.state_values import value_in
@@ -177,13 +176,8 @@ class RiverMonitor:
         self._start_ms = value_in(state, "start_ms", int)
 
 
-def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) -> list[RiverMonitor]:
-    """Return river's detectors that a model's settings ask for, in their order; raises as `river_monitors_on` does."""
-    return river_monitors_on(settings, reference_of(settings, profile))
-
-
-def river_monitors_on(settings: ModelSettings, reference: Reference) -> list[RiverMonitor]:
-    """Return the same for one reference of a model.
+def river_monitors(settings: ModelSettings, reference: Reference) -> list[RiverMonitor]:
+    """Return river's detectors that a model's settings ask for, in their order.
 
     Those that a reference which is learned does not serve, or not yet, are left out.
 

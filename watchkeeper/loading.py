@@ -47,7 +47,8 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
                 model=plan.name,
                 loss=plan.settings.loss.name,
             )
-        river_monitors(plan.settings, plan.profile)  # at the start, not when a model is claimed
+        for reference in (plan.reference(None), *plan.versions.values()):
+            river_monitors(plan.settings, reference)  # at the start, not when a model is claimed
     return plans
 
 

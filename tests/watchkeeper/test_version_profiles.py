@@ -166,3 +166,18 @@ def test_the_report_says_what_each_version_is_compared_with() -> None:
     plain = Story(plan())
     plain.run(Traffic(lambda _: {"7": 1.0}), 2)
     assert "profile" not in json.dumps(plain.replay.result.models)
+
+
+def test_a_fall_is_explained_by_what_the_versions_of_that_profile_met() -> None:
+    worse = OLD._replace(wrong=0.4, shift=0.5)
+    traffic = Traffic(
+        lambda _: {"7": 0.5, "8": 0.5},
+        lambda minute, version: NEW if version == "8" else OLD if minute < 30 else worse,
+        per_minute=300,
+    )
+    alerts = firing(Story(plan("8")).run(traffic, 45))
+    [fall] = [a for a in alerts if a["kind"] == "performance" and a["segment"] is None]
+    told = fall["evidence"]["explanation"]
+    assert [(f["name"], f["figure"]) for f in told["features"]] == [("x", "location")]
+    assert told["features"][0]["before"] == pytest.approx(0.0, abs=0.1), "version 8 is not in it"
+    assert [part for part in told["segments"] if part["version"] is not None] == []

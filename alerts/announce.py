@@ -47,6 +47,8 @@ class AlertContext:
         Name of what can answer instead of the model.
     links
         Name to URL, for instance a report pinned to the window.
+    profiles
+        By version that has a profile of its own, in the name that its alerts carry: the profile's hash.
     """
 
     app: str
@@ -57,6 +59,12 @@ class AlertContext:
     fallback: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     reproduce: AlertReproduce = field(default_factory=AlertReproduce)
+    profiles: Mapping[str, str] = field(default_factory=dict)
+
+    def reproduce_of(self, version: str | None) -> AlertReproduce:
+        """Return how an alert is had again: compared with the version's profile, else with the model's."""
+        own = None if version is None else self.profiles.get(version)
+        return self.reproduce if own is None else self.reproduce.model_copy(update={"profile_hash": own})
 
     def owner_of(self, feature: str | None) -> AlertOwner:
         """Return who is told of a feature: its own owner, else the model's."""
@@ -139,7 +147,7 @@ def announce(transition: Transition, *, context: AlertContext) -> AlertEvent:
         owner=context.owner_of(subject.feature),
         runbook=context.runbook,
         links=dict(context.links),
-        reproduce=context.reproduce,
+        reproduce=context.reproduce_of(subject.version),
     )
     return AlertEvent.of(transition.event_type, data)
 

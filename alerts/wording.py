@@ -278,12 +278,16 @@ def _over(case: Case) -> str:
 def _gone(case: Case, phrases: Phrases) -> Words:
     fields = _fields(case, phrases)
     happened = _happened(case, phrases, fields)
-    what = "version" if case.reason is Reason.VERSION_RETIRED else "segment"
+    what, get, this, it = "version", "gets", "this", "it"
+    if case.reason is Reason.SEGMENT_GONE:
+        what = "segment"
+    elif case.subject.version is None:  # all that are compared with the model's profile
+        what, get, this, it = "versions without a profile of their own", "get", "these", "them"
     return Words(
-        title=_title(case, f"closed, {what} gets no traffic any more: {happened}", None),
-        impact=f"The {what} gets no traffic any more, so this trouble cannot be seen; it was not seen to end.",
+        title=_title(case, f"closed, {what} {get} no traffic any more: {happened}", None),
+        impact=f"The {what} {get} no traffic any more, so this trouble cannot be seen; it was not seen to end.",
         likely_causes=(),
-        suggested_action=f"Before this {what} gets traffic again, find out what was wrong with it.",
+        suggested_action=f"Before {this} {what} {get} traffic again, find out what was wrong with {it}.",
     )
 
 

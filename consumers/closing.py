@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,10 @@ from consumers.learning_rows import is_rows, rows_of
 from consumers.pair_events import versions_of
 from consumers.plan import DUE, PAIRS, ModelPlan
 from consumers.windows import ModelWindows, WindowBlob
-from detectors.detector import FALLBACK_SUFFIX, ClosedWindow
+from detectors.detector import FALLBACK_SUFFIX, OTHERS, ClosedWindow
 from detectors.layout import PredictionLayout
 from detectors.metrics import metrics_of
+from detectors.reference import on_own_scale
 from detectors.summary import Summary
 from schemas.finding import Stream, WindowSpan
 
@@ -53,7 +55,39 @@ def is_only_due(blobs: Sequence[WindowBlob]) -> bool:
 
 
 def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBlob]) -> ClosedWindow[Any]:
-    """Return a window of all partitions: over all versions, by version, by segment and by pair of versions, and what falls due in it."""
+    """Return a window of all partitions: over all versions, by version, by segment and by pair of versions, and what falls due in it.
+
+    Where versions have references of their own, it holds them apart too.
+    """
+    columns = _columns_of_rows(plan, blobs)
+    window = _added(plan, stream, start, blobs, columns)
+    if not plan.versions or stream is Stream.LABELS:
+        return window
+    apart = {}
+    for name in (OTHERS, *plan.versions):
+        own = [b for b in blobs if b.segment not in (PAIRS, DUE) and plan.set_apart(b.version) == name]
+        found = _added(
+            plan, stream, start, own, {v: s for v, s in columns.items() if plan.set_apart(v) == name}
+        )
+        if name != OTHERS and stream is Stream.PREDICTIONS:
+            found = _on_own_scale(found, plan.versions[name].predictions)
+        apart[name] = replace(found, whole=window)
+    return replace(window, apart=apart)
+
+
+def _on_own_scale(window: ClosedWindow[Any], layout: PredictionLayout) -> ClosedWindow[Any]:
+    versions = {name: on_own_scale(summary, layout) for name, summary in window.versions.items()}
+    return replace(window, overall=on_own_scale(window.overall, layout), versions=versions)
+
+
+def _added(
+    plan: ModelPlan,
+    stream: Stream,
+    start: int,
+    blobs: Sequence[WindowBlob],
+    columns: Mapping[str, Summary[PredictionLayout]],
+) -> ClosedWindow[Any]:
+    """Return what is stored of a window, added up; `columns` are those of predictions that were kept whole, by version."""
     counted: dict[str, list[tuple[str, bytes]]] = {"": [], _SEGMENT: [], PAIRS: [], DUE: []}
     for blob in blobs:
         if is_rows(blob) or (blob.segment == DUE and plan.split is None):
@@ -67,9 +101,9 @@ def merged(plan: ModelPlan, stream: Stream, start: int, blobs: Sequence[WindowBl
     for version, summary in versions.items():
         if not version.endswith(FALLBACK_SUFFIX):
             overall = overall.merge(summary)
-    for version, columns in _columns_of_rows(plan, blobs).items():
-        versions[version] = versions[version].merge(columns) if version in versions else columns
-        overall = overall.merge(columns)
+    for version, summary in columns.items():
+        versions[version] = versions[version].merge(summary) if version in versions else summary
+        overall = overall.merge(summary)
     span = WindowSpan(start, start + plan.length_ms(stream), int(overall.vector[0]))
     return ClosedWindow(
         plan.name,

@@ -23,7 +23,7 @@ from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
 from consumers.window_reader import WindowReader, Windows, is_behind
 from consumers.windows import WindowBlob
-from detectors.causes.explainer import Explainer
+from detectors.causes.explainers import Explainers
 from detectors.compare import VersionComparison
 from detectors.detector import ClosedWindow, Detector
 from detectors.profile import ReferenceProfile, from_json
@@ -105,9 +105,10 @@ class ModelEvaluator(Generic[BookT]):
 
     def _watch(self, states: bytes) -> None:
         """Make the detectors and the learner that go with the plan."""
-        self._detectors: list[Detector[Any]] = detectors_for(self._plan.settings, self._plan.profile)
-        self._explainer = Explainer(self._plan.settings, self._plan.predictions, self._plan.profile)
-        states_from_bytes((*self._detectors, self._explainer), states)
+        plan = self._plan
+        self._detectors: list[Detector[Any]] = detectors_for(plan.settings, plan.profile, plan.versions)
+        self._explainers = Explainers(plan.settings, plan.reference(None), plan.versions, plan.set_apart)
+        states_from_bytes((*self._detectors, *self._explainers.each), states)
         absent = sorted(self._plan.settings.river_monitors.keys() - {d.name for d in self._detectors})
         if absent and not self._plan.learning:
             _log.warning("not in what was learned", model=self._plan.name, monitors=absent)
@@ -183,7 +184,7 @@ class ModelEvaluator(Generic[BookT]):
                 self._rollup.trim(rolled.until_ms)
 
     def _states_of_detectors(self) -> bytes:
-        return states_to_bytes((*self._detectors, self._explainer))
+        return states_to_bytes((*self._detectors, *self._explainers.each))
 
     def _learn_in_step(self, done: Evaluation, *, final: bool) -> None:
         """Close windows of all streams in step, until a reference has been learned.
@@ -216,7 +217,7 @@ class ModelEvaluator(Generic[BookT]):
             if self._plan.learning == learning:
                 self._close(stream, start, blobs, progress, done)
         if self._plan.learning == learning:
-            self._explainer.settle(passed_ms - self._plan.lateness_ms)
+            self._explainers.settle(passed_ms - self._plan.lateness_ms)
 
     def _ready(
         self, streams: Sequence[Stream], progress: Sequence[Progress], *, final: bool, until_ms: int
@@ -287,17 +288,17 @@ class ModelEvaluator(Generic[BookT]):
             if detector.stream is stream
             for finding in detector.update(window)
         ]
-        self._explainer.take(window)  # before anything is learned of it: later ones have other cells
+        self._explainers.take(window)  # before anything is learned of it: later ones have other cells
         show = PastWindows(self._plan, self._reader, progress).show
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings, blobs)
         done.status = CommitStatus.MISMATCH  # should a partition go back now: this window is half taken in
-        explain = self._explainer.explain
+        explain = self._explainers.explain
         self._book, events = self._policy.step(self._book, findings, record, explain=explain, show=show)
         done.status = CommitStatus.COMMITTED
-        self._explainer.note(facts_of(events))
+        self._explainers.note(facts_of(events))
         done.events += events
         done.closed.append(record)
 

@@ -7,7 +7,7 @@ evaluation anyway, and alerts are few.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from consumers.closing import merged
 from consumers.learning_rows import is_rows
@@ -16,13 +16,14 @@ from consumers.store import Progress
 from consumers.window_reader import WindowReader
 from consumers.windows import WindowBlob
 from detectors.codec import layout_hash_of
-from detectors.detector import ClosedWindow
+from detectors.detector import OTHERS, ClosedWindow
+from detectors.reference import Reference
 from detectors.series.figure import Figure
 from detectors.series.figures import Figures
 from detectors.series.of_answers import pair_of
 from detectors.series.series import Past, series_of, windows_a_point
 from detectors.summary import Summary
-from schemas.finding import Finding, JsonValue, Stream, stream_of
+from schemas.finding import Finding, JsonValue, Kind, Stream, stream_of
 from schemas.series import POINTS_MAX
 
 DAY_MS: Final = 86_400_000
@@ -30,8 +31,17 @@ _CHUNK: Final = 20
 """Windows that are in memory at once."""
 
 Points = dict[int, Summary[Any]]
-_Part = tuple[str | None, str | None, tuple[str, str] | None]
-"""Version, segment and pair of versions that an alert is about."""
+_OF_ALL: Final = frozenset({Kind.VOLUME, Kind.SCHEMA, Kind.VERSION_REGRESSION})
+"""Kinds that no reference is needed for."""
+
+
+class _Part(NamedTuple):
+    """What an alert is about: all traffic, a version, a segment, a pair of versions, or the versions of one reference."""
+
+    version: str | None = None
+    segment: str | None = None
+    pair: tuple[str, str] | None = None
+    apart: str | None = None
 
 
 def kept_ms(length_ms: int) -> int:
@@ -79,33 +89,43 @@ class PastWindows:
         plan, stream = self._plan, stream_of(finding.kind, finding.check)
         if stream is Stream.ERRORS and plan.implicit is not None:
             return None  # silence is counted with a cohort, and cohorts go into the past
-        figure = self._figures().of(finding) if finding.evidence else None
+        reference = plan.reference(finding.version)
+        figure = self._figures(reference).of(finding) if finding.evidence else None
         if figure is None:
             return None
         end_ms, length_ms = finding.window.end_ms, plan.length_ms(stream)
         size = windows_a_point(since_ms, end_ms, length_ms=length_ms)
         pair = pair_of(finding.evidence) if figure.name == "gain" else None
-        part = (None if pair else finding.version, finding.segment, pair)
+        part = self._part(finding, pair)
         points = self._points_of(stream, part, end_ms=end_ms, size=size)
         first_ms = self._first_ms(figure, stream)
+        layout = plan.layout(stream, finding.segment or "")
+        if layout is plan.predictions:
+            layout = reference.predictions
         past = Past(
             {start: found for start, found in points.items() if start >= first_ms},
             end_ms=end_ms,
             step_ms=size * length_ms,
-            empty=Summary.empty(plan.layout(stream, finding.segment or "")),
+            empty=Summary.empty(layout),
         )
-        zone = "UTC" if plan.profile is None else plan.profile.timezone
+        zone = "UTC" if reference.profile is None else reference.profile.timezone
         return series_of(figure, past, since_ms=since_ms, zone=zone)
 
-    def _figures(self) -> Figures:
-        plan = self._plan
+    def _figures(self, reference: Reference) -> Figures:
         return Figures(
-            plan.settings,
-            plan.profile,
-            predictions=plan.predictions,
-            errors=plan.errors,
-            names=plan.classes,
+            self._plan.settings,
+            reference.profile,
+            predictions=reference.predictions,
+            errors=reference.errors,
+            names=self._plan.classes,
         )
+
+    def _part(self, finding: Finding, pair: tuple[str, str] | None) -> _Part:
+        plan, version = self._plan, finding.version
+        is_of_all = pair is not None or finding.kind in _OF_ALL
+        if not plan.versions or is_of_all or stream_of(finding.kind, finding.check) is Stream.LABELS:
+            return _Part(None if pair else version, finding.segment, pair)
+        return _Part(version, finding.segment, None, OTHERS if version is None else plan.set_apart(version))
 
     def _first_ms(self, figure: Figure, stream: Stream) -> int:
         """Return from when on windows have what a figure is read from."""
@@ -131,7 +151,7 @@ class PastWindows:
             windows = self._reader.past(stream, from_ms=start_ms, until_ms=until_ms, progress=self._progress)
             for start, blobs in windows.items():
                 own = [blob for blob in blobs if self._is_of(stream, part, blob)]
-                summary = _part_of(merged(self._plan, stream, start, own), part) if own else None
+                summary = self._part_of(merged(self._plan, stream, start, own), part) if own else None
                 if summary is not None:
                     place = end_ms - -(-(end_ms - start) // step_ms) * step_ms
                     found[place] = found[place].merge(summary) if place in found else summary
@@ -139,9 +159,11 @@ class PastWindows:
 
     def _is_of(self, stream: Stream, part: _Part, blob: WindowBlob) -> bool:
         """Return whether a blob is of a part, and counted on the cells of now."""
-        version, segment, pair = part
+        version, segment, pair, apart = part
         if is_rows(blob):
             return segment is None and pair is None
+        if apart is not None and self._plan.set_apart(blob.version) != apart:
+            return False
         if (blob.segment == PAIRS) != (pair is not None) or (
             pair is None and blob.segment != (segment or "")
         ):
@@ -151,11 +173,11 @@ class PastWindows:
         layout = self._plan.layout(stream, blob.segment)
         return self._plan.settings.learning is not None or layout_hash_of(blob.data) == layout.hash
 
-
-def _part_of(window: ClosedWindow[Any], part: _Part) -> Summary[Any] | None:
-    version, segment, pair = part
-    if pair is not None:
-        return window.pairs.get(pair)
-    if segment is not None:
-        return window.segments.get(segment)
-    return window.overall if version is None else window.versions.get(version)
+    def _part_of(self, window: ClosedWindow[Any], part: _Part) -> Summary[Any] | None:
+        if part.pair is not None:
+            return window.pairs.get(part.pair)
+        own = window if part.apart is None else window.apart[part.apart]
+        if part.segment is not None:
+            return own.segments.get(part.segment)
+        is_all = part.version is None or part.version in self._plan.versions
+        return own.overall if is_all else own.versions.get(part.version or "")

@@ -8,19 +8,15 @@ from typing import Any, Final
 
 from detectors.classes import ClassNames
 from detectors.codec import EncodedSums, decode_service, layout_hash_of
+from detectors.detector import FALLBACK_SUFFIX, OTHERS, SHADOW_SUFFIX
 from detectors.estimation.cells import AnswerLayout
 from detectors.label_layout import LabelLayout
-from detectors.layout import (
-    ErrorLayout,
-    Layout,
-    PredictionLayout,
-    error_layout,
-    life_layout,
-    prediction_layout,
-)
+from detectors.layout import ErrorLayout, Layout, PredictionLayout, life_layout, prediction_layout
 from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
 from detectors.profile_calibration import LEARNED_SCORES
+from detectors.reference import Reference, reference_of, reference_of_version
+from detectors.shared_cells import difference
 from detectors.split_layout import SplitLayout, split_layout_of
 from detectors.summary import KeyT, Summary
 from schemas.errors import Stop
@@ -55,6 +51,8 @@ class ModelPlan:
         What versions that share the traffic are; None where they are not compared.
     compared_with
         By stream: the beginning of the hash of what its windows are compared with; empty without a profile.
+    versions
+        The references of versions that have one of their own; all are counted on the cells of `profile`.
     """
 
     name: str
@@ -69,6 +67,17 @@ class ModelPlan:
     split: SplitLayout | None = None
     unlabelled_decisions: frozenset[tuple[type, Label]] = frozenset()
     compared_with: Mapping[Stream, str] = field(default_factory=dict)
+    versions: Mapping[str, Reference] = field(default_factory=dict)
+
+    def reference(self, version: str | None) -> Reference:
+        """Return what a version is compared with; of None, what the model is."""
+        own = None if version is None else self.versions.get(self.set_apart(version))
+        return own or Reference(self.profile, self.predictions, self.errors)
+
+    def set_apart(self, version: str) -> str:
+        """Return the name under which a version, its fallback and its shadow are set apart: its own, or `OTHERS`."""
+        name = version.removesuffix(FALLBACK_SUFFIX).removesuffix(SHADOW_SUFFIX)
+        return name if name in self.versions else OTHERS
 
     def layout(self, stream: Stream, segment: str) -> Layout:
         """Return what a window of a stream is counted on; segments have no columns of features."""
@@ -183,20 +192,31 @@ class ModelPlan:
         return self.settings.task == "regression"
 
 
-def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> ModelPlan:
+def plan_model(
+    settings: ModelSettings,
+    profile: ReferenceProfile | None,
+    versions: Mapping[str, ReferenceProfile] | None = None,
+) -> ModelPlan:
     """Work a model's settings out.
+
+    Parameters
+    ----------
+    versions
+        Profiles of versions that have one of their own.
 
     Raises
     ------
     Stop
-        If the profile is of another model or task.
+        If a profile is of another model or task, or that of a version is not counted on the cells of the model's.
     """
     name = settings.name
-    if profile is not None and (profile.model, profile.task) != (name, settings.task):
-        raise Stop(
-            f"models.{name}.profile: expected the profile of model {name!r} ({settings.task}), found one of "
-            f"{profile.model!r} ({profile.task}); build it with `watchkeeper profile --model {name}`"
-        )
+    if profile is not None:
+        _check_owner(settings, profile, "profile")
+    main = reference_of(settings, profile)
+    own: dict[str, Reference] = {}
+    for version, found in (versions or {}).items():
+        _check_version(settings, version, profile, found)
+        own[version] = reference_of_version(found, main)
     # What was learned from events names no class that they do not name, and must not rename any.
     known = profile.classes if profile is not None and profile.learned is None else ()
     unlabelled = (settings.labels.unlabelled_when or {}).get("decision", ())
@@ -205,15 +225,43 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         settings=settings,
         profile=profile,
         classes=ClassNames(settings.classes, settings.positive_class, known),
-        predictions=prediction_layout(profile),
+        predictions=main.predictions,
         service=prediction_layout(None),
-        errors=error_layout(settings.task, profile, settings.loss),
+        errors=main.errors,
         totals=life_layout(settings.task, profile, settings.loss),
         pairs=pair_layout(settings.task, settings.costs),
         split=split_layout_of(settings, profile),
         unlabelled_decisions=frozenset((type(value), value) for value in unlabelled),
         compared_with={} if profile is None else _references(profile),
+        versions=own,
     )
+
+
+def _check_owner(settings: ModelSettings, profile: ReferenceProfile, key: str) -> None:
+    name = settings.name
+    if (profile.model, profile.task) != (name, settings.task):
+        raise Stop(
+            f"models.{name}.{key}: expected the profile of model {name!r} ({settings.task}), found one of "
+            f"{profile.model!r} ({profile.task}); build it with `watchkeeper profile --model {name}`"
+        )
+
+
+def _check_version(
+    settings: ModelSettings, version: str, main: ReferenceProfile | None, own: ReferenceProfile
+) -> None:
+    place, key = f"models.{settings.name}", f"profiles.{version}"
+    if main is None:
+        raise Stop(
+            f"{place}.{key}: expected `profile` too, for the versions without one of their own: add it"
+        )
+    _check_owner(settings, own, key)
+    found = difference(settings, main, own)
+    if found is not None:
+        path = settings.profile or "P.json"
+        raise Stop(
+            f"{place}.{key}: expected a profile on the bins of {path}, as all versions are counted on them, but {found}; "
+            f"build it with `watchkeeper profile --model {settings.name} --bins-of {path}`"
+        )
 
 
 def _references(profile: ReferenceProfile) -> dict[Stream, str]:

@@ -28,6 +28,9 @@ def is_own(version: str) -> bool:
     return not version.endswith((FALLBACK_SUFFIX, SHADOW_SUFFIX))
 
 
+OTHERS: Final = ""
+"""Among versions that have a reference of their own: all that have none."""
+
 State = dict[str, "int | float | str | bytes | list[float] | list[int] | None"]
 """What a detector remembers between windows: plain values, encoded by `detectors.codec`."""
 
@@ -47,6 +50,11 @@ class ClosedWindow(Generic[LayoutT]):
         Of error windows: ids that two versions answered, by their names in order.
     due
         Of error windows: labels by version, in the window in which their cells are complete.
+    apart
+        The same window for the versions of one reference alone, without `pairs` and `due`: by version that has one of its own, and
+        of all others under `OTHERS`. Empty where all are compared with one.
+    whole
+        Of such a window: that of the whole model.
     """
 
     model: str
@@ -57,6 +65,8 @@ class ClosedWindow(Generic[LayoutT]):
     segments: Mapping[str, Summary[LayoutT]] = field(default_factory=dict)
     pairs: Mapping[tuple[str, str], Summary[PairLayout]] = field(default_factory=dict)
     due: Mapping[str, Summary[SplitLayout]] = field(default_factory=dict)
+    apart: Mapping[str, ClosedWindow[LayoutT]] = field(default_factory=dict)
+    whole: ClosedWindow[LayoutT] | None = None
 
 
 PredictionWindow = ClosedWindow[PredictionLayout]

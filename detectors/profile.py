@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from detectors.estimation.calibration import Calibration, calibration_from
 from detectors.joint import FIGURES, Joint, joint_from
@@ -68,7 +68,7 @@ class NumericColumn:
     missing: int = 0
     invalid: int = 0
     rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
-    type: str = "numeric"
+    type: Literal["numeric"] = "numeric"
 
     @property
     def n(self) -> int:
@@ -100,7 +100,7 @@ class CategoricalColumn:
     missing: int = 0
     invalid: int = 0
     rhythms: Mapping[str, Rhythm] = field(default_factory=dict)
-    type: str = "categorical"
+    type: Literal["categorical"] = "categorical"
 
     @property
     def n(self) -> int:

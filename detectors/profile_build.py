@@ -15,7 +15,7 @@ from detectors.betting.rhythm_fit import Grid
 from detectors.block_sums import TimeSpan
 from detectors.classes import ClassValue
 from detectors.deviance import deviance_power
-from detectors.profile import ReferenceProfile, is_feature
+from detectors.profile import CategoricalColumn, Column, ReferenceProfile, is_feature
 from detectors.profile_count import CategoryCount, NumericCount
 from detectors.profile_joint import JointColumns
 from detectors.profile_latency import LatencyCount
@@ -33,6 +33,7 @@ COLUMNS_MAX: Final = 4096
 SAMPLE_VALUES_MAX: Final = 8_000_000
 """Sampled numbers of all columns together; many columns share them."""
 FEW_ROWS: Final = 1_000
+LEFT_OUT_SHOWN: Final = 5
 
 
 class ProfileBuilder:
@@ -56,6 +57,8 @@ class ProfileBuilder:
         So many segments have a reference of their own.
     loss
         Of a regression, as in the model's settings; None for one that is no deviance.
+    bins_of
+        A reference of the same model, for a profile of one version: its features are counted, on its cells.
 
     Notes
     -----
@@ -78,6 +81,7 @@ class ProfileBuilder:
         importances: Mapping[str, float] | None = None,
         max_segments: int = 50,
         loss: Loss | None = None,
+        bins_of: ReferenceProfile | None = None,
     ) -> None:
         self._model = model
         self._task: Task = task
@@ -91,7 +95,12 @@ class ProfileBuilder:
         self._grid: Grid | None = None
         self._power = None if loss is None else deviance_power(loss)
         self._outputs = OutputColumns(
-            task, positive=positive, classes=classes, sample_max=sample_max, power=self._power
+            task,
+            positive=positive,
+            classes=classes,
+            sample_max=sample_max,
+            power=self._power,
+            bins_of=bins_of,
         )
         self._joint = JointColumns()
         self._segments = SegmentCounts(most=max_segments)
@@ -100,9 +109,20 @@ class ProfileBuilder:
         self._oddities: list[str] = []
         self._rows_counted = 0
         self.rows = 0
+        self._bins_of = bins_of
+        self._cells: dict[str, Column] = {}
+        self._left_out: dict[str, None] = {}
+        if bins_of is not None:
+            self._begin_on(bins_of)
 
     @classmethod
-    def of(cls, settings: ModelSettings, *, importances: Mapping[str, float] | None = None) -> ProfileBuilder:
+    def of(
+        cls,
+        settings: ModelSettings,
+        *,
+        importances: Mapping[str, float] | None = None,
+        bins_of: ReferenceProfile | None = None,
+    ) -> ProfileBuilder:
         """Return a builder by a model's settings."""
         return cls(
             settings.name,
@@ -115,7 +135,15 @@ class ProfileBuilder:
             importances=importances,
             max_segments=settings.max_segments,
             loss=settings.loss,
+            bins_of=bins_of,
         )
+
+    def _begin_on(self, other: ReferenceProfile) -> None:
+        """Look at the features of another reference, each as what it is there, and at no others."""
+        self._cells = {column.name: column for column in other.columns if is_feature(column.name)}
+        for name, column in self._cells.items():
+            self._scans[name] = ColumnScan(name, declared=column.type, sample_max=self._sample_max)
+        self._share_memory()
 
     def sample(self, batch: RowBatch) -> None:
         """Take a batch in, first pass.
@@ -132,8 +160,12 @@ class ProfileBuilder:
         known = len(self._scans)
         for name, values in batch.features.items():
             rule = self._rules.get(name, FeatureRule())
-            if not rule.ignore:
-                self._scan(name, rule).add(values, keys)
+            if rule.ignore:
+                continue
+            if self._bins_of is not None and name not in self._cells:
+                self._left_out[name] = None
+                continue
+            self._scan(name, rule).add(values, keys)
         numeric = [name for name in batch.features if name in self._scans and self._scans[name].has_numbers]
         self._joint.sample(batch.features, numeric, keys)
         self._outputs.sample(batch.answers, keys)
@@ -185,10 +217,13 @@ class ProfileBuilder:
         """Turn what the first pass saw into bins and candidates, once, and let its samples go."""
         if self._counts is None:
             self._grid = self._span.grid(zone=self._timezone, seasonality=self._seasonality)
-            self._counts = {name: _column_count(scan, self._grid) for name, scan in self._scans.items()}
+            self._counts = {
+                name: _column_count(scan, self._grid, self._cells.get(name))
+                for name, scan in self._scans.items()
+            }
             oddities = [scan.oddity() for scan in self._scans.values()]
             self._oddities = [text for text in oddities if text]
-            self._joint.start(self._numeric(), self._grid)
+            self._joint.start(self._numeric(), self._grid, bins_of=self._bins_of)
             self._scans = {}
             self._latency.start(self._grid)
             self._outputs.start(self._grid)
@@ -247,6 +282,13 @@ class ProfileBuilder:
     def warnings(self) -> list[str]:
         """Return what the user should know, one sentence each; complete after `count`."""
         found = list(self._oddities)
+        if self._left_out:
+            shown, more = (
+                ", ".join(list(self._left_out)[:LEFT_OUT_SHOWN]),
+                len(self._left_out) - LEFT_OUT_SHOWN,
+            )
+            rest = f" and {more} more" if more > 0 else ""
+            found.append(f"left out, as the profile whose bins are used lacks them: {shown}{rest}")
         names = self._counts or {}
         for name, rule in self._rules.items():
             if name not in names and not rule.ignore:
@@ -259,7 +301,12 @@ class ProfileBuilder:
         return found + self._outputs.warnings()
 
 
-def _column_count(scan: ColumnScan, grid: Grid | None) -> NumericCount | CategoryCount:
+def _column_count(scan: ColumnScan, grid: Grid | None, known: Column | None) -> NumericCount | CategoryCount:
+    """Return what counts a column, on the cells of a known one where there is one."""
+    if isinstance(known, CategoricalColumn):
+        return CategoryCount(scan.name, known.categories, known.categories, grid, fixed=True)
+    if known is not None:
+        return NumericCount(scan.name, scan.sample.ordered(), scan.largest, grid, edges=known.edges)
     if scan.type == "categorical":
         return CategoryCount(scan.name, scan.candidates(), scan.frequent.most(), grid)
     return NumericCount(scan.name, scan.sample.ordered(), scan.largest, grid)

@@ -44,14 +44,25 @@ class AnswerCounts:
         A sample of a regression's errors; none of a classification.
     grid
         Blocks of time for the rhythm of the expected loss; None where rows have no time.
+    sizes
+        Inner edges of the bins of the sizes of errors, where they are those of another reference.
 
     Notes
     -----
     Memory: 8 bytes per cell and block of time, at most 7 MB.
     """
 
-    def __init__(self, layout: AnswerLayout, names: ClassNames, errors: Floats, grid: Grid | None) -> None:
-        task = layout.task
+    def __init__(
+        self,
+        layout: AnswerLayout,
+        names: ClassNames,
+        errors: Floats,
+        grid: Grid | None,
+        *,
+        sizes: tuple[float, ...] | None = None,
+    ) -> None:
+        if sizes is None and layout.task == "regression":
+            sizes = quantile_edges(np.sort(np.abs(errors)), bins_max=SIZES)
         self._layout = layout
         self._names = names
         self._grid = grid
@@ -59,7 +70,7 @@ class AnswerCounts:
         self._counts = np.zeros(self._layout.counts, dtype=np.int64)
         self._labelled, self._hits = (np.zeros(bins, dtype=np.int64) for _ in range(2))
         self._absolute, self._squared = (np.zeros(bins) for _ in range(2))
-        self._sizes = quantile_edges(np.sort(np.abs(errors)), bins_max=SIZES) if task == "regression" else ()
+        self._sizes = sizes or ()
         self._outcomes = np.zeros((bins, len(self._sizes) + 1), dtype=np.int64)
         blocks = 0 if grid is None else grid.blocks
         self._blocks = np.zeros((blocks, self._layout.counts), dtype=np.int64)

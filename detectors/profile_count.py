@@ -50,12 +50,22 @@ class NumericCount:
         The largest absolute value of all rows.
     grid
         Blocks of time for the column's rhythms; None where rows have no time.
+    edges
+        Inner edges of the bins, where they are those of another reference; None for quantiles of the sample.
     """
 
-    def __init__(self, name: str, ordered: Floats, largest: float, grid: Grid | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        ordered: Floats,
+        largest: float,
+        grid: Grid | None = None,
+        *,
+        edges: Sequence[float] | None = None,
+    ) -> None:
         self._name = name
         self._low, self._high = quantile(ordered, LOW_SHARE), quantile(ordered, HIGH_SHARE)
-        self._edges = np.array(quantile_edges(ordered), dtype=np.float64)
+        self._edges = np.array(quantile_edges(ordered) if edges is None else edges, dtype=np.float64)
         self._counts = np.zeros(len(self._edges) + 1, dtype=np.int64)
         self._missing = self._invalid = 0
         # Sums of x, x - median and its square, all scaled by 2**-exponent: squares cannot overflow, and a
@@ -134,10 +144,10 @@ class NumericCount:
         return math.ldexp(mean, self._exponent), math.ldexp(sd, self._exponent)
 
 
-def sampled_column(name: str, ordered: Floats) -> NumericColumn:
-    """Return the column of a sample alone, smallest value first."""
+def sampled_column(name: str, ordered: Floats, *, edges: Sequence[float] | None = None) -> NumericColumn:
+    """Return the column of a sample alone, smallest value first; `edges` as for `NumericCount`."""
     largest = float(np.abs(ordered[[0, -1]]).max())
-    count = NumericCount(name, ordered, largest)
+    count = NumericCount(name, ordered, largest, edges=edges)
     count.add(Numbers(ordered, np.zeros(len(ordered), dtype=np.bool_)))
     return count.column()
 
@@ -153,12 +163,20 @@ class CategoryCount:
         The names to learn the rhythm of.
     grid
         Blocks of time for the column's rhythms; None where rows have no time.
+    fixed
+        Whether the candidates are the categories, in their order and without rows too, as those of another reference.
     """
 
     def __init__(
-        self, name: str, candidates: Iterable[str], frequent: Sequence[str] = (), grid: Grid | None = None
+        self,
+        name: str,
+        candidates: Iterable[str],
+        frequent: Sequence[str] = (),
+        grid: Grid | None = None,
+        *,
+        fixed: bool = False,
     ) -> None:
-        self._name = name
+        self._name, self._fixed = name, fixed
         self._counts: Counter[str] = Counter(dict.fromkeys(candidates, 0))
         self._other = self._missing = self._invalid = 0
         distinct = list(dict.fromkeys(frequent))[:WATCHED_CATEGORIES_MAX]
@@ -205,10 +223,10 @@ class CategoryCount:
         return {name: rhythm for name, rhythm in found.items() if rhythm is not None} | self._flaws.rhythms()
 
     def column(self) -> CategoricalColumn:
-        """Return the profile's column: the most frequent names, equals in alphabetical order."""
-        ranked = sorted(
-            (item for item in self._counts.items() if item[1]), key=lambda item: (-item[1], item[0])
-        )
+        """Return the profile's column: the most frequent names, equals in alphabetical order, unless they are fixed."""
+        ranked = list(self._counts.items())
+        if not self._fixed:
+            ranked = sorted((item for item in ranked if item[1]), key=lambda item: (-item[1], item[0]))
         kept, rest = ranked[:CATEGORIES_MAX], ranked[CATEGORIES_MAX:]
         return CategoricalColumn(
             name=self._name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +25,12 @@ class Deviances:
     ----------
     power
         Of the deviance (see `detectors.deviance`).
+    edges
+        Inner edges of the bins, where they are those of another reference.
     """
 
-    def __init__(self, power: float, *, sample_max: int) -> None:
-        self.power = power
+    def __init__(self, power: float, *, sample_max: int, edges: Sequence[float] | None = None) -> None:
+        self.power, self._edges = power, edges
         self._sample = Sample(sample_max)
         self._largest = 0.0
         self._count: NumericCount | None = None
@@ -60,9 +63,9 @@ class Deviances:
         ordered = self._sample.ordered()
         if not len(ordered):
             return
-        self._count = NumericCount(DEVIANCE, ordered, self._largest)
+        self._count = NumericCount(DEVIANCE, ordered, self._largest, edges=self._edges)
         if grid is not None:
-            sampled = sampled_column(DEVIANCE, ordered)
+            sampled = sampled_column(DEVIANCE, ordered, edges=self._edges)
             losses = {DEVIANCE: losses_of_deviances(sampled)}
             self._rhythms = LossRhythms(grid, sampled.edges, losses)
 

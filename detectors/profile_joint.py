@@ -12,7 +12,7 @@ import numpy.typing as npt
 from detectors.betting.rhythm_fit import Grid
 from detectors.joint import FIGURE_MAX, Joint, JointScore
 from detectors.joint_fit import fit_joint
-from detectors.profile import JOINT_COLUMNS, NumericColumn
+from detectors.profile import JOINT_COLUMNS, NumericColumn, ReferenceProfile
 from detectors.profile_count import NumericCount
 from detectors.profile_values import Floats, Mask, Numbers, Times, Values, numbers
 
@@ -117,7 +117,9 @@ class JointColumns:
         """Take rows in, first pass, as `RowSample.add` does."""
         self._sample.add(features, numeric, keys)
 
-    def start(self, numeric: Sequence[str], grid: Grid | None) -> None:
+    def start(
+        self, numeric: Sequence[str], grid: Grid | None, *, bins_of: ReferenceProfile | None = None
+    ) -> None:
         """Learn the joint reference, if there is one, and let the sample go.
 
         Parameters
@@ -126,7 +128,12 @@ class JointColumns:
             The numeric columns in order of preference.
         grid
             Blocks of time for rhythms; None where rows have no time.
+        bins_of
+            The joint reference, and its cells, are those of this one, which has learned nothing from these rows.
         """
+        if bins_of is not None:
+            self._take_over(bins_of, grid)
+            return
         keys, rows = self._sample.rows(numeric)
         self._sample = RowSample()
         learned = len(keys) // 2
@@ -140,6 +147,18 @@ class JointColumns:
         for name, column in zip(JOINT_COLUMNS, self._score.figures(rows[learned:][:, places]).T, strict=True):
             ordered = np.sort(column[np.isfinite(column)])
             self._counts.append(NumericCount(name, ordered, FIGURE_MAX, grid))
+
+    def _take_over(self, other: ReferenceProfile, grid: Grid | None) -> None:
+        self.joint = other.joint
+        if self.joint is None:
+            return
+        _, rows = self._sample.rows(self.joint.features)
+        self._sample = RowSample()
+        self._learned_until, self._score = -math.inf, JointScore(self.joint)
+        edges = {c.name: c.edges for c in other.columns if isinstance(c, NumericColumn)}
+        for name, column in zip(JOINT_COLUMNS, self._score.figures(rows).T, strict=True):
+            ordered = np.sort(column[np.isfinite(column)])
+            self._counts.append(NumericCount(name, ordered, FIGURE_MAX, grid, edges=edges[name]))
 
     def count(self, features: Mapping[str, Values], keys: Floats, places: Times | None = None) -> None:
         """Take rows in, second pass, with the keys of the first; `places`, shape (n,), are their blocks of time."""

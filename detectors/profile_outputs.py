@@ -12,7 +12,8 @@ import numpy as np
 from detectors.betting.rhythm_fit import Grid
 from detectors.classes import NEGATIVE, ClassNames, ClassValue
 from detectors.estimation.calibration import Calibration
-from detectors.profile import OUTPUT_PREFIX, Column, NumericColumn
+from detectors.estimation.cells import AnswerLayout
+from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, Column, NumericColumn, ReferenceProfile
 from detectors.profile_calibration import AnswerCounts, sampled_layout
 from detectors.profile_count import CategoryCount, NumericCount, sampled_column
 from detectors.profile_deviance import Deviances
@@ -41,9 +42,11 @@ class OutputColumns:
         As in the model's settings.
     power
         Of the deviance that is a regression's loss, None where its loss is none.
+    bins_of
+        A reference whose cells are used, where it has any; what it has none for is not counted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword per setting
         self,
         task: Task,
         *,
@@ -51,8 +54,10 @@ class OutputColumns:
         classes: Mapping[str, Sequence[ClassValue]] | None,
         sample_max: int,
         power: float | None = None,
+        bins_of: ReferenceProfile | None = None,
     ) -> None:
         self._task: Task = task
+        self._bins_of = bins_of
         self._positive = positive
         self._settings_classes = classes
         self._names = ClassNames(classes, positive)
@@ -69,8 +74,15 @@ class OutputColumns:
         self._value_count: NumericCount | None = None
         self._label_count: CategoryCount | None = None
         self._power = power if task == "regression" else None
-        self._deviances = None if self._power is None else Deviances(self._power, sample_max=sample_max)
+        self._deviances = self._deviances_of(bins_of, sample_max)
         self.quality = Quality(task, self._names, power=self._power)
+
+    def _deviances_of(self, bins_of: ReferenceProfile | None, sample_max: int) -> Deviances | None:
+        if self._power is None or bins_of is None:
+            return None if self._power is None else Deviances(self._power, sample_max=sample_max)
+        if bins_of.deviance is None or bins_of.deviance_power != self._power:
+            return None
+        return Deviances(self._power, sample_max=sample_max, edges=bins_of.deviance.edges)
 
     def limit(self, size_max: int) -> None:
         """Keep a smaller sample from now on."""
@@ -128,18 +140,42 @@ class OutputColumns:
         if self._deviances is not None:
             self._deviances.start(grid)
         values, errors = self._scan.sample.ordered(), self._error_scan.sample.ordered()
+        if self._bins_of is not None:
+            self._start_on(self._bins_of, values, errors, grid)
+            return
         if values.size:
             self._answers = AnswerCounts(sampled_layout(self._task, values), self._names, errors, grid)
         if self._has_value:
             self._value_count = NumericCount(self._scan.name, values, self._scan.largest, grid)
-        if errors.size:
-            self._error_count = NumericCount(ERROR, errors, self._error_scan.largest, grid)
-            if grid is not None:
-                sampled = sampled_column(ERROR, errors)
-                self._error_rhythms = LossRhythms(grid, sampled.edges, losses_of_errors(sampled))
+        self._count_errors(errors, grid)
         if self._predicted is not None:
             frequent = [self._named(name) for name, _ in self._predicted.most_common()]
             self._label_count = CategoryCount(LABEL, set(frequent), frequent, grid)
+
+    def _start_on(self, other: ReferenceProfile, values: Floats, errors: Floats, grid: Grid | None) -> None:
+        """Take the cells of another reference over, those of answers that these rows lack too."""
+        known = other.calibration
+        if values.size and known is not None:
+            layout = AnswerLayout(self._task, known.edges)
+            self._answers = AnswerCounts(layout, self._names, errors, grid, sizes=known.sizes)
+        value, label = other.column(self._scan.name), other.column(LABEL)
+        if isinstance(value, NumericColumn):
+            self._value_count = NumericCount(value.name, values, self._scan.largest, grid, edges=value.edges)
+        if isinstance(label, CategoricalColumn):
+            names = label.categories
+            self._label_count = CategoryCount(LABEL, names, names, grid, fixed=True)
+        if other.error is not None:
+            self._count_errors(errors, grid, edges=other.error.edges)
+
+    def _count_errors(
+        self, errors: Floats, grid: Grid | None, *, edges: Sequence[float] | None = None
+    ) -> None:
+        if not errors.size:
+            return
+        self._error_count = NumericCount(ERROR, errors, self._error_scan.largest, grid, edges=edges)
+        if grid is not None:
+            sampled = sampled_column(ERROR, errors, edges=edges)
+            self._error_rhythms = LossRhythms(grid, sampled.edges, losses_of_errors(sampled))
 
     @property
     def error_edges(self) -> Floats | None:

@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from detectors import adwin_errors, adwin_features, drift, performance, quality, service
-from detectors.betting.setup import budgeted, unbudgeted_limits
+from detectors.apart import Apart
+from detectors.betting.part_setup import VERSION_GONE_MS
+from detectors.betting.setup import budgeted, budgeted_by_version, unbudgeted_limits
+from detectors.betting.volume_signals import VOLUME
 from detectors.classes import ClassNames
 from detectors.compare import VersionComparison
-from detectors.detector import Detector
+from detectors.detector import OTHERS, Detector
 from detectors.distance_table import DISTANCES
-from detectors.layout import ErrorLayout, PredictionLayout, error_layout, prediction_layout
+from detectors.layout import ErrorLayout, PredictionLayout
 from detectors.metric_limits import MetricLimits
 from detectors.metrics_classes import mean_cost
 from detectors.pair_layout import pair_layout
 from detectors.profile import ReferenceProfile, is_feature
+from detectors.reference import Reference, reference_of
 from detectors.river_monitor import river_monitors
 from detectors.split_layout import split_layout_of
 from detectors.unlisted import EVENTS_MIN, HYSTERESIS, THRESHOLD, UnlistedFeatures
-from schemas.finding import Hysteresis
+from schemas.finding import Hysteresis, Stream
 from schemas.model_settings import ModelSettings
 from schemas.monitor_settings import MonitorSettings
 
@@ -29,7 +33,11 @@ _BAD_VALUES: Final[tuple[quality.BadValue, ...]] = ("missing_rate", "invalid_rat
 _STATUS_RATES: Final[tuple[service.Rate, ...]] = ("error_rate", "fallback_rate")
 
 
-def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> list[Watch]:
+def detectors_for(
+    settings: ModelSettings,
+    profile: ReferenceProfile | None,
+    versions: Mapping[str, Reference] | None = None,
+) -> list[Watch]:
     """Return the detectors of a model in a fixed order, without any state.
 
     Parameters
@@ -38,6 +46,10 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
         `monitors` switches detectors off and tunes them; `metrics` and `min_effect` are heeded too.
     profile
         None leaves out everything that needs a reference.
+    versions
+        References of versions that have one of their own: those are shown to detectors of their own alone, and the
+        other versions to those of the model's profile. Traffic, labels, names of features and the comparison of versions are
+        watched once, over all of them.
 
     Notes
     -----
@@ -49,15 +61,42 @@ def detectors_for(settings: ModelSettings, profile: ReferenceProfile | None) -> 
     Stop
         If the profile does not have what one of river's detectors is to watch.
     """
-    predictions, errors = prediction_layout(profile), error_layout(settings.task, profile, settings.loss)
-    found: list[Watch] = budgeted(settings, profile, strict=True)
-    found += [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
-    found += _labelled(settings, profile, errors)
+    main = reference_of(settings, profile)
+    compared = version_comparison(settings, profile)
+    once = [*_unlisted(settings, main.predictions), *([] if compared is None else [compared])]
+    if not versions:
+        watching = [*budgeted(settings, profile, strict=True), *_tuned(settings, main), *once]
+        return [*watching, *river_monitors(settings, main)]
+    rest, own = budgeted_by_version(settings, main, versions)
+    found: list[Watch] = [d if _is_of_all(d) else _apart(d, OTHERS) for d in rest]
+    for version, reference in {OTHERS: main, **versions}.items():
+        judging = (
+            *own.get(version, ()),
+            *_tuned(settings, reference),
+            *river_monitors(settings, reference),
+        )
+        found += [_apart(detector, version) for detector in judging]
+    return [*found, *once]
+
+
+def _is_of_all(detector: Watch) -> bool:
+    """Return whether a budgeted detector goes by the stream itself, whatever the versions."""
+    return detector.stream is Stream.LABELS or detector.name == VOLUME
+
+
+def _apart(detector: Watch, version: str) -> Watch:
+    return Apart(detector, version, gone_ms=VERSION_GONE_MS)
+
+
+def _tuned(settings: ModelSettings, reference: Reference) -> list[Watch]:
+    """Return our detectors outside the budget that watch what is compared with a reference."""
+    predictions = reference.predictions
+    found = [*_drift(settings, predictions), *_quality(settings, predictions), *_service(settings)]
+    found += _labelled(settings, reference)
     if settings.monitor("adwin_features").enabled and predictions.numeric:
         events_min = settings.monitor("adwin_features").min_events or adwin_features.VALUES_MIN
         found.append(adwin_features.AdwinFeatures(predictions, values_min=events_min))
-    compared = version_comparison(settings, profile)
-    return [*found, *([] if compared is None else [compared]), *river_monitors(settings, profile)]
+    return found
 
 
 def version_comparison(settings: ModelSettings, profile: ReferenceProfile | None) -> VersionComparison | None:
@@ -104,16 +143,20 @@ def _quality(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
                     hysteresis=monitor.hysteresis(quality.HYSTERESIS[rate]),
                 )
             )
-    monitor = settings.monitor("unlisted_features")
-    if monitor.enabled and any(is_feature(c.column.name) for c in layout.columns):
-        found.append(
-            UnlistedFeatures(
-                threshold=monitor.threshold or THRESHOLD,
-                events_min=monitor.min_events or EVENTS_MIN,
-                hysteresis=monitor.hysteresis(HYSTERESIS),
-            )
-        )
     return found
+
+
+def _unlisted(settings: ModelSettings, layout: PredictionLayout) -> list[Watch]:
+    monitor = settings.monitor("unlisted_features")
+    if not monitor.enabled or not any(is_feature(c.column.name) for c in layout.columns):
+        return []
+    return [
+        UnlistedFeatures(
+            threshold=monitor.threshold or THRESHOLD,
+            events_min=monitor.min_events or EVENTS_MIN,
+            hysteresis=monitor.hysteresis(HYSTERESIS),
+        )
+    ]
 
 
 def _service(settings: ModelSettings) -> list[Watch]:
@@ -132,8 +175,9 @@ def _service(settings: ModelSettings) -> list[Watch]:
     return found
 
 
-def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout: ErrorLayout) -> list[Watch]:
+def _labelled(settings: ModelSettings, reference: Reference) -> list[Watch]:
     """Return the detectors on error windows."""
+    profile, layout = reference.profile, reference.errors
     is_regression = settings.task == "regression"
     known = () if profile is None else profile.classes
     positive = ClassNames(settings.classes, settings.positive_class, known).positive
@@ -157,7 +201,7 @@ def _labelled(settings: ModelSettings, profile: ReferenceProfile | None, layout:
                 hysteresis=hysteresis,
             )
         )
-    limits = unbudgeted_limits(settings, profile)
+    limits = unbudgeted_limits(settings, reference)
     if limits:
         found.append(
             MetricLimits(

@@ -8,10 +8,9 @@ from typing import Final
 import msgspec
 
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
-from detectors.layout import error_layout, prediction_layout
-from detectors.profile import ReferenceProfile
+from detectors.reference import Reference
 from detectors.river_change import Change, RiverChange
-from detectors.river_signals import Reference, Signal, signal_of
+from detectors.river_signals import Signal, signal_of
 from detectors.state_values import value_in
 from schemas.errors import Stop
 from schemas.finding import Finding, Severity, Verdict, WindowSpan
@@ -42,6 +41,7 @@ class RiverMonitor:
     >>> from detectors.detector import ClosedWindow
     >>> from detectors.summary import Summary
     >>> from schemas.finding import Stream
+    >>> from detectors.layout import ErrorLayout, prediction_layout
     >>> errors = ErrorLayout("binary")
     >>> settings = RiverSettings(river="DDM", signal="error", alert=True)
     >>> signal = signal_of(settings, Reference(None, prediction_layout(None), errors))
@@ -176,7 +176,7 @@ class RiverMonitor:
         self._start_ms = value_in(state, "start_ms", int)
 
 
-def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) -> list[RiverMonitor]:
+def river_monitors(settings: ModelSettings, reference: Reference) -> list[RiverMonitor]:
     """Return river's detectors that a model's settings ask for, in their order.
 
     Those that a reference which is learned does not serve, or not yet, are left out.
@@ -186,9 +186,7 @@ def river_monitors(settings: ModelSettings, profile: ReferenceProfile | None) ->
     Stop
         If the user's profile does not have what one of them watches.
     """
-    reference = Reference(
-        profile, prediction_layout(profile), error_layout(settings.task, profile, settings.loss)
-    )
+    profile = reference.profile
     found: list[RiverMonitor] = []
     for name, monitor in settings.river_monitors.items():
         try:

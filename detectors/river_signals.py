@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.layout import MOMENT_SCALE, STATUSES, ColumnCells, ErrorLayout, PredictionLayout
-from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn, ReferenceProfile
+from detectors.profile import OUTPUT_PREFIX, CategoricalColumn, NumericColumn
+from detectors.reference import Reference
 from schemas.errors import Stop
 from schemas.finding import Kind, Stream
 from schemas.river_parameters import RIVER
@@ -89,15 +90,6 @@ class _AbsoluteErrors:
 
     def __call__(self, vector: Vector) -> tuple[int, float]:
         return int(vector[0]), self.layout.sum(vector, "absolute")
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What signals are read from: one model's profile and its layouts."""
-
-    profile: ReferenceProfile | None
-    predictions: PredictionLayout
-    errors: ErrorLayout
 
 
 def signal_of(settings: RiverSettings, reference: Reference) -> Signal:

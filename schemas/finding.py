@@ -136,7 +136,7 @@ class Finding:
     Parameters
     ----------
     version
-        Set only by checks that run per version.
+        Set only by checks that run per version, or against a version's own profile.
     score
         The statistic, oriented so that more is worse.
     fire, clear

@@ -23,6 +23,7 @@ from schemas.errors import Retry, Stop
 from schemas.kafka_settings import KafkaSettings
 from schemas.redis_settings import RedisSettings
 from schemas.settings import MetricRule, ModelSettings, Settings
+from schemas.settings_tree import shown
 from watchkeeper.loading import load_plans, load_settings
 from watchkeeper.sinks import make_sinks
 
@@ -106,6 +107,7 @@ def model_facts(plan: ModelPlan) -> list[Fact]:
         "who updates it, and when": _updates(model),
         "what happens on unfamiliar data": _unfamiliar(plan),
         **({"what are segments compared with": _segments(plan)} if model.segments else {}),
+        **({"what are versions compared with": (_versions(plan), "")} if plan.versions else {}),
         "what is the fallback": (
             model.fallback,
             "say what answers when the model does not: fallback: rules-v3",
@@ -184,6 +186,11 @@ def _segments(plan: ModelPlan) -> tuple[str | None, str]:
         f"the profile does not know segments by {', '.join(lacking)}, so their statuses alone are watched: build it "
         f"from events or a table that say {'them' if len(lacking) > 1 else 'it'}, `watchkeeper profile --model {plan.name}`"
     )
+
+
+def _versions(plan: ModelPlan) -> str:
+    own = [f"{shown(version)} with {shown(path)}" for version, path in plan.settings.profiles.items()]
+    return f"{', '.join(own)}; all others with {shown(str(plan.settings.profile))}"
 
 
 def server_facts(settings: Settings, *, within_s: float) -> list[Fact]:

@@ -20,6 +20,12 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time", metavar="COL", help="column of the time, in any order; it is no feature")
     parser.add_argument("--importances", type=Path, metavar="I.json", help="importances of the features")
     parser.add_argument(
+        "--bins-of",
+        type=Path,
+        metavar="A.json",
+        help="use the features and bins of this profile: for the profile of one version beside that of its model",
+    )
+    parser.add_argument(
         "--compare",
         nargs=2,
         type=Path,

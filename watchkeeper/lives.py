@@ -28,7 +28,7 @@ from consumers.pending import (
     records_of,
     times_of,
 )
-from consumers.plan import ModelPlan
+from consumers.plan import HASH_DIGITS, ModelPlan
 from consumers.totals import Life
 from consumers.windows import ModelWindows
 from detectors.intervals import estimates_of
@@ -193,7 +193,16 @@ def _version(plan: ModelPlan, life: Life, version: str, waiting: Waiting) -> dic
         "late_events": _count(counts, "late_events"),
         "status": {name: _count(counts, name) for name in ("ok", "fallback", "error")},
         **quality,
+        **_compared_with(plan, version),
     }
+
+
+def _compared_with(plan: ModelPlan, version: str) -> dict[str, Any]:
+    """Return the hash of the profile that a version is compared with; nothing where all have the same."""
+    profile = plan.reference(version).profile
+    if not plan.versions or profile is None:
+        return {}
+    return {"profile": profile.content_hash[:HASH_DIGITS]}
 
 
 def describe_quality(plan: ModelPlan, figures: Figures) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -15,12 +14,6 @@ from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 from schemas.settings_text import parse_settings
-
-UNHEEDED: Final = {
-    "profiles": "expected one profile for all versions, as this release compares all of them with `profile`; remove the key, or "
-    "give the version a model name of its own",
-}
-"""Settings that would change counts or alerts and that nothing heeds in this release, and what to do instead."""
 
 _log = structlog.get_logger("watchkeeper.settings")
 
@@ -43,16 +36,9 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
     Raises
     ------
     Stop
-        If a profile cannot be used, or lacks what a monitor of the settings watches; or if the settings ask for what
-        this release does not do.
+        If a profile cannot be used, or lacks what a monitor of the settings watches.
     """
-    for name, model in settings.models.items():
-        for key in _without_effect(model):
-            raise Stop(f"models.{name}.{key}: {UNHEEDED[key]}")
-    plans = {
-        name: plan_model(model, load_profile(folder / model.profile) if model.profile else None)
-        for name, model in settings.models.items()
-    }
+    plans = {name: _plan(model, folder) for name, model in settings.models.items()}
     for plan in plans.values():
         errors = plan.errors
         if plan.profile and errors.power is not None and errors.edges and not errors.deviance_edges:
@@ -61,13 +47,15 @@ def load_plans(settings: Settings, folder: Path) -> dict[str, ModelPlan]:
                 model=plan.name,
                 loss=plan.settings.loss.name,
             )
-        river_monitors(plan.settings, plan.profile)  # at the start, not when a model is claimed
+        for reference in (plan.reference(None), *plan.versions.values()):
+            river_monitors(plan.settings, reference)  # at the start, not when a model is claimed
     return plans
 
 
-def _without_effect(model: ModelSettings) -> list[str]:
-    """Return what somebody has set for a model and nothing heeds yet, as docs/settings.md says; an empty value sets nothing."""
-    return [name for name in UNHEEDED if getattr(model, name)]
+def _plan(model: ModelSettings, folder: Path) -> ModelPlan:
+    profile = load_profile(folder / model.profile) if model.profile else None
+    versions = {version: load_profile(folder / path) for version, path in model.profiles.items()}
+    return plan_model(model, profile, versions)
 
 
 def load_profile(path: Path) -> ReferenceProfile:

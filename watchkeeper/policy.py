@@ -11,7 +11,7 @@ from alerts.acceptance import accept
 from alerts.book_codec import book_from_bytes, book_to_bytes
 from alerts.policy import AlertBook, AlertContext, step
 from consumers.closing import ClosedRecord
-from consumers.plan import ModelPlan
+from consumers.plan import HASH_DIGITS, ModelPlan
 from schemas.alert import (
     AlertOwner,
     AlertReproduce,
@@ -19,6 +19,7 @@ from schemas.alert import (
     WindowComplete,
     WindowCompleteData,
 )
+from schemas.alert_wire import clean_name
 from schemas.finding import Explain, Finding, Show, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
 from schemas.model_parts import Owner
@@ -129,8 +130,11 @@ def policies(settings: Settings, plans: Mapping[str, ModelPlan]) -> dict[str, Al
 
 
 def _context(settings: Settings, plan: ModelPlan) -> AlertContext:
-    profile_hash = plan.profile.content_hash[:16] if plan.profile is not None else None
-    return context_of(settings, plan.settings, profile_hash=profile_hash)
+    profile_hash = plan.profile.content_hash[:HASH_DIGITS] if plan.profile is not None else None
+    context = context_of(settings, plan.settings, profile_hash=profile_hash)
+    own = {version: reference.profile for version, reference in plan.versions.items()}
+    hashes = {clean_name(v): p.content_hash[:HASH_DIGITS] for v, p in own.items() if p is not None}
+    return replace(context, profiles=hashes)
 
 
 def context_of(settings: Settings, model: ModelSettings, *, profile_hash: str | None) -> AlertContext:

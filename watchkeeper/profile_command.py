@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from consumers.plan import plan_model
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from detectors.profile import ReferenceProfile, from_json, is_feature
 from detectors.profile_build import ProfileBuilder
 from detectors.profile_compare import compare
+from detectors.shared_cells import crowded
 from schemas.errors import Retry, Stop
 from schemas.model_settings import ModelSettings
 from schemas.setting_types import nearest
@@ -25,6 +28,9 @@ from watchkeeper.profile_input import Meter, open_rows, read_importances
 from watchkeeper.profile_table import NamedColumns
 from watchkeeper.profile_text import change_json, change_lines, summary, summary_json
 from watchkeeper.progress import Progress
+
+NAMES_SHOWN: Final = 5
+"""Names in a warning."""
 
 
 def build_profile(  # noqa: PLR0913 - one keyword per option of the command
@@ -37,6 +43,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
     score: str | None = None,
     time: str | None = None,
     importances: Path | None = None,
+    bins_of: ReferenceProfile | None = None,
     progress: Callable[[int], None] = lambda _percent: None,
 ) -> tuple[ReferenceProfile, list[str]]:
     """Return the reference profile of a file, and warnings for its user.
@@ -49,6 +56,8 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         Columns of a table that are no features.
     importances
         JSON file of the features' importances.
+    bins_of
+        The model's profile, for a profile of one version: it gets the same features and bins.
     progress
         Called with the percentage done, from 0 to 100, whenever it grows.
 
@@ -61,7 +70,7 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
     weights = {} if importances is None else read_importances(importances)
     meter = Meter(progress)
     rows = open_rows(settings, input_path, named=named, labels_path=labels_path, meter=meter)
-    builder = ProfileBuilder.of(settings, importances=weights)
+    builder = ProfileBuilder.of(settings, importances=weights, bins_of=bins_of)
     for batch in rows.batches(meter.advance):
         with _about(input_path):
             builder.sample(batch)
@@ -75,7 +84,19 @@ def build_profile(  # noqa: PLR0913 - one keyword per option of the command
         profile = builder.finish()
     if importances is not None:
         _check_importances(importances, weights, profile, settings)
-    return profile, rows.warnings() + builder.warnings()
+    warnings = rows.warnings() + builder.warnings()
+    return profile, warnings if bins_of is None else warnings + _crowded(bins_of, profile)
+
+
+def _crowded(bins_of: ReferenceProfile, profile: ReferenceProfile) -> list[str]:
+    names = crowded(bins_of, profile)
+    if not names:
+        return []
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return [
+        f"most rows lie beyond the bins of the other profile, which tell them apart no more: "
+        f"{', '.join(names[:NAMES_SHOWN])}{more}; profiles of both versions on the bins of this data tell more"
+    ]
 
 
 @contextlib.contextmanager
@@ -123,6 +144,9 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
         profile, source = learned_profile_of(args, settings), "the model's own events"
         return _written(args, profile, [], source=source)
     model = _model(args, settings)
+    bins_of = None if args.bins_of is None else load_profile(args.bins_of)
+    if bins_of is not None:
+        plan_model(model, bins_of)  # refuses that of another model
     with Progress("reading, percent", 100, stream=sys.stderr, clock=time.monotonic) as bar:
         profile, warnings = build_profile(
             model,
@@ -133,6 +157,7 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
             score=args.score,
             time=args.time,
             importances=args.importances,
+            bins_of=bins_of,
             progress=bar.reach,
         )
     return _written(args, profile, warnings, source=str(args.input))

@@ -298,6 +298,8 @@ def _model_lines(model: Json) -> Iterator[str]:
         if figures["metrics"]:
             values = "  ".join(f"{name} {value:.4g}" for name, value in figures["metrics"].items())
             yield f"metrics of {shown(version)}:  {values}"
+        if "profile" in figures:
+            yield f"{shown(version)} is compared with profile {figures['profile']}"
         if "estimated" in figures:
             yield f"estimated of {shown(version)}, all answers:  {_estimated(figures['estimated'])}"
     for segment, found in worst_segments(model.get("segments", {})):

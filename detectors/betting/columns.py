@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.betting.calendar import hour_of_week, local_ms
 from detectors.betting.column_findings import ColumnFindings
-from detectors.betting.troubles import Trouble, effects_of
+from detectors.betting.troubles import Open, Trouble, effects_of
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.detector import PredictionWindow, State
 from detectors.layout import PredictionLayout
@@ -67,6 +67,11 @@ class BudgetedColumns:
     def effects(self) -> dict[Trouble, float]:
         """How far each trouble is off that fires after the last window, in standard deviations."""
         return effects_of((self._banks,))
+
+    @property
+    def open(self) -> list[Open]:
+        """What has been told and is not over."""
+        return self._findings.troubles.open
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""

@@ -12,7 +12,7 @@ from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.label_times import label_hour, made_ms
 from detectors.betting.promptness import Promptness
-from detectors.betting.troubles import Trouble, effects_of
+from detectors.betting.troubles import Open, Trouble, effects_of
 from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
 from detectors.profile import ReferenceProfile
@@ -75,6 +75,11 @@ class BudgetedErrors:
     def effects(self) -> dict[Trouble, float]:
         """How far each trouble is off that fires after the last window, in standard deviations."""
         return effects_of((self._banks, self._prompt))
+
+    @property
+    def open(self) -> list[Open]:
+        """What has been told and is not over."""
+        return self._findings.troubles.open
 
     def update(self, window: ErrorWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""

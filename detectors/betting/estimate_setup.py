@@ -14,8 +14,7 @@ from detectors.betting.promptness import Promptness
 from detectors.betting.watched import Watched
 from detectors.betting.watching import is_budgeted
 from detectors.detector import Detector
-from detectors.layout import PredictionLayout
-from detectors.profile import ReferenceProfile
+from detectors.reference import Reference
 from schemas.model_settings import ModelSettings
 
 HEEDED_AFTER_MIN_MS: Final = 5 * 60_000
@@ -34,12 +33,12 @@ class EstimateSetup:
     def __init__(
         self,
         settings: ModelSettings,
-        profile: ReferenceProfile | None,
-        layout: PredictionLayout,
+        reference: Reference,
         cells: ErrorCells,
         promptness: Promptness,
     ) -> None:
         self._promptness = promptness
+        profile, layout = reference.profile, reference.predictions
         self._settings, self._profile, self._layout, self._cells = settings, profile, layout, cells
         wanted = is_budgeted(settings, ESTIMATED)
         self.watched: list[Watched] = (

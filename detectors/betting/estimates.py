@@ -12,7 +12,7 @@ from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.troubles import Open, evidence_of, finding_of
 from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
 from detectors.confidence import Estimate
@@ -175,6 +175,13 @@ class BudgetedEstimate:
         self._item = watched[0]
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
         self._pool = np.zeros(self._cells.size, dtype=np.int64)
+
+    @property
+    def open(self) -> list[Open]:
+        """What has been told and is not over."""
+        if not self._banks.firing[0]:
+            return []
+        return [Open(self._item.kind, self._item.check, Severity.WARNING)]
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding while the estimate is worse and holds, and when that is over.

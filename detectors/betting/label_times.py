@@ -50,5 +50,6 @@ def _length_ms(window: ErrorWindow) -> int:
 
 
 def _lags(window: ErrorWindow) -> npt.NDArray[np.int64]:
+    """Return the delays of the labels of the whole model: those of a young version are the ones that come first."""
     start = ErrorLayout.LAG
-    return window.overall.vector[start : start + LABEL_LAG_S.size]
+    return (window.whole or window).overall.vector[start : start + LABEL_LAG_S.size]

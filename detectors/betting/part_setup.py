@@ -32,6 +32,7 @@ from detectors.classes import ClassNames
 from detectors.detector import Detector
 from detectors.layout import ErrorLayout, PredictionLayout, answer_layout, prediction_layout
 from detectors.profile import ReferenceProfile
+from detectors.reference import Reference
 from schemas.model_settings import ModelSettings
 
 Places = npt.NDArray[np.intp]
@@ -57,34 +58,42 @@ class PartSetup:
     ----------
     cells
         What is counted of errors.
+    budget
+        What all that is compared with the reference has of the model's budget.
+    of_version
+        Whether the reference is that of one version: then its segments alone are parts.
 
     Attributes
     ----------
     share
-        What is reserved of the budget for all parts, those included that have not come yet.
+        What is reserved of that budget for all parts, those included that have not come yet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what parts are made of
         self,
         settings: ModelSettings,
-        profile: ReferenceProfile | None,
+        reference: Reference,
         cells: ErrorCells,
         names: ClassNames,
         promptness: Promptness,
+        *,
+        budget: float = 1.0,
+        of_version: bool = False,
     ) -> None:
-        self._settings, self._cells, self._names = settings, cells, names
+        profile = reference.profile
+        self._settings, self._cells, self._names, self._budget = settings, cells, names, budget
         self._zone = "UTC" if profile is None else profile.timezone
         self._inputs = "" if profile is None else profile.inputs_hash
         self._everything = "" if profile is None else profile.errors_hash
         self._reserved = kept_for_labels(profile)
         self._service = prediction_layout(None)
-        self._answers, self._places = answer_layout(prediction_layout(profile))
+        self._answers, self._places = answer_layout(reference.predictions)
         self._error_cells = ErrorPartCells(cells, promptness, zone=self._zone)
-        self._version = Bets(
-            profile,
-            version_columns(settings, profile, self._answers),
-            version_errors(settings, profile, cells, prompt=self._error_cells.prompt),
-        )
+        self._version = Bets(profile, [], [])
+        if not of_version:
+            columns = version_columns(settings, profile, self._answers)
+            errors = version_errors(settings, profile, cells, prompt=self._error_cells.prompt)
+            self._version = Bets(profile, columns, errors)
         declared = tuple(f"{key}=" for key in settings.segments)
         known = () if profile is None else profile.segments
         self._known = [name for name in known if name.startswith(declared)][: settings.max_segments]
@@ -191,6 +200,6 @@ class PartSetup:
             window_ms=self._settings.window_ms,
             weights=budget.weights.by_group(),
             reserved=self._reserved,
-            share=share,
+            share=self._budget * share,
         )
         return bets, levels

@@ -10,8 +10,8 @@ from typing import Final, Generic, Literal, Protocol, TypeAlias
 from detectors.betting.part_cells import PartCells
 from detectors.betting.roster import Roster, Rules
 from detectors.betting.seats import Part, Seats
-from detectors.betting.troubles import Trouble, trouble_of
-from detectors.betting.watched import AT_ONCE, Said, Told
+from detectors.betting.troubles import Open, Trouble, trouble_of
+from detectors.betting.watched import Said, Told
 from detectors.detector import FALLBACK_SUFFIX, ClosedWindow, State
 from detectors.layout import LayoutT
 from detectors.segments import is_other
@@ -19,7 +19,7 @@ from detectors.state_codec import states_from_bytes
 from detectors.state_values import value_in
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Finding, Verdict, WindowSpan
+from schemas.finding import Finding, WindowSpan
 
 PartKind: TypeAlias = Literal["segment", "version"]
 
@@ -91,7 +91,9 @@ class BudgetedParts(Generic[LayoutT]):
         events = {name: int(summary.vector[0]) for name, summary in counted.items()}
         firing = self._seats.firing
         gone = self._roster.see(window.span, events, firing=firing)
-        left = [f for part in self._seats.parts if part.name in gone for f in self._gone(window, part)]
+        left = [
+            told.gone(window) for part in self._seats.parts if part.name in gone for told in self._open(part)
+        ]
         self._seats.seat(self._roster.names)
         heeded = {
             part.name: self._cells.summary(counted[part.name])
@@ -141,24 +143,16 @@ class BudgetedParts(Generic[LayoutT]):
         found = part.findings.of(ClosedWindow(window.model, window.stream, span, summary), said)
         return [self._named(finding, part) for finding in found]
 
-    def _gone(self, window: ClosedWindow[LayoutT], part: Part[LayoutT]) -> list[Finding]:
-        found = [
-            Finding(
-                kind=item.kind,
-                check=item.check,
-                model=window.model,
-                feature=item.feature,
-                window=WindowSpan(window.span.start_ms, window.span.end_ms, 0),
-                verdict=Verdict.GONE,
-                score=0.0,
-                fire=0.0,
-                clear=0.0,
-                severity=severity,
-                hysteresis=AT_ONCE,
-            )
-            for item, severity in part.findings.troubles.open
-        ]
-        return [self._named(finding, part) for finding in found]
+    @property
+    def open(self) -> list[Open]:
+        """What has been told of parts and is not over."""
+        return [told for part in self._seats.parts for told in self._open(part)]
+
+    def _open(self, part: Part[LayoutT]) -> list[Open]:
+        found = part.findings.troubles.open
+        if self._kind == "segment":
+            return [told._replace(segment=part.name) for told in found]
+        return [told._replace(version=part.name) for told in found]
 
     def _named(self, finding: Finding, part: Part[LayoutT]) -> Finding:
         if self._kind == "segment":

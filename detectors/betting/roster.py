@@ -55,6 +55,11 @@ class Rules:
     yields: bool
 
 
+def is_gone(stay: Stay, now_ms: int, *, gone_ms: int) -> bool:
+    """Return whether a part has had no events for so long, in which by its share it would have had some."""
+    return now_ms - stay.last_ms >= gone_ms and stay.missed * stay.n >= MISSED_MIN * stay.of
+
+
 class Roster:
     """The parts that are followed, in order of their names.
 
@@ -86,7 +91,10 @@ class Roster:
                 stay.of, stay.missed = stay.of + stay.missed + span.n, 0
             else:
                 stay.missed += span.n
-        gone = [name for name, stay in sorted(self.stays.items()) if self._is_gone(stay, span.end_ms)]
+        gone_ms = self._rules.gone_ms
+        gone = [
+            name for name, stay in sorted(self.stays.items()) if is_gone(stay, span.end_ms, gone_ms=gone_ms)
+        ]
         for name in gone:
             del self.stays[name]
         whole = span.n
@@ -94,9 +102,6 @@ class Roster:
             if name not in self.stays and events[name] < whole and self._has_room(name, events, firing):
                 self.stays[name] = Stay(span.end_ms, events[name], whole)
         return gone
-
-    def _is_gone(self, stay: Stay, now_ms: int) -> bool:
-        return now_ms - stay.last_ms >= self._rules.gone_ms and stay.missed * stay.n >= MISSED_MIN * stay.of
 
     def _has_room(self, name: str, events: Mapping[str, int], firing: Collection[str]) -> bool:
         reserved = self._rules.reserved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -30,8 +30,8 @@ from detectors.betting.watching import (
 )
 from detectors.classes import ClassNames
 from detectors.detector import Detector
-from detectors.layout import error_layout, prediction_layout
 from detectors.profile import ReferenceProfile
+from detectors.reference import Reference, reference_of
 from schemas.metric_settings import MetricRule
 from schemas.model_settings import ModelSettings
 
@@ -48,18 +48,53 @@ def budgeted(
     strict
         Whether windows of labels tell how labels come, so that nothing need be taken for granted before they do.
     """
-    layout, names = prediction_layout(profile), _names(settings, profile)
-    cells = error_cells(error_layout(settings.task, profile, settings.loss), profile, names)
+    promptness = _promptness(settings, strict=strict)
+    return [promptness, *_of_reference(settings, reference_of(settings, profile), promptness)]
+
+
+def budgeted_by_version(
+    settings: ModelSettings, main: Reference, versions: Mapping[str, Reference]
+) -> tuple[list[Detector[Any]], dict[str, list[Detector[Any]]]]:
+    """Return the budgeted detectors of a model some of whose versions have a reference of their own.
+
+    Each reference has an equal part of the budget, so that the rates of all together are still the model's.
+
+    Returns
+    -------
+    tuple
+        What is compared with the model's reference, or with none, and by version what is compared with its own.
+    """
+    promptness = _promptness(settings, strict=True)
+    budget = 1 / (1 + len(versions))
+    rest = [promptness, *_of_reference(settings, main, promptness, budget=budget)]
+    return rest, {
+        version: _of_reference(settings, own, promptness, budget=budget, of_version=True)
+        for version, own in versions.items()
+    }
+
+
+def _of_reference(
+    settings: ModelSettings,
+    reference: Reference,
+    promptness: Promptness,
+    *,
+    budget: float = 1.0,
+    of_version: bool = False,
+) -> list[Detector[Any]]:
+    """Return what has a part of the budget: all but `promptness`; of a version, all that a reference is needed for."""
+    profile, layout = reference.profile, reference.predictions
+    names = _names(settings, profile)
+    cells = error_cells(reference.errors, profile, names)
     columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
-    promptness = _promptness(settings, strict=strict)
-    parts = PartSetup(settings, profile, cells, names, promptness)
-    volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
-    labels = LabelSetup(settings)
-    estimates = EstimateSetup(settings, profile, layout, cells, promptness)
-    bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
-    dealt = iter(_levels(settings, profile, bets, share=1 - parts.share))
+    parts = PartSetup(settings, reference, cells, names, promptness, budget=budget, of_version=of_version)
+    volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) and not of_version else []
+    labels = None if of_version else LabelSetup(settings)
+    estimates = EstimateSetup(settings, reference, cells, promptness)
+    label_bets = [] if labels is None else labels.watched
+    bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *label_bets)
+    dealt = iter(_levels(settings, profile, bets, share=budget * (1 - parts.share)))
 
     def own(items: Sequence[Watched]) -> list[float]:
         return list(islice(dealt, len(items)))
@@ -86,8 +121,7 @@ def budgeted(
     whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
     estimated = estimates.detectors(own(estimates.watched))
     return [
-        promptness,
-        *labels.detectors(own(labels.watched)),
+        *([] if labels is None else labels.detectors(own(label_bets))),
         *whole,
         *estimated,
         *parts.detectors(watching_columns, watching_errors),
@@ -130,15 +164,14 @@ def _names(settings: ModelSettings, profile: ReferenceProfile | None) -> ClassNa
     return ClassNames(settings.classes, settings.positive_class, known)
 
 
-def unbudgeted_limits(settings: ModelSettings, profile: ReferenceProfile | None) -> dict[str, MetricRule]:
+def unbudgeted_limits(settings: ModelSettings, reference: Reference) -> dict[str, MetricRule]:
     """Return the metrics whose limits are not bet on.
 
     That is where nothing that is counted gives an honest bet, and where the tuning of `performance` takes its limits out of
     the budget with it.
     """
-    cells = error_cells(
-        error_layout(settings.task, profile, settings.loss), profile, _names(settings, profile)
-    )
+    profile = reference.profile
+    cells = error_cells(reference.errors, profile, _names(settings, profile))
     bet_on = {item.check for item in watched_limits(settings, profile, cells)}
     own = () if settings.monitor(PERFORMANCE).tuned else SHARES
     found: dict[str, MetricRule] = {}

@@ -6,16 +6,45 @@ Wrong answers within each true class are signals of their own, and one alert. It
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from detectors.betting.bank import Reading
 from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched, WatchedBanks
 from detectors.detector import ClosedWindow, Evidence
-from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity, Verdict, WindowSpan
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
+
+
+class Open(NamedTuple):
+    """What has been told and is not over, and how bad it has been."""
+
+    kind: Kind
+    check: str
+    severity: Severity
+    feature: str | None = None
+    version: str | None = None
+    segment: str | None = None
+
+    def gone(self, window: ClosedWindow[Any]) -> Finding:
+        """Return the finding that nobody can see it end, as nothing comes any more that it is about."""
+        return Finding(
+            kind=self.kind,
+            check=self.check,
+            model=window.model,
+            version=self.version,
+            feature=self.feature,
+            segment=self.segment,
+            window=WindowSpan(window.span.start_ms, window.span.end_ms, 0),
+            verdict=Verdict.GONE,
+            score=0.0,
+            fire=0.0,
+            clear=0.0,
+            severity=self.severity,
+            hysteresis=AT_ONCE,
+        )
 
 
 def trouble_of(item: Watched | Finding) -> Trouble:
@@ -131,11 +160,12 @@ class Troubles:
         return list(Severity)[self._worst[leader]], self._worst[leader] > before
 
     @property
-    def open(self) -> list[tuple[Watched, Severity]]:
-        """What has been told and is not over, by the first signal of each trouble, and how bad it has been."""
-        return [
+    def open(self) -> list[Open]:
+        """What has been told and is not over, by the first signal of each trouble."""
+        found = [
             (self._watched[place], list(Severity)[rank]) for place, rank in enumerate(self._worst) if rank
         ]
+        return [Open(item.kind, item.check, severity, item.feature) for item, severity in found]
 
     def told(self, said: Said, find: Callable[[int, Reading], Finding]) -> list[Finding]:
         """Return one finding for each trouble of a window; `find` makes that of one signal."""

@@ -12,7 +12,7 @@ from detectors.causes.feature_history import FeatureHistory
 from detectors.causes.loss_history import WHOLE, Losses
 from detectors.causes.moved_features import Moved, moved_features, shift_of
 from detectors.causes.worst_parts import WorstPart, worst_parts
-from detectors.detector import ClosedWindow, State
+from detectors.detector import OTHERS, ClosedWindow, State
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
@@ -45,6 +45,8 @@ class Explainer:
         The model's window, the smallest changes that matter to it, and how many segments are followed.
     layout, profile
         Of the model; features are followed where there is a profile.
+    version
+        The version whose windows are taken in, where it has a reference of its own.
 
     Notes
     -----
@@ -52,11 +54,15 @@ class Explainer:
     labels wait for all windows of predictions of the time before, and alerts on predictions hear nothing of labels.
     """
 
-    name: Final = "causes"
-
     def __init__(
-        self, settings: ModelSettings, layout: PredictionLayout, profile: ReferenceProfile | None
+        self,
+        settings: ModelSettings,
+        layout: PredictionLayout,
+        profile: ReferenceProfile | None,
+        *,
+        version: str = OTHERS,
     ) -> None:
+        self.name = "causes" if version == OTHERS else f"causes@{version}"
         self._profile, self._least = profile, settings.min_effect
         self._is_regression = settings.task == "regression"
         zone = "UTC" if profile is None else profile.timezone

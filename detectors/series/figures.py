@@ -10,7 +10,8 @@ from detectors.classes import ClassNames
 from detectors.detector import Evidence
 from detectors.layout import ErrorLayout, PredictionLayout
 from detectors.profile import ReferenceProfile
-from detectors.river_signals import Reference, Signal, signal_of
+from detectors.reference import Reference
+from detectors.river_signals import Signal, signal_of
 from detectors.series.figure import Figure, Point, number, text
 from detectors.series.of_answers import answer_figure, estimate_figure, gain_figure
 from detectors.series.of_columns import column_figure

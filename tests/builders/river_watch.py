@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from builders.watched import SETTINGS, profile
 
+from detectors.reference import reference_of
 from detectors.river_monitor import river_monitors
 from schemas.model_settings import ModelSettings
 
@@ -57,4 +58,7 @@ EVERY_RIVER: Final = [(task, name) for task, model in RIVER_SETTINGS.items() for
 
 
 def every_river(task: str) -> dict[str, Detector[Any]]:
-    return {monitor.name: monitor for monitor in river_monitors(RIVER_SETTINGS[task], profile(task))}
+    return {
+        monitor.name: monitor
+        for monitor in river_monitors(RIVER_SETTINGS[task], reference_of(RIVER_SETTINGS[task], profile(task)))
+    }

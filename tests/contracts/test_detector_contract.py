@@ -21,6 +21,7 @@ from builders.volumes import acquainted
 from builders.watched import BUDGETED, EVENTS, EVERY, SETTINGS, day, every_detector, layout, profile
 
 from detectors.layout import ErrorLayout, prediction_layout
+from detectors.reference import reference_of
 from detectors.river_monitor import river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
@@ -243,7 +244,7 @@ def _river_on(tiny: ReferenceProfile, task: str, name: str) -> dict[str, Detecto
     """Return the monitor as `detectors_for` makes it; one whose category the profile lacks is refused."""
     alone = RIVER_SETTINGS[task].model_copy(update={"monitors": {name: RIVER_SETTINGS[task].monitors[name]}})
     with contextlib.suppress(Stop):
-        return {monitor.name: monitor for monitor in river_monitors(alone, tiny)}
+        return {monitor.name: monitor for monitor in river_monitors(alone, reference_of(alone, tiny))}
     return {}
 
 

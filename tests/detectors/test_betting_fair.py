@@ -53,7 +53,7 @@ def shares_of(signal: Signal, layout: PredictionLayout) -> Floats:
     for cells in layout.columns:
         column = cells.column
         special = [column.missing, column.invalid]
-        own = [*column.counts, *([column.other] if column.type == "categorical" else []), *special]  # type: ignore[union-attr] # categories alone have others
+        own = [*column.counts, *([column.other] if column.type == "categorical" else []), *special]
         counts[layout.cells(cells)] = own
     found = counts[signal.cells]
     return np.asarray(found / found.sum())

@@ -16,6 +16,7 @@ from detectors.detector import ErrorWindow
 from detectors.layout import error_layout
 from detectors.metrics import metrics_of
 from detectors.profile import ReferenceProfile
+from detectors.reference import reference_of
 from detectors.registry import detectors_for
 from detectors.summary import Summary
 from schemas.finding import Finding, Verdict
@@ -145,11 +146,11 @@ def test_what_has_no_bet_is_judged_outside_the_budget_and_nothing_twice() -> Non
         "absolute_error_p50": {"max": 1.0},
     }
     model = settings("regression", metrics)
-    left = unbudgeted_limits(model, None)
+    left = unbudgeted_limits(model, reference_of(model, None))
     assert sorted(left) == ["error_p95", "gini", "mae"]
     assert (left["error_p95"].min, left["error_p95"].max) == (-1e300, None)
     tuned = settings("regression", metrics, monitors={"performance": {"min_events": 50}})
-    assert sorted(unbudgeted_limits(tuned, None)) == sorted(metrics)
+    assert sorted(unbudgeted_limits(tuned, reference_of(tuned, None))) == sorted(metrics)
     names = [d.name for d in detectors_for(model, None)]
     assert names.count("metrics") == names.count("budget_errors") == 1
 

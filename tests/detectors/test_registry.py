@@ -60,9 +60,9 @@ def findings(model: ModelSettings, check: str) -> list[Finding]:
 
 
 def test_by_default_the_budget_judges_all_but_unlisted_names_and_adwin_gives_evidence() -> None:
-    usual = [*WHOLE, *VERSIONS, "unlisted_features", "adwin_errors", "adwin_features", "compare"]
+    usual = [*WHOLE, *VERSIONS, "adwin_errors", "adwin_features", "unlisted_features", "compare"]
     assert names(settings(), profile("binary")) == usual
-    with_segments = [*BUDGETED, "unlisted_features", "adwin_errors", "adwin_features", "compare"]
+    with_segments = [*BUDGETED, "adwin_errors", "adwin_features", "unlisted_features", "compare"]
     assert names(settings(segments=["country"]), profile("binary")) == with_segments
     assert names(settings(segments=["country"], max_segments=0), profile("binary")) == usual
     unknown = [name for name in with_segments if name != "budget_segment_errors"]

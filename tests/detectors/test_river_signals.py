@@ -16,6 +16,7 @@ from builders.watched import SETTINGS, profile
 
 from detectors.detector import ClosedWindow
 from detectors.layout import prediction_layout
+from detectors.reference import reference_of
 from detectors.registry import detectors_for
 from detectors.river_monitor import RiverMonitor, river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
@@ -48,7 +49,7 @@ def made(signal: str, river: str = "DummyDriftDetector", task: str = "binary", *
         settings["parameters"] = DUMMY
     reference = profile("regression") if task == "regression" else PROFILE
     named = model(task, m=settings).model_copy(update={"name": reference.model})
-    [monitor] = river_monitors(named, reference)
+    [monitor] = river_monitors(named, reference_of(named, reference))
     return monitor
 
 
@@ -166,20 +167,24 @@ def test_what_the_profile_does_not_have_is_refused_with_its_place_and_mend(signa
 def test_without_a_profile_columns_and_sizes_of_errors_cannot_be_watched() -> None:
     columns = model(m={"river": "DDM", "signal": "feature:age"})
     errors = model("regression", m={"river": "ADWIN", "signal": "error"})
-    assert river_monitors(columns, None) == river_monitors(errors, None) == [], "they may be learned yet"
+    assert (
+        river_monitors(columns, reference_of(columns, None))
+        == river_monitors(errors, reference_of(errors, None))
+        == []
+    ), "they may be learned yet"
     none = {"learn": Learn(enabled=False)}
     with pytest.raises(Stop, match="expected a profile to find 'age' in; name one under profile"):
-        river_monitors(columns.model_copy(update=none), None)
+        river_monitors(columns.model_copy(update=none), reference_of(columns, None))
     with pytest.raises(Stop, match="knows the spread of the errors; build it with --label"):
-        river_monitors(errors.model_copy(update=none), None)
-    [monitor] = river_monitors(model(m={"river": "DDM", "signal": "error"}), None)
+        river_monitors(errors.model_copy(update=none), reference_of(errors, None))
+    binary = model(m={"river": "DDM", "signal": "error"})
+    [monitor] = river_monitors(binary, reference_of(binary, None))
     assert monitor.stream is Stream.ERRORS
 
 
 def test_a_monitor_that_is_switched_off_is_not_made() -> None:
-    assert (
-        river_monitors(model(m={"river": "DDM", "signal": "feature:agee", "enabled": False}), PROFILE) == []
-    )
+    off = model(m={"river": "DDM", "signal": "feature:agee", "enabled": False})
+    assert river_monitors(off, reference_of(off, PROFILE)) == []
 
 
 def test_the_monitors_of_river_come_last_and_change_no_other() -> None:

@@ -17,6 +17,7 @@ from river import drift
 from river.drift import binary
 
 from detectors.layout import prediction_layout
+from detectors.reference import reference_of
 from detectors.river_change import RiverChange
 from detectors.river_monitor import RiverMonitor, river_monitors
 from schemas.finding import Finding, Verdict
@@ -53,7 +54,7 @@ def monitor(profile: ReferenceProfile | None = None, **settings: Any) -> RiverMo
     model = ModelSettings.model_validate(
         {"name": "fraud", "task": "binary", "positive_class": "fraud", "monitors": {"m": settings}}
     )
-    [made] = river_monitors(model, profile)
+    [made] = river_monitors(model, reference_of(model, profile))
     return made
 
 

@@ -337,3 +337,13 @@ def test_a_model_without_segments_is_not_asked_about_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert SEGMENTS not in {fact.question for fact in checked(written(tmp_path, COMPLETE), capsys)[1]}
+
+
+def test_it_says_which_profile_each_version_is_compared_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.json").write_text(profile().to_json(), "utf-8")
+    _, facts = checked(written(tmp_path, {**COMPLETE, "profiles": {"8": "new.json"}}), capsys)
+    [fact] = [fact for fact in facts if fact.question == "what are versions compared with"]
+    assert (fact.ok, fact.answer) == (True, "8 with new.json; all others with fraud.json")
+    assert fact.question not in {f.question for f in checked(written(tmp_path, COMPLETE), capsys)[1]}

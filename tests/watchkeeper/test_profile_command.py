@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders.profile_tables import NAMED, model, table, write_bytes, write_csv
 
 from detectors.profile import ReferenceProfile, from_json
+from detectors.shared_cells import difference
+from schemas.errors import Stop
 from schemas.model_settings import ModelSettings
 from schemas.settings import Settings
 from watchkeeper.cli_profile import add_profile_arguments
@@ -72,6 +75,31 @@ def test_a_bar_is_drawn_on_a_terminal_only(
     drawn = capsys.readouterr().err
     assert "reading, percent" in drawn
     assert "100%" in drawn
+
+
+def test_a_profile_of_a_version_is_built_on_the_bins_of_another_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main, newer = tmp_path / "main.json", table(2_000, seed=2, shift=0.4)
+    later = [{**row, "new": 1.0} for row in newer]
+    paths = write_csv(tmp_path / "a.csv", table(2_000)), write_csv(tmp_path / "b.csv", later)
+    words = ["--model", "fraud", "--label", "truth", "--prediction", "predicted", "--score", "score"]
+    assert (
+        run_profile(arguments(*words, "--input", str(paths[0]), "--out", str(main)), settings_of(model()))
+        == 0
+    )
+    out = ["--input", str(paths[1]), "--out", str(tmp_path / "own.json"), "--bins-of", str(main)]
+    capsys.readouterr()
+    assert run_profile(arguments(*words, *out), settings_of(model())) == 0
+    assert "left out, as the profile whose bins are used lacks them: new" in capsys.readouterr().out
+    a, b = (from_json((tmp_path / name).read_text(), source=name) for name in ("main.json", "own.json"))
+    assert difference(model(), a, b) is None
+    assert a.columns != b.columns
+    main.write_text(replace(a, model="churn").to_json())
+    with pytest.raises(
+        Stop, match="expected the profile of model 'fraud' \\(binary\\), found one of 'churn'"
+    ):
+        run_profile(arguments(*words, *out), settings_of(model()))
 
 
 def two_profiles(tmp_path: Path) -> tuple[ReferenceProfile, ReferenceProfile]:

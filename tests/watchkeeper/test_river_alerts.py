@@ -6,6 +6,7 @@ from builders.summaries import error_counts, error_window
 
 from alerts.announce import AlertContext
 from alerts.policy import AlertBook, step
+from detectors.reference import reference_of
 from detectors.river_monitor import river_monitors
 from schemas.alert import AlertEvent, AlertType
 from schemas.model_settings import ModelSettings
@@ -17,7 +18,7 @@ def told(*, alert: bool, wrong: list[int]) -> list[tuple[int, AlertEvent]]:
     settings = ModelSettings.model_validate(
         {"name": "fraud", "task": "binary", "positive_class": "fraud", "monitors": {"err_hddm": monitor}}
     )
-    [detector] = river_monitors(settings, None)
+    [detector] = river_monitors(settings, reference_of(settings, None))
     book, heard = AlertBook(), []
     for index, count in enumerate(wrong):
         findings = detector.update(error_window(error_counts(100, count), index))

@@ -34,6 +34,9 @@ from watchkeeper.report.wording import (
     worse,
 )
 
+PROFILES_MAX: Final = 4
+"""Versions that are set against their profiles, those with most predictions."""
+
 LENGTHS: Final[dict[Unit, int]] = {"month": 30, "week": 7}
 """Days with sound labels that "now", and the time around a switch of versions, are made of."""
 
@@ -44,11 +47,19 @@ def comparisons(ledger: Ledger) -> list[Comparison]:
     early = next((c for unit in LENGTHS if (c := _with_first(ledger, unit)) is not None), None)
     if early is not None:
         found.append(early)
-    now = _now(ledger, LENGTHS["month"])
-    before = None if ledger.plan.profile is None else profile_stretch(ledger.plan, ledger.plan.profile)
-    if now is not None and before is not None:
-        found.append(Comparison("profile", before, now, differences(now.metrics, before.metrics)))
-    return found
+    return [*found, *_with_profiles(ledger)]
+
+
+def _with_profiles(ledger: Ledger) -> Iterator[Comparison]:
+    """Yield what is known now beside the profile, by version where some have one of their own."""
+    newest = list(ledger.sound(ledger.days))[-LENGTHS["month"] :]
+    plan = ledger.plan
+    versions = ledger.versions(newest)[:PROFILES_MAX] if plan.versions else [None]
+    for version in versions:
+        now, profile = ledger.stretch("now", newest, version), plan.reference(version).profile
+        before = None if profile is None else profile_stretch(plan, profile, version)
+        if now is not None and before is not None:
+            yield Comparison("profile", before, now, differences(now.metrics, before.metrics))
 
 
 def _now(ledger: Ledger, days: int) -> Stretch | None:
@@ -70,8 +81,8 @@ def _with_first(ledger: Ledger, unit: Unit) -> Comparison | None:
     return Comparison("first period", before, now, differences(now.metrics, before.metrics))
 
 
-def profile_stretch(plan: ModelPlan, profile: ReferenceProfile) -> Stretch | None:
-    """Return what the profile knows of the model's quality, with intervals where its counts give them."""
+def profile_stretch(plan: ModelPlan, profile: ReferenceProfile, version: str | None = None) -> Stretch | None:
+    """Return what a profile knows of the quality of a model or a version, with intervals where its counts give them."""
     if profile.labelled < LABELS_MIN or not profile.metrics:
         return None
     found: Estimates = {}
@@ -91,7 +102,8 @@ def profile_stretch(plan: ModelPlan, profile: ReferenceProfile) -> Stretch | Non
         found = shown_estimates(plan, summary)
         for metric in ("brier", "log_loss"):  # their sums are not in the profile
             found.pop(metric, None)
-    return Stretch("the profile", None, None, profile.labelled, found) if found else None
+    called = "the profile" if version is None else f"the profile of version {name(version)}"
+    return Stretch(called, None, None, profile.labelled, found) if found else None
 
 
 def differences(now: Estimates, before: Estimates) -> Estimates:

@@ -35,18 +35,20 @@ def estimate_check(ledger: Ledger) -> EstimateCheck | None:
     days = list(ledger.sound(ledger.days))[-RECENT_DAYS:]
     cohort = ledger.cohort(days)
     until = day_text(days[-1]) if days else None
-    return EstimateCheck(is_borne_out(ledger.plan, cohort), cohort.labelled, until)
+    return EstimateCheck(is_borne_out(ledger.plan, ledger.reference(days), cohort), cohort.labelled, until)
 
 
 def segment_estimates(ledger: Ledger, days: Sequence[int], metric: str) -> list[SegmentEstimate]:
     """Return what is expected of segments on the days whose labels are not in, the worst first by a metric."""
     due = [day for day in days if not ledger.is_final(day)]
-    sound = ledger.segments(list(ledger.sound(ledger.days))[-RECENT_DAYS:])
+    lead = ledger.leading(due)
+    reference = ledger.plan.reference(lead)
+    sound = ledger.segments(list(ledger.sound(ledger.days))[-RECENT_DAYS:], lead=lead)
     found: list[SegmentEstimate] = []
-    for segment, cohort in ledger.segments(due).items():
-        expected = ledger.estimates(cohort)
+    for segment, cohort in ledger.segments(due, lead=lead).items():
+        expected = ledger.estimates(cohort, reference)
         if metric in expected:
-            hold = is_borne_out(ledger.plan, sound[segment]) if segment in sound else None
+            hold = is_borne_out(ledger.plan, reference, sound[segment]) if segment in sound else None
             found.append(SegmentEstimate(segment, cohort.predictions, cohort.coverage, expected, hold))
     sign = 1 if metric == "mae" else -1
     return sorted(found, key=lambda one: (-sign * one.estimated[metric].value, one.segment))[:SEGMENTS_MAX]

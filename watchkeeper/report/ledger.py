@@ -10,10 +10,11 @@ from consumers.cohorts import Cohort
 from consumers.plan import ModelPlan
 from consumers.rollup import DAY_MS
 from detectors.confidence import Estimate, wilson
-from detectors.detector import is_own
+from detectors.detector import OTHERS, is_own
 from detectors.intervals import MAIN_METRICS
+from detectors.reference import Reference
 from detectors.summary import Summary
-from watchkeeper.estimates import estimates_in
+from watchkeeper.estimates import estimates_in, leading
 from watchkeeper.report.calendar import day_text
 from watchkeeper.report.content import Row, Standing, Stretch
 from watchkeeper.report.past import Past
@@ -80,12 +81,23 @@ class Ledger:
                     total = total.merge(cohort)
         return total
 
-    def segments(self, days: Iterable[int]) -> dict[str, Cohort]:
-        """Return the days together by segment."""
+    def leading(self, days: Iterable[int]) -> str:
+        """Return which versions have most predictions of these days: one with a reference of its own, or `OTHERS`."""
+        return leading(self.plan, (self._days[day] for day in days))
+
+    def reference(self, days: Iterable[int], version: str | None = None) -> Reference | None:
+        """Return what a version is compared with, or all that have answered on these days; None where they differ."""
+        if version is not None:
+            return self.plan.reference(version)
+        apart = {self.plan.set_apart(name) for name in self.versions(days)} or {OTHERS}
+        return self.plan.reference(apart.pop()) if len(apart) == 1 else None
+
+    def segments(self, days: Iterable[int], *, lead: str | None = None) -> dict[str, Cohort]:
+        """Return the days together by segment; `lead` is as of `leading`, None for all versions."""
         found: dict[str, Cohort] = {}
         for day in days:
             for (name, segment), cohort in self._days[day].items():
-                if segment and is_own(name):
+                if segment and is_own(name) and lead in (None, self.plan.set_apart(name)):
                     found[segment] = found[segment].merge(cohort) if segment in found else cohort
         return found
 
@@ -139,7 +151,7 @@ class Ledger:
             metrics=metrics,
             implicit=cohort.implicit,
             unobservable=cohort.unobservable,
-            estimated=self.estimates(cohort),
+            estimated=self.estimates(cohort, self.reference(days, version)),
         )
 
     @staticmethod
@@ -156,9 +168,9 @@ class Ledger:
         """Return the metrics of a cohort that are shown, with their intervals."""
         return shown_estimates(self.plan, cohort.figures)
 
-    def estimates(self, cohort: Cohort) -> dict[str, Estimate]:
+    def estimates(self, cohort: Cohort, reference: Reference | None) -> dict[str, Estimate]:
         """Return the main metrics that are expected of all answers of a cohort."""
-        found = estimates_in(self.plan, cohort)
+        found = estimates_in(reference, cohort)
         return {metric: found[metric] for metric in MAIN_METRICS[self.plan.settings.task] if metric in found}
 
     def stretch(self, name: str, days: Iterable[int], version: str | None = None) -> Stretch | None:

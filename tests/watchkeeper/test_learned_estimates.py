@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from builders.learning import Event, Events, binary_events, learning_settings, run
+from builders.learning import Event, Events, binary_events, learning_settings, run, run_with_pasts
 
 from consumers.learner import Learner, StoredLearning, lacks_labels
 from consumers.plan import plan_model
@@ -19,6 +19,9 @@ from detectors.layout import WINDOW_SCORE_BINS, prediction_layout
 from detectors.profile import Learned, ReferenceProfile, from_json
 from detectors.profile_learned import with_calibration
 from watchkeeper.replay import ReplayResult
+from watchkeeper.report.build import build_report
+from watchkeeper.report.past import Past, past_from_json, past_to_json
+from watchkeeper.report.text import report_text
 
 PER_MINUTE = 20
 MINUTES, MOVES = 90, 60
@@ -34,9 +37,14 @@ def unsure(place: int, event: Event) -> None:
 
 
 @cache
-def moved(*, partitions: int = 1, batch_ms: int = 600_000) -> ReplayResult:
+def moved_with_past(*, partitions: int = 1, batch_ms: int = 600_000) -> tuple[ReplayResult, Past]:
     events = binary_events(MINUTES * PER_MINUTE, change=unsure)
-    return run(SETTINGS, events, partitions=partitions, batch_ms=batch_ms)
+    found, pasts = run_with_pasts(SETTINGS, events, partitions=partitions, batch_ms=batch_ms)
+    return found, pasts["m"]
+
+
+def moved(*, partitions: int = 1, batch_ms: int = 600_000) -> ReplayResult:
+    return moved_with_past(partitions=partitions, batch_ms=batch_ms)[0]
 
 
 def told(found: ReplayResult, kind: str) -> list[dict[str, Any]]:
@@ -74,6 +82,30 @@ def test_reports_have_the_estimate_and_labels_bear_it_out() -> None:
     assert version["estimated"]["reliable"] is True
     accuracy = version["estimated"]["accuracy"]
     assert accuracy["low"] < version["metrics"]["accuracy"] < accuracy["high"]
+
+
+def test_the_report_of_its_life_has_the_estimate_too_also_out_of_a_file() -> None:
+    """The day has labels for now; its horizon is open, so it is estimated."""
+    plan, (found, past) = plan_model(SETTINGS.models["m"], None), moved_with_past()
+    report = build_report(plan, past, since_ms=30 * 86_400_000)
+    [point] = report.estimates
+    estimated = found.models["m"]["versions"]["1"]["estimated"]["accuracy"]
+    assert point.row.estimated["accuracy"].value == estimated["value"]
+    text = report_text(report).replace("\n  ", " ")
+    assert f"Expected from the answers alone: accuracy {estimated['value']:.1%}" in text
+    again = past_from_json(past_to_json({"m": past}, until_ms=past.now_ms), plan, source="x")
+    assert again == past
+    assert build_report(plan, again, since_ms=30 * 86_400_000) == report
+
+
+def test_what_was_learned_is_no_yardstick_in_the_report_of_a_life() -> None:
+    """A user's profile is; but the labels that come first may be mostly of one class."""
+    plan, past = plan_model(SETTINGS.models["m"], None), moved_with_past()[1]
+    later = replace(past, now_ms=past.now_ms + 90 * 86_400_000)
+    report = build_report(plan, later, since_ms=180 * 86_400_000)
+    assert report.estimate_check is not None
+    assert report.estimate_check.hold is True
+    assert report.comparisons == ()
 
 
 def test_partitions_and_batches_change_nothing() -> None:

@@ -39,13 +39,19 @@ LENGTHS: Final[dict[Unit, int]] = {"month": 30, "week": 7}
 
 
 def comparisons(ledger: Ledger) -> list[Comparison]:
-    """Set the newest sound days against the first full month (a young model: week), and against the profile."""
+    """Set the newest sound days against the first full month (a young model: week), and against the profile.
+
+    Not against one that the model learned: the first labels, which it knows, may be mostly of one class.
+    """
     found = []
     early = next((c for unit in LENGTHS if (c := _with_first(ledger, unit)) is not None), None)
     if early is not None:
         found.append(early)
     now = _now(ledger, LENGTHS["month"])
-    before = None if ledger.plan.profile is None else profile_stretch(ledger.plan, ledger.plan.profile)
+    profile = ledger.plan.profile
+    before = None
+    if profile is not None and profile.learned is None:
+        before = profile_stretch(ledger.plan, profile)
     if now is not None and before is not None:
         found.append(Comparison("profile", before, now, differences(now.metrics, before.metrics)))
     return found

@@ -20,7 +20,7 @@ from detectors.layout import (
 )
 from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
-from detectors.profile_calibration import LEARNED_SCORES
+from detectors.profile_calibration import learned_layout
 from detectors.split_layout import SplitLayout, split_layout_of
 from detectors.summary import Summary
 from schemas.errors import Stop
@@ -110,8 +110,8 @@ class ModelPlan:
     @property
     def answers(self) -> AnswerLayout | None:
         """What the answers of cohorts are counted in; of a model that learns the same before and after."""
-        if self.predictions.answers is None and self.settings.learning is not None and not self.is_regression:
-            return AnswerLayout(self.settings.task, LEARNED_SCORES)
+        if self.predictions.answers is None and self.settings.learning is not None:
+            return learned_layout(self.settings.task)
         return self.predictions.answers
 
     @property

@@ -65,7 +65,7 @@ def refuting_signal(cells: ErrorCells, profile: ReferenceProfile, *, least: MinE
     return Signal(
         name=REFUTED,
         group="performance",
-        cells=np.arange(surprises.cells.start, surprises.cells.stop, dtype=np.intp),
+        cells=cells.places(surprises.cells),
         values=values,
         sds=sds,
         slack=slack,

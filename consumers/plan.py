@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.classes import ClassNames
@@ -71,7 +71,7 @@ class ModelPlan:
     compared_with: Mapping[Stream, str] = field(default_factory=dict)
 
     def layout(self, stream: Stream, segment: str) -> Layout:
-        """Return what a window of a stream is counted on; segments have no columns of features."""
+        """Return what a window of a stream is counted on; segments have service figures and answers, no columns of features."""
         if stream is Stream.LABELS:
             return LABEL_LAYOUT
         if stream is Stream.ERRORS:
@@ -84,7 +84,7 @@ class ModelPlan:
         """Read a stored window.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
-        figures alone. Versions that were compared with other costs, or by other times, do not count any more.
+        figures alone, and so has one of a segment that was counted without answers, or on other cells of them. Versions that were compared with other costs, or by other times, do not count any more.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class ModelPlan:
             return Summary.empty(layout)
         if (
             isinstance(layout, PredictionLayout)
-            and self.settings.learning is not None
+            and (segment or self.settings.learning is not None)
             and layout_hash_of(data) != layout.hash
         ):
             return decode_service(layout, data)
@@ -109,10 +109,8 @@ class ModelPlan:
 
     @property
     def answers(self) -> AnswerLayout | None:
-        """What the answers of cohorts are counted in; of a model that learns the same before and after."""
-        if self.predictions.answers is None and self.settings.learning is not None:
-            return learned_layout(self.settings.task)
-        return self.predictions.answers
+        """What the answers of cohorts and segments are counted in; of a model that learns the same before and after."""
+        return self.service.answers
 
     @property
     def compares(self) -> bool:
@@ -187,14 +185,18 @@ def plan_model(settings: ModelSettings, profile: ReferenceProfile | None) -> Mod
         )
     # What was learned from events names no class that they do not name, and must not rename any.
     known = profile.classes if profile is not None and profile.learned is None else ()
+    predictions = prediction_layout(profile)
+    answers = predictions.answers
+    if answers is None and settings.learning is not None:
+        answers = learned_layout(settings.task)
     unlabelled = (settings.labels.unlabelled_when or {}).get("decision", ())
     return ModelPlan(
         name=name,
         settings=settings,
         profile=profile,
         classes=ClassNames(settings.classes, settings.positive_class, known),
-        predictions=prediction_layout(profile),
-        service=prediction_layout(None),
+        predictions=predictions,
+        service=replace(prediction_layout(None), answers=answers),
         errors=error_layout(settings.task, profile, settings.loss),
         totals=life_layout(settings.task, profile, settings.loss),
         pairs=pair_layout(settings.task, settings.costs),

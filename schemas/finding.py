@@ -181,7 +181,9 @@ Explain: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
 """Says what changed around the begin (epoch milliseconds) of the trouble that a finding shows; None where nobody knows."""
 
 Show: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
-"""Returns what the signal of a finding did up to its window, given the begin of the trouble; None where nothing is kept of it."""
+"""Returns what windows before that of a finding add to its evidence, given the begin of the trouble; None for nothing.
+
+That is `series`, what the signal did, and `estimated_parts`: see the modules of these names."""
 
 
 def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verdict:

@@ -10,10 +10,12 @@ from detectors.betting.budget import E_VALUE_MIN
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.estimate_signals import ESTIMATED, estimate_signals, refuting_signal
 from detectors.betting.estimates import BudgetedEstimate, EstimateCheck, Trust
+from detectors.betting.part_trust import PartTrust
 from detectors.betting.promptness import Promptness
 from detectors.betting.watched import Watched
 from detectors.betting.watching import is_budgeted
 from detectors.detector import Detector
+from detectors.estimation.reality import surprises_of
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from schemas.model_settings import ModelSettings
@@ -58,8 +60,9 @@ class EstimateSetup:
         found: list[Detector[Any]] = [
             BudgetedEstimate(self._layout, self._profile, self.watched, bars, trust, window_ms=window_ms)
         ]
-        signal = refuting_signal(self._cells, self._profile, least=self._settings.min_effect)
-        if signal is not None:
+        surprises = surprises_of(self._profile, self._cells.layout, least=self._settings.min_effect)
+        signal = None if surprises is None else refuting_signal(self._cells, surprises)
+        if surprises is not None and signal is not None:
             bar = math.log(max(budget.per_ms / window_ms / budget.false_alarms, E_VALUE_MIN))
             reference = self._profile.content_hash
             found.append(
@@ -68,6 +71,7 @@ class EstimateSetup:
                     signal,
                     bar,
                     trust,
+                    parts=PartTrust(surprises),
                     promptness=self._promptness,
                     horizon_ms=self._settings.label_horizon_ms,
                     reference=reference,

@@ -143,9 +143,15 @@ def borne_out(profile: ReferenceProfile, labelled: Summary[ErrorLayout], *, leas
     Both sides are of the same answers, so which of them have a label is of no moment unless that depends on the truth.
     """
     surprises = surprises_of(profile, labelled.layout, least=least)
-    if surprises is None:
-        return None
-    counts = labelled.vector[surprises.cells].astype(np.float64)
+    return (
+        None
+        if surprises is None
+        else are_borne_out(surprises, labelled.vector[surprises.cells].astype(np.float64))
+    )
+
+
+def are_borne_out(surprises: Surprises, counts: Floats) -> bool | None:
+    """Return the same of labelled answers by the cells of surprises, shape (cells,)."""
     n = counts.sum()
     if n < LABELS_MIN:
         return None

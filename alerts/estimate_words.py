@@ -72,9 +72,10 @@ def worst_part_line(evidence: Evidence) -> str | None:
     return f"mostly in {worst.segment or worst.version}, {share} of the answers: {found.metric} estimated at {value} there"
 
 
-def estimate_caution(evidence: Evidence) -> str | None:
+def estimate_caution(evidence: Evidence, *, of_version: bool) -> str | None:
     """Return the sentence that says what a figure is worth that no label has confirmed; None for any other figure."""
     line = estimate_line(evidence)
     if line is None:
         return None
-    return f"This is an estimate, not a measurement: {line}; it holds as long as answers mean what they meant there."
+    new = ", which those of a new version need not" if of_version else ""
+    return f"This is an estimate, not a measurement: {line}; it holds as long as answers mean what they meant there{new}."

@@ -224,9 +224,9 @@ def since_of(finding: Finding, episode_ms: int) -> int:
 
 
 def _decide_gone(finding: Finding) -> Reason:
-    if finding.version is not None:
-        return Reason.VERSION_RETIRED
-    return Reason.ESTIMATE_REFUTED if finding.segment is None else Reason.SEGMENT_GONE
+    if finding.refuted:
+        return Reason.ESTIMATE_REFUTED
+    return Reason.SEGMENT_GONE if finding.version is None else Reason.VERSION_RETIRED
 
 
 def _decide_breach(episode: Episode, severity: Severity, rule: Hysteresis) -> Reason:

@@ -147,6 +147,8 @@ class Finding:
         Estimated begin of the trouble, epoch milliseconds; None when the detector cannot tell.
     dated_anew
         What `onset_ms` says is known better than when the alert opened, and an open alert is to say so.
+    refuted
+        Of a trouble that is gone: labels refute what it told, so it may never have been.
     evidence
         JSON values for the alert: statistic, value, reference, effect, direction and the like.
     evidence_only
@@ -168,6 +170,7 @@ class Finding:
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     onset_ms: int | None = None
     dated_anew: bool = False
+    refuted: bool = False
     evidence: Mapping[str, JsonValue] = field(default_factory=dict)
     evidence_only: bool = False
 

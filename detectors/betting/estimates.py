@@ -10,16 +10,15 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
+from detectors.betting.estimate_findings import estimate_evidence
 from detectors.betting.part_trust import PartTrust
 from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.troubles import Trouble, effects_of, finding_of
 from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
-from detectors.confidence import Estimate
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
 from detectors.estimation.cells import AnswerLayout
-from detectors.estimation.figures import estimated
 from detectors.estimation.parts import Part
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
@@ -203,17 +202,23 @@ class BudgetedEstimate:
         self._place, self._trust, self._zone = layout.answer_cells, trust, profile.timezone
         self._calibration = profile.calibration
         learned_ms = 0 if profile.learned is None else profile.learned.calibrated_ms
-        self._from_ms = trust.heeded_ms(learned_ms)
+        self.from_ms = trust.heeded_ms(learned_ms)
+        """Windows that start before this are passed over."""
         self._item = watched[0]
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
         self._pool = np.zeros(self._cells.size, dtype=np.int64)
+
+    @property
+    def effects(self) -> dict[Trouble, float]:
+        """How far the estimate is off if it fires after the last window, in standard deviations."""
+        return effects_of((self._banks,))
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding while the estimate is worse and holds, and when that is over.
 
         What was learned is heeded as what labels refute is: so long after it was known.
         """
-        if window.span.start_ms < self._from_ms:
+        if window.span.start_ms < self.from_ms:
             return []
         if self._trust.refuted(window.span.start_ms):
             told = bool(self._banks.firing[0])
@@ -233,24 +238,8 @@ class BudgetedEstimate:
         return finding_of(self._item, reading, window, severity=Severity.WARNING, evidence=evidence)
 
     def _told(self, reading: Reading) -> Evidence:
-        before = estimated(self._calibration, self._cells, np.array(self._calibration.counts))
-        now = estimated(self._calibration, self._cells, self._pool)
-        metric = next(iter(before))
-        evidence: Evidence = {
-            **evidence_of(reading),
-            "signal": self._item.signal.name,
-            "effect": reading.effect,
-            "direction": "up" if metric == "mae" else "down",
-            "metric": metric,
-            f"{metric}_before": before[metric].value,
-            "n": int(self._pool.sum()),
-            "rests_on_labels": self._calibration.n,
-            "estimates": {name: _interval_of(estimate) for name, estimate in now.items()},
-        }
-        if metric in now:
-            found = now[metric]
-            evidence |= {f"{metric}_now": found.value, "low": found.low, "high": found.high}
-        return evidence
+        signal = self._item.signal.name
+        return estimate_evidence(self._calibration, self._cells, self._pool, reading, signal=signal)
 
     def _refuted(self, window: PredictionWindow) -> Finding:
         return Finding(
@@ -263,6 +252,7 @@ class BudgetedEstimate:
             fire=0.0,
             clear=0.0,
             hysteresis=AT_ONCE,
+            refuted=True,
         )
 
     def state(self) -> State:
@@ -284,7 +274,3 @@ class BudgetedEstimate:
                 self._pool = decode_summary(self._cells, pool).vector
             except Stop as error:
                 raise ValueError(str(error)) from error
-
-
-def _interval_of(estimate: Estimate) -> dict[str, float | None]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.errors import BudgetedErrors
-from detectors.betting.part_cells import ColumnPartCells, ErrorPartCells
+from detectors.betting.estimate_findings import EstimateFindings
+from detectors.betting.estimate_setup import EstimateDetectors
+from detectors.betting.part_cells import ColumnPartCells, ErrorPartCells, EstimatePartCells
 from detectors.betting.part_signals import (
     segment_columns,
     segment_errors,
@@ -48,6 +51,12 @@ class Bets:
     profile: ReferenceProfile | None
     columns: list[Watched]
     errors: list[Watched]
+    estimates: list[Watched] = field(default_factory=list)
+
+    @property
+    def every(self) -> list[Watched]:
+        """All bets, in the order in which the budget is dealt out to them."""
+        return [*self.columns, *self.errors, *self.estimates]
 
 
 class PartSetup:
@@ -57,6 +66,8 @@ class PartSetup:
     ----------
     cells
         What is counted of errors.
+    estimates
+        What is bet on about the estimate of the whole model.
 
     Attributes
     ----------
@@ -64,13 +75,15 @@ class PartSetup:
         What is reserved of the budget for all parts, those included that have not come yet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a model
         self,
         settings: ModelSettings,
         profile: ReferenceProfile | None,
         cells: ErrorCells,
         names: ClassNames,
         promptness: Promptness,
+        *,
+        estimates: Sequence[Watched] = (),
     ) -> None:
         self._settings, self._cells, self._names = settings, cells, names
         self._zone = "UTC" if profile is None else profile.timezone
@@ -84,6 +97,7 @@ class PartSetup:
             profile,
             version_columns(settings, profile, self._answers),
             version_errors(settings, profile, cells, prompt=self._error_cells.prompt),
+            list(estimates),
         )
         declared = tuple(f"{key}=" for key in settings.segments)
         known = () if profile is None else profile.segments
@@ -97,7 +111,7 @@ class PartSetup:
     def _speaks(self, bets: Bets) -> bool:
         """Return whether something of a part has a share of the budget."""
         weights = self._settings.false_alarm_budget.weights.by_group()
-        return any(weights[item.signal.group] > 0 for item in (*bets.columns, *bets.errors))
+        return any(weights[item.signal.group] > 0 for item in bets.every)
 
     def _segment(self, name: str) -> Bets:
         """Return the bets on a segment, worked out when it is first asked for."""
@@ -113,7 +127,7 @@ class PartSetup:
         return self._made[name]
 
     def detectors(
-        self, columns: BudgetedColumns | None, errors: BudgetedErrors | None
+        self, columns: BudgetedColumns | None, errors: BudgetedErrors | None, estimates: EstimateDetectors
     ) -> list[Detector[Any]]:
         """Return the detectors of the parts, given those of the whole model on each stream."""
         found: list[Detector[Any]] = []
@@ -122,6 +136,8 @@ class PartSetup:
             found.append(self._on_columns("version", self._answers, self._places, rules, columns))
         if self._version.errors:
             found.append(self._on_errors("version", rules, errors))
+        if self._version.estimates:
+            found += self._on_estimates(rules, estimates)
         if not self._has_segments:
             return found
         known, most = frozenset(self._known), self._settings.max_segments
@@ -164,7 +180,9 @@ class PartSetup:
             findings = ErrorFindings(
                 bets.profile, self._cells, bets.errors, positive=self._names.positive, of_part=True
             )
-            return Part(name, bets.errors, levels[len(bets.columns) :], findings)
+            return Part(
+                name, bets.errors, levels[len(bets.columns) : len(bets.columns) + len(bets.errors)], findings
+            )
 
         return BudgetedParts(
             kind,
@@ -176,6 +194,31 @@ class PartSetup:
             window_ms=self._settings.window_ms,
         )
 
+    def _on_estimates(self, rules: Rules, whole: EstimateDetectors) -> list[Detector[Any]]:
+        profile, layout = self._version.profile, prediction_layout(self._version.profile)
+        if profile is None or profile.calibration is None or layout.answers is None:
+            return []
+        calibration, answers, place = profile.calibration, layout.answers, layout.answer_cells
+        cells = np.arange(answers.size, dtype=np.intp)
+        own = [replace(w, signal=replace(w.signal, cells=cells)) for w in self._version.estimates]
+
+        def make(name: str) -> Part[PredictionLayout]:
+            _, levels = self._dealt("version", name)
+            findings = EstimateFindings(calibration, answers, place, own)
+            return Part(name, own, levels[-len(own) :], findings)
+
+        detector = BudgetedParts(
+            "version",
+            EstimatePartCells(place, zone=self._zone),
+            make,
+            rules,
+            whole=whole.bets,
+            is_refuted=whole.distrust,
+            reference=profile.content_hash,
+            window_ms=self._settings.window_ms,
+        )
+        return [detector]
+
     def _dealt(self, kind: PartKind, name: str) -> tuple[Bets, list[float]]:
         """Return the bets on a part, and the log evidence at which each fires: columns first."""
         budget = self._settings.false_alarm_budget
@@ -185,7 +228,7 @@ class PartSetup:
             bets = self._segment(name)
             share = SEGMENTS_SHARE / self._settings.max_segments
         levels = bars(
-            [item.signal for item in (*bets.columns, *bets.errors)],
+            [item.signal for item in bets.every],
             false_alarms=budget.false_alarms,
             per_ms=budget.per_ms,
             window_ms=self._settings.window_ms,

@@ -54,10 +54,10 @@ def budgeted(
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
     promptness = _promptness(settings, strict=strict)
-    parts = PartSetup(settings, profile, cells, names, promptness)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) else []
     labels = LabelSetup(settings)
     estimates = EstimateSetup(settings, profile, layout, cells, promptness)
+    parts = PartSetup(settings, profile, cells, names, promptness, estimates=estimates.watched)
     bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *labels.watched)
     dealt = iter(_levels(settings, profile, bets, share=1 - parts.share))
 
@@ -89,8 +89,8 @@ def budgeted(
         promptness,
         *labels.detectors(own(labels.watched)),
         *whole,
-        *estimated,
-        *parts.detectors(watching_columns, watching_errors),
+        *(detector for detector in estimated if detector is not None),
+        *parts.detectors(watching_columns, watching_errors, estimated),
     ]
 
 

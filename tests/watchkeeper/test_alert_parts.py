@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders.part_traffic import MINUTE_MS, NOON_MS
-from builders.scored_traffic import CHANGED, SETTINGS, UNSURE, USUAL, World, drawn, names, reference
+from builders.scored_traffic import CHANGED, SETTINGS, UNSURE, USUAL, World, drawn, reference
 
 from alerts.figures import how_bad
 from consumers.plan import ModelPlan, plan_model
@@ -30,25 +30,26 @@ def plan() -> ModelPlan:
     return plan_model(settings, reference())
 
 
-def batches(shop: World, partitions: int, size: int) -> Iterator[EventBatch]:
-    """Yield `size` minutes at a time of three channels alike, until the shop is another world from `SINCE` on."""
+def batches(other: World, where: str, partitions: int, size: int) -> Iterator[EventBatch]:
+    """Yield `size` minutes at a time of three channels alike, until a channel or a version is another world from `SINCE` on."""
     rng, lines = np.random.default_rng(4), list[tuple[int, int, bytes]]()
     for minute in range(MINUTES):
         for channel in CHANNELS:
-            world = shop if channel == "shop" and minute >= SINCE else USUAL
-            features, scores, truth = drawn(rng, PER_MINUTE, world)
-            for n, (x, score, true) in enumerate(zip(features, scores, names(truth), strict=True)):
+            rows = [list(zip(*drawn(rng, PER_MINUTE, world), strict=True)) for world in (USUAL, other)]
+            for n in range(PER_MINUTE):
+                version = "8" if n % 4 == 0 else "7"
+                x, score, truth = rows[minute >= SINCE and where in (channel, version)][n]
                 at, name = NOON_MS + minute * MINUTE_MS + n * 1_000, f"{channel}-{minute}-{n}"
                 base: dict[str, Any] = {"prediction_id": name, "model": "fraud", "time": at}
                 event = {
-                    "version": "8" if n % 4 == 0 else "7",
+                    "version": version,
                     "features": {"x": x},
                     "output": {"label": "fraud" if score >= 0.5 else "ok", "score": score},
                     "segments": {"channel": channel},
                 }
                 owner = zlib.crc32(name.encode()) % partitions
                 lines.append((at, owner, json.dumps(base | event).encode()))
-                label = base | {"time": at + LAG * MINUTE_MS, "label": true}
+                label = base | {"time": at + LAG * MINUTE_MS, "label": "fraud" if truth else "ok"}
                 lines.append((at + LAG * MINUTE_MS, -owner - 1, json.dumps(label).encode()))
     for first in range(0, MINUTES, size):
         until_ms = NOON_MS + (first + size) * MINUTE_MS
@@ -60,17 +61,21 @@ def batches(shop: World, partitions: int, size: int) -> Iterator[EventBatch]:
 
 
 @cache
-def alerts(shop: World, partitions: int = 1, size: int = 1) -> list[AlertEvent]:
+def alerts(other: World, where: str = "shop", partitions: int = 1, size: int = 1) -> list[AlertEvent]:
     plans = {"fraud": plan()}
     replay = Replay(plans, partitions=partitions, policies=policies(SETTINGS, plans))
-    events = replay.run(batches(shop, partitions, size)).events
-    found = [event for event in map(parse_alerts_record, events) if isinstance(event, AlertEvent)]
-    return [event for event in found if event.data.segment is None and event.data.version is None]
+    events = replay.run(batches(other, where, partitions, size)).events
+    return [event for event in map(parse_alerts_record, events) if isinstance(event, AlertEvent)]
 
 
-def parts_of(shop: World, kind: str) -> EstimatedParts:
-    event = next(event for event in alerts(shop) if event.data.kind == kind)
-    found = estimated_parts_in(event.data.evidence)
+def of_all(other: World, kind: str) -> AlertEvent:
+    """Return the first alert of a kind on all traffic."""
+    found = [event for event in alerts(other) if event.data.kind == kind]
+    return next(e for e in found if e.data.segment is None and e.data.version is None)
+
+
+def parts_of(other: World, kind: str) -> EstimatedParts:
+    found = estimated_parts_in(of_all(other, kind).data.evidence)
     assert found is not None
     return found
 
@@ -107,21 +112,34 @@ def test_an_alert_on_labels_has_them_and_says_where_labels_refute_them() -> None
 
 
 def test_the_message_says_in_one_line_where_it_is_mostly() -> None:
-    event = next(e for e in alerts(UNSURE) if e.data.kind == "estimated_performance")
+    event = of_all(UNSURE, "estimated_performance")
     [line] = [line for line in how_bad(event.data) if line.startswith("mostly in")]
     assert line.startswith("mostly in channel=shop, 33")
     assert "of the answers: accuracy estimated at 7" in line
-    refuted = next(e for e in alerts(CHANGED) if e.data.kind == "performance")
+    refuted = of_all(CHANGED, "performance")
     assert not any(line.startswith("mostly in") for line in how_bad(refuted.data))
 
 
 def test_partitions_and_batches_change_no_byte_of_them() -> None:
     expected = sorted(event.to_json_bytes() for event in alerts(UNSURE))
     for partitions, size in ((3, 1), (1, 5)):
-        assert sorted(event.to_json_bytes() for event in alerts(UNSURE, partitions, size)) == expected
+        assert sorted(event.to_json_bytes() for event in alerts(UNSURE, "shop", partitions, size)) == expected
 
 
 def test_an_alert_stays_small() -> None:
     for event in alerts(UNSURE):
         found = event.data.evidence.get("estimated_parts", {})
         assert len(json.dumps(found)) < 2_500
+
+
+def test_a_version_of_which_worse_is_expected_is_told_by_itself_and_closed_by_its_own_labels() -> None:
+    sharper = World(UNSURE.spread, CHANGED.steepness)
+    found = [e for e in alerts(sharper, "8") if e.data.kind == "estimated_performance" and e.data.version]
+    fired, closed = found
+    assert fired.data.title.startswith("fraud version 8: estimated accuracy fell from 83.7% to 7")
+    assert "which those of a new version need not" in fired.data.impact
+    assert fired.data.since.minute - SINCE <= 2
+    assert "estimated_parts" not in fired.data.evidence
+    assert closed.data.evidence["reason"] == "estimate_refuted"
+    again = alerts(sharper, "8", partitions=3, size=5)
+    assert sorted(e.to_json_bytes() for e in again) == sorted(e.to_json_bytes() for e in alerts(sharper, "8"))

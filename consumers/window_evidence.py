@@ -120,11 +120,10 @@ class WindowEvidence:
     def _of_window(self, start: int, blobs: Sequence[WindowBlob]) -> Iterator[tuple[Part, Counts]]:
         plan, stream = self._plan, Stream.PREDICTIONS
         if any(map(is_rows, blobs)):  # counted before the reference was known
-            for name, summary in merged(
-                plan, stream, start, [b for b in blobs if not b.segment]
-            ).versions.items():
+            whole = [blob for blob in blobs if is_rows(blob) or not blob.segment]
+            for name, summary in merged(plan, stream, start, whole).versions.items():
                 yield ("version", name), summary.vector[plan.predictions.answer_cells]
-            blobs = [blob for blob in blobs if blob.segment]
+            blobs = [blob for blob in blobs if blob.segment and not is_rows(blob)]
         for blob in blobs:
             layout = plan.service if blob.segment else plan.predictions
             part: Part = ("segment", blob.segment) if blob.segment else ("version", blob.version)

@@ -9,16 +9,29 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from builders.learning import Event, Events, binary_events, learning_settings, run, run_with_pasts
+import pytest
+from builders.learning import (
+    START_MS,
+    Event,
+    Events,
+    batches,
+    binary_events,
+    learning_settings,
+    run,
+    run_with_pasts,
+)
 
 from consumers.learner import Learner, StoredLearning, lacks_labels
 from consumers.plan import plan_model
+from consumers.window_evidence import WindowEvidence
+from consumers.window_reader import WindowReader
 from detectors.estimation.cells import AnswerLayout
 from detectors.estimation.figures import estimated
 from detectors.layout import WINDOW_SCORE_BINS, prediction_layout
 from detectors.profile import Learned, ReferenceProfile, from_json
 from detectors.profile_learned import with_calibration
-from watchkeeper.replay import ReplayResult
+from watchkeeper.policy import policies
+from watchkeeper.replay import Replay, ReplayResult
 from watchkeeper.report.build import build_report
 from watchkeeper.report.past import Past, past_from_json, past_to_json
 from watchkeeper.report.text import report_text
@@ -140,3 +153,33 @@ def test_without_labels_a_calibration_estimates_nothing() -> None:
     assert before.calibration is not None
     layout = AnswerLayout("binary", before.calibration.edges)
     assert estimated(before.calibration, layout, np.full(layout.counts, 10)) == {}
+
+
+def with_channel(place: int, event: Event) -> None:
+    event["segments"] = {"channel": "web" if place % 3 else "shop"}
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_answers_of_parts_are_the_same_of_windows_from_before_the_reference_was_known(
+    partitions: int,
+) -> None:
+    """Segments are counted on fixed cells; versions, in such windows, from the messages that were kept."""
+    settings = learning_settings("    cohort_window: 10m\n    segments: [channel]\n")
+    plans = {"m": plan_model(settings.models["m"], None)}
+    events = binary_events(60 * PER_MINUTE, change=with_channel)
+    replay = Replay(plans, partitions=partitions, policies=policies(settings, plans))
+    replay.run(batches(events.predictions, events.labels, partitions=partitions, batch_ms=1_200_000))
+    plan = replay._references.plans["m"]
+    reader, evaluator = WindowReader(plan, replay._store, partitions), replay._evaluators[0]
+    evidence = WindowEvidence(plan, reader, reader.progress(), evaluator._detectors)
+    answers = evidence._answers(START_MS, START_MS + 60 * 60_000)
+    assert plan.predictions.answers is not None
+    scores = np.array([event["output"]["score"] for event in events.predictions])
+    web = np.arange(len(scores)) % 3 > 0
+    for part, own in (
+        (("version", "1"), web | True),
+        (("segment", "channel=web"), web),
+        (("segment", "channel=shop"), ~web),
+    ):
+        cells = plan.predictions.answers.cells(scores[own], scores[own] >= 0.5)
+        assert answers[part].tolist() == np.bincount(cells, minlength=plan.predictions.answers.size).tolist()  # type: ignore[index] # a literal

@@ -87,8 +87,8 @@ class Transition:
         Alerts that it explains.
     explanation
         What changed around the begin of the episode (see `alerts.cause_words`); None where nobody knows.
-    series
-        What the signal did up to the window (see `schemas.series`); None where nothing is kept of it.
+    shown
+        Evidence that windows before it add (see `schemas.finding.Show`); None where nothing is kept of it.
     """
 
     fingerprint: str
@@ -98,7 +98,7 @@ class Transition:
     finding: Finding | None = None
     suppressed: tuple[str, ...] = ()
     explanation: Mapping[str, FindingValue] | None = None
-    series: Mapping[str, FindingValue] | None = None
+    shown: Mapping[str, FindingValue] | None = None
 
     @property
     def event_type(self) -> AlertType:
@@ -158,8 +158,8 @@ def _evidence(transition: Transition) -> dict[str, JsonValue]:
     evidence["reason"] = transition.reason.value
     if transition.explanation is not None:
         evidence["explanation"] = wire_json(transition.explanation)
-    if transition.series is not None:
-        evidence["series"] = wire_json(transition.series)
+    for key, value in (transition.shown or {}).items():
+        evidence[key] = wire_json(value)
     if transition.status is AlertStatus.RESOLVED:
         evidence["peak_value"] = episode.peak
         evidence["peak_at"] = rfc3339(utc_of_ms(episode.peak_ms))

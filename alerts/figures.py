@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from alerts.compare_words import changed_version, compared_facts, compared_size
-from alerts.estimate_words import estimate_line
+from alerts.estimate_words import estimate_line, worst_part_line
 from alerts.integrity_words import facts_of, is_of_ground
 from alerts.joint_words import joint_facts
 from alerts.sizes import bet_on, figure, number_in, percent, size_of, text_in, wrong_answers
@@ -42,7 +42,7 @@ def is_bet(data: AlertData) -> bool:
 
 def _of_a_bet(data: AlertData) -> tuple[str | None, ...]:
     known = (*joint_facts(data.evidence), *compared_facts(data.evidence))
-    facts = (_moved(data), *known, _slow(data), estimate_line(data.evidence))
+    facts = (_moved(data), *known, _slow(data), estimate_line(data.evidence), worst_part_line(data.evidence))
     return *facts, _limit(data), _wrong(data), _odds(data)
 
 

@@ -36,7 +36,7 @@ class Move:
     reason: Reason
     finding: Finding | None
     explanation: Mapping[str, FindingValue] | None = None
-    series: Mapping[str, FindingValue] | None = None
+    shown: Mapping[str, FindingValue] | None = None
 
 
 def joined(moves: Sequence[Move], entries: Mapping[str, Alert], *, app: str) -> Iterator[Move]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from schemas.alert import AlertType
-from schemas.finding import Finding, Hysteresis, Kind, Severity, Verdict
+from schemas.finding import Finding, Hysteresis, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -224,10 +224,9 @@ def since_of(finding: Finding, episode_ms: int) -> int:
 
 
 def _decide_gone(finding: Finding) -> Reason:
-    if finding.segment is not None:
-        return Reason.SEGMENT_GONE
-    is_refuted = finding.kind is Kind.ESTIMATED_PERFORMANCE and finding.window.n > 0
-    return Reason.ESTIMATE_REFUTED if is_refuted else Reason.VERSION_RETIRED
+    if finding.refuted:
+        return Reason.ESTIMATE_REFUTED
+    return Reason.VERSION_RETIRED if finding.segment is None else Reason.SEGMENT_GONE
 
 
 def _decide_breach(episode: Episode, severity: Severity, rule: Hysteresis) -> Reason:

@@ -139,8 +139,8 @@ class _Draft:
             said = None if finding.verdict is Verdict.GONE else finding
             resolves = EVENT_TYPES[reason] is AlertType.RESOLVED
             explanation = None if resolves else self.explain(finding, after.since_ms)
-            series = None if said is None else self.show(said, after.since_ms)
-            self.moves.append(Move(fingerprint, after, reason, said, explanation, series))
+            shown = None if said is None else self.show(said, after.since_ms)
+            self.moves.append(Move(fingerprint, after, reason, said, explanation, shown))
         if EVENT_TYPES.get(reason) is AlertType.RESOLVED:
             del self.entries[fingerprint]
             return
@@ -178,7 +178,7 @@ class _Draft:
             move.finding,
             suppressed=suppressed_by(alert_id, self.entries),
             explanation=move.explanation,
-            series=move.series,
+            shown=move.shown,
         )
         self.events.append(announce(transition, context=self.context))
         self._note(replace(move, episode=told(move.episode)))

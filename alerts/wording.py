@@ -205,7 +205,11 @@ def _impact(case: Case, text: str) -> str:
     part = f"segment {short(case.subject.segment)}" if case.subject.segment is not None else "all traffic"
     version = f" of version {short(case.subject.version)}" if case.subject.version is not None else ""
     concerns = f"{text} Concerns {part}{version}; the window held {case.events:,} events."
-    cautions = (estimate_caution(case.evidence), _learned(case.evidence), _learning_again(case.evidence))
+    cautions = (
+        estimate_caution(case.evidence, of_version=case.subject.version is not None),
+        _learned(case.evidence),
+        _learning_again(case.evidence),
+    )
     return " ".join((concerns, *(caution for caution in cautions if caution is not None)))
 
 

@@ -24,8 +24,8 @@ from detectors.summary import SummaryTable
 Joined = npt.NDArray[np.void]
 Table = SummaryTable[RowKey, ErrorLayout]
 
-STARTS_MAX: Final = 64
-"""Cohorts, one after another in time, that are counted side by side: each has a row per version and segment."""
+CELLS_MAX: Final = 65_536
+"""Cohorts, one after another in time, are counted side by side up to so many cells: times versions and segments, of which each has rows."""
 
 
 class CohortCounts:
@@ -139,10 +139,11 @@ class CohortCounts:
     def _stretches(self, start: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
         """Yield events by stretches of time whose rows fit into memory; what was counted of others is set aside."""
         distinct, inverse = np.unique(start, return_inverse=True)
-        for first in range(0, len(distinct), STARTS_MAX):
+        most = max(CELLS_MAX // self._plan.errors.size, 1)
+        for first in range(0, len(distinct), most):
             if first:
                 self._set_aside()
-            yield np.flatnonzero((inverse >= first) & (inverse < first + STARTS_MAX))
+            yield np.flatnonzero((inverse >= first) & (inverse < first + most))
 
     def _set_aside(self) -> None:
         """Turn what has been counted into bytes."""

@@ -17,10 +17,11 @@ from consumers.closing import is_only_due, merged, record_of
 from consumers.evaluation import BookT, Evaluation, Policy, StoredEvaluation
 from consumers.incidents import facts_of, incidents_of
 from consumers.learner import Learner, StoredLearning, lacks_labels, with_reference
-from consumers.past_windows import DAY_MS, PastWindows, kept_ms
+from consumers.past_windows import DAY_MS, kept_ms
 from consumers.plan import ModelPlan, plan_model
 from consumers.rollup import RolledUp, Rollup
 from consumers.store import CommitStatus, ModelCommit, ModelStore, PartitionStore, Progress, WentBack
+from consumers.window_evidence import WindowEvidence
 from consumers.window_reader import WindowReader, Windows, is_behind
 from consumers.windows import WindowBlob
 from detectors.causes.explainers import Explainers
@@ -289,7 +290,7 @@ class ModelEvaluator(Generic[BookT]):
             for finding in detector.update(window)
         ]
         self._explainers.take(window)  # before anything is learned of it: later ones have other cells
-        show = PastWindows(self._plan, self._reader, progress).show
+        show = WindowEvidence(self._plan, self._reader, progress, self._detectors).show
         record = record_of(self._plan, window, len(findings))
         learns = self._plan.learning or lacks_labels(self._plan.profile)
         if self._learner is not None and learns and stream is not Stream.LABELS:

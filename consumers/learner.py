@@ -59,7 +59,10 @@ class StoredLearning(msgspec.Struct):
     again_ms
         Since when the model learns once more, because its owner has accepted what is now; -1 for never.
     scores, scores_from_ms
-        Cells of scores of the error windows so far whose labels stand for all, and the start of the first one.
+        Cells of what answers came to (`ErrorLayout.outcome_cells`) of the error windows so far whose labels stand for all, until
+        they have calibrated the answers; and the start of the first one.
+    absolute, squared
+        Of a regression: sums of the sizes of those errors, and of their squares.
     first_ms
         Start of the first error window.
     """
@@ -76,6 +79,8 @@ class StoredLearning(msgspec.Struct):
     scores: list[int] = []
     scores_from_ms: int = -1
     first_ms: int = -1
+    absolute: float = 0.0
+    squared: float = 0.0
 
 
 class Learner:
@@ -148,21 +153,31 @@ class Learner:
             found = with_labels(profile, self.labels, segments, positive=self._plan.classes.positive)
         if not self._is_enough(sum(state.scores), state.scores_from_ms, span.end_ms):
             return found
-        return with_calibration(found or profile, state.scores, at_ms=span.end_ms) or found
+        sums = {"absolute": state.absolute, "squared": state.squared}
+        calibrated = with_calibration(found or profile, state.scores, at_ms=span.end_ms, **sums)
+        if calibrated is not None:
+            state.scores = []
+        return calibrated or found
 
     def _take_scores(self, window: ErrorWindow, findings: Sequence[Finding]) -> None:
         state, span = self.state, window.span
-        if self._plan.is_regression or not span.n:
+        if not span.n:
             return
         state.first_ms = span.start_ms if state.first_ms < 0 else state.first_ms
         if _is_incident(findings):
             state.scores, state.scores_from_ms = [], -1
+            state.absolute = state.squared = 0.0
             return
         stands = self._promptness is not None and self._promptness.holds(window)
         if stands or span.start_ms - state.first_ms >= self._plan.horizon_ms:
-            state.scores_from_ms = span.start_ms if state.scores_from_ms < 0 else state.scores_from_ms
             layout, vector = self._plan.errors, window.overall.vector
-            cells = vector[ErrorLayout.SCORES : layout.counts].tolist()
+            cells = vector[layout.outcome_cells].tolist()
+            if self._plan.is_regression:
+                if sum(cells) != vector[0]:  # counted by a release that had no such cells
+                    return
+                state.absolute += layout.sum(vector, "absolute")
+                state.squared += layout.sum(vector, "squared")
+            state.scores_from_ms = span.start_ms if state.scores_from_ms < 0 else state.scores_from_ms
             so_far = state.scores or [0] * len(cells)
             state.scores = [one + other for one, other in zip(so_far, cells, strict=True)]
 

@@ -170,9 +170,8 @@ class Losses:
             cells = ErrorLayout.SCORES + np.searchsorted(layout.edges, self._numbers.error[pick])
             table.add_counts(rows, cells, sign)
         if layout.sizes:
-            bins = np.searchsorted(layout.predictions, self._value[pick]) * (len(layout.sizes) + 1)
-            bins += np.searchsorted(layout.sizes, np.abs(self._numbers.error[pick]))
-            table.add_counts(rows, layout.outcomes + bins, sign)
+            outcomes = self._outcomes(layout.predictions, layout.sizes, pick)
+            table.add_counts(rows, layout.outcomes + outcomes, sign)
         if layout.numbers is not None:
             self._add_further(table, layout.numbers, rows, pick)
         if layout.power is None:
@@ -184,6 +183,11 @@ class Losses:
             cells = layout.deviances + np.searchsorted(layout.deviance_edges, deviance)
             table.add_counts(rows[known], cells, sign[known])
 
+    def _outcomes(self, edges: Sequence[float], sizes: Sequence[float], pick: Rows) -> Rows:
+        """Return the cell of each prediction and size of its error."""
+        bins = np.searchsorted(edges, self._value[pick]) * (len(sizes) + 1)
+        return bins + np.searchsorted(sizes, np.abs(self._numbers.error[pick]))
+
     def _add_further(
         self, table: SummaryTable[KeyT, ErrorLayout], numbers: NumberCells, rows: Rows, pick: Rows
     ) -> None:
@@ -192,6 +196,9 @@ class Losses:
         if numbers.error_edges:
             error_cells = np.searchsorted(numbers.error_edges, self._numbers.error[pick])
             table.add_counts(rows, first + numbers.ERRORS + error_cells, sign)
+        if numbers.sizes:
+            outcomes = self._outcomes(numbers.outcome_edges, numbers.sizes, pick)
+            table.add_counts(rows, first + numbers.outcomes + outcomes, sign)
         if not numbers.bins:
             return
         cells = first + numbers.predictions + np.searchsorted(numbers.prediction_edges, self._both[0, pick])

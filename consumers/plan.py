@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.classes import ClassNames
@@ -14,7 +14,7 @@ from detectors.label_layout import LabelLayout
 from detectors.layout import ErrorLayout, Layout, PredictionLayout, life_layout, prediction_layout
 from detectors.pair_layout import PairLayout, pair_layout
 from detectors.profile import ReferenceProfile
-from detectors.profile_calibration import LEARNED_SCORES
+from detectors.profile_calibration import learned_layout
 from detectors.reference import Reference, reference_of, reference_of_version
 from detectors.shared_cells import difference
 from detectors.split_layout import SplitLayout, split_layout_of
@@ -80,7 +80,7 @@ class ModelPlan:
         return name if name in self.versions else OTHERS
 
     def layout(self, stream: Stream, segment: str) -> Layout:
-        """Return what a window of a stream is counted on; segments have no columns of features."""
+        """Return what a window of a stream is counted on; segments have service figures and answers, no columns of features."""
         if stream is Stream.LABELS:
             return LABEL_LAYOUT
         if stream is Stream.ERRORS:
@@ -99,7 +99,7 @@ class ModelPlan:
         """Read stored windows that are counted on the same, and merge those of a key.
 
         One that was counted before the model's reference was learned, or with one that is lost, has its service
-        figures alone. Versions that were compared with other costs, or by other times, do not count any more.
+        figures alone, and so has one of a segment that was counted without answers, or on other cells of them. Versions that were compared with other costs, or by other times, do not count any more.
 
         Raises
         ------
@@ -110,7 +110,9 @@ class ModelPlan:
         sums: EncodedSums[KeyT, Any] = EncodedSums(layout)
         others: list[tuple[KeyT, Summary[Any]]] = []
         compares = isinstance(layout, PairLayout | SplitLayout)
-        learns = isinstance(layout, PredictionLayout) and self.settings.learning is not None
+        learns = isinstance(layout, PredictionLayout) and (
+            bool(segment) or self.settings.learning is not None
+        )
         for key, data in stored:
             if not (compares or learns) or layout_hash_of(data) == layout.hash:
                 sums.add(key, data)
@@ -130,10 +132,8 @@ class ModelPlan:
 
     @property
     def answers(self) -> AnswerLayout | None:
-        """What the answers of cohorts are counted in; of a model that learns the same before and after."""
-        if self.predictions.answers is None and self.settings.learning is not None and not self.is_regression:
-            return AnswerLayout(self.settings.task, LEARNED_SCORES)
-        return self.predictions.answers
+        """What the answers of cohorts and segments are counted in; of a model that learns the same before and after."""
+        return self.service.answers
 
     @property
     def compares(self) -> bool:
@@ -219,6 +219,9 @@ def plan_model(
         own[version] = reference_of_version(found, main)
     # What was learned from events names no class that they do not name, and must not rename any.
     known = profile.classes if profile is not None and profile.learned is None else ()
+    answers = main.predictions.answers
+    if answers is None and settings.learning is not None:
+        answers = learned_layout(settings.task)
     unlabelled = (settings.labels.unlabelled_when or {}).get("decision", ())
     return ModelPlan(
         name=name,
@@ -226,7 +229,7 @@ def plan_model(
         profile=profile,
         classes=ClassNames(settings.classes, settings.positive_class, known),
         predictions=main.predictions,
-        service=prediction_layout(None),
+        service=replace(prediction_layout(None), answers=answers),
         errors=main.errors,
         totals=life_layout(settings.task, profile, settings.loss),
         pairs=pair_layout(settings.task, settings.costs),

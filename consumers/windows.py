@@ -86,7 +86,8 @@ class ModelWindows:
         features = columns.cells.shape[1] - self._outputs
         self._count_cells(rows, columns.cells[:, :features])
         self._count_cells(rows[answered], columns.cells[answered, features:])
-        self._count_answers(rows, columns)
+        known = self._answers(columns)
+        _count_answers(table, rows, known)
         self._count_unlisted(rows, columns)
         moments = columns.moments
         if self._outputs and not answered.all():
@@ -104,6 +105,7 @@ class ModelWindows:
         for part in self._names.segments(columns.segment):
             opened = self._open(self.segments, start, columns.version, part, self._names.version)
             _count_service(self.segments, opened, columns)
+            _count_answers(self.segments, opened, known)
 
     def assume(self, columns: PredictionColumns, accepted: npt.NDArray[np.bool_], is_open: IsOpen) -> None:
         """Count accepted predictions as if silence had spoken, where it means a class; `is_open` as in `add_joined`."""
@@ -149,12 +151,12 @@ class ModelWindows:
             wide = np.repeat(rows, cells.shape[1])
             self.predictions.add_counts(wide, flat, np.ones(len(flat), dtype=np.int64))
 
-    def _count_answers(self, rows: Rows, columns: PredictionColumns) -> None:
-        layout = self._plan.predictions
-        if layout.answers is not None:
-            known, cells = answer_cells(layout.answers, self._plan, self._tables, columns)
-            one = np.ones(len(known), dtype=np.int64)
-            self.predictions.add_counts(rows[known], layout.first_answer + cells, one)
+    def _answers(self, columns: PredictionColumns) -> tuple[Rows, Integers]:
+        """Return the rows with an answer that tells of its quality, and the cell of each."""
+        layout = self._plan.answers
+        if layout is None:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64)
+        return answer_cells(layout, self._plan, self._tables, columns)
 
     def _count_unlisted(self, rows: Rows, columns: PredictionColumns) -> None:
         for name, there in columns.unlisted.items():
@@ -329,6 +331,15 @@ class ModelWindows:
 
 def _outputs_of(plan: ModelPlan) -> int:
     return sum(c.column.name.startswith(OUTPUT_PREFIX) for c in plan.predictions.columns)
+
+
+def _count_answers(
+    table: SummaryTable[WindowKey, PredictionLayout], rows: Rows, answers: tuple[Rows, Integers]
+) -> None:
+    """Count answers where a layout has cells for them: a model that learns has them in segments first."""
+    if table.layout.answers is not None:
+        known, cells = answers
+        table.add_counts(rows[known], table.layout.first_answer + cells, np.ones(len(known), dtype=np.int64))
 
 
 def _count_service(

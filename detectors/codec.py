@@ -266,6 +266,26 @@ def _weights(layout: Layout, record: _WeightsRecord) -> Weights:
     return Weights(matrix[0], {(p, t): (high << _LOW_BITS) + low for p, t, high, low in record.pairs})
 
 
+def decode_counts(layout: Layout, data: bytes, part: slice) -> npt.NDArray[np.int64]:
+    """Read some of the plain counts of a summary, and nothing else; zeros where it was counted on other cells.
+
+    Raises
+    ------
+    Stop
+        If the bytes are damaged.
+    """
+    vector = np.zeros(part.stop - part.start, dtype=np.int64)
+    try:
+        record = _decoder.decode(data)
+        if record.layout == layout.hash:
+            where, values = entries_of(record.counts)
+            inside = (where >= part.start) & (where < part.stop)
+            vector[where[inside] - part.start] = values[inside]
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, ValueError) as error:
+        raise _damaged(error) from error
+    return vector
+
+
 def decode_service(layout: PredictionLayout, data: bytes) -> Summary[PredictionLayout]:
     """Read the service figures of a window of predictions, whatever columns it was counted with.
 

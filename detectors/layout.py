@@ -227,6 +227,13 @@ class ErrorLayout:
         return self.deviances if self.power is None else self.refused + 1
 
     @cached_property
+    def outcome_cells(self) -> slice:
+        """What answers came to, by score or prediction: of a regression that learns behind the rest, or empty."""
+        if self.task != "regression" or self.numbers is None or self.sizes:
+            return slice(self.outcomes if self.task == "regression" else self.SCORES, self.counts)
+        return slice(self.known + self.numbers.outcomes, self.known + self.numbers.counts)
+
+    @cached_property
     def error_bins(self) -> int:
         """Number of bins of a regression's errors, 0 where the profile has none."""
         return len(self.edges) + 1 if self.edges else 0
@@ -364,7 +371,7 @@ def error_layout(task: str, profile: ReferenceProfile | None, loss: Loss) -> Err
         return ErrorLayout(task)
     power, numbers = deviance_power(loss), number_cells(profile, bins_max=WINDOW_PREDICTION_BINS)
     if profile is None or profile.learned is not None:
-        return ErrorLayout(task, edges=LEARNED_EDGES, power=power, numbers=numbers)
+        return ErrorLayout(task, edges=LEARNED_EDGES, power=power, numbers=numbers.with_outcomes())
     if profile.error is None:
         return ErrorLayout(task, power=power, numbers=numbers)
     deviance = profile.deviance if power is not None and profile.deviance_power == power else None

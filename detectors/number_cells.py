@@ -6,7 +6,7 @@ These cells lie behind the older sections of a summary: one that was stored with
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -25,6 +25,12 @@ _SIZES = tuple(2.0 ** (k / 4) for k in range(-80, 121))
 LEARNED_EDGES: Final = (*(-size for size in reversed(_SIZES)), *_SIZES)
 """Inner edges of bins of numbers where no profile of the user's says more: a fifth apart, from 1e-6 to 1e9."""
 
+_PREDICTIONS = tuple(2.0 ** (k / 2) for k in range(-20, 61))
+OUTCOME_PREDICTIONS: Final = (*(-size for size in reversed(_PREDICTIONS)), *_PREDICTIONS)
+"""Inner edges of the bins of predictions by which a model that learns counts its errors: half an octave apart, from 1e-3 to 1e9."""
+OUTCOME_SIZES: Final = tuple(4.0**k for k in range(-5, 16))
+"""Inner edges of the bins of the sizes of those errors: two octaves apart, from 1e-3 to 1e9."""
+
 WINDOW_PREDICTION_BINS: Final = 20
 """Bins of the prediction in a window at most; a version's life has all those of the profile."""
 
@@ -41,7 +47,7 @@ class NumberCells:
 
     Sections: the number of rows (those that came before the cells are not in it), the bins of errors, then per bin of
     the prediction five rows of cells: rows, the two parts (`detectors.fixed`) of the sum of predictions, and the two
-    of the sum of truths; then the exact sum of squared predictions.
+    of the sum of truths; then predictions by the size of their errors; then the exact sum of squared predictions.
 
     Parameters
     ----------
@@ -54,12 +60,17 @@ class NumberCells:
         profile of the user's.
     unit
         Predictions and truths are summed as multiples of 2**-24 of this, a power of two.
+    outcome_edges, sizes
+        Inner edges of bins of predictions, and of the sizes of errors, that are counted together; without sizes there are
+        no such cells. They are no part of `key`: what was stored without them has none.
     """
 
     error_edges: tuple[float, ...] = ()
     prediction_edges: tuple[float, ...] = ()
     deciles: tuple[int, ...] = ()
     unit: float = 1.0
+    outcome_edges: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
 
     N = 0
     ERRORS = 1
@@ -80,9 +91,14 @@ class NumberCells:
         return self.ERRORS + self.error_bins
 
     @cached_property
+    def outcomes(self) -> int:
+        """First of the cells of predictions and sizes of errors, those of one bin of predictions in a row."""
+        return self.predictions + _PLANES * self.bins
+
+    @cached_property
     def counts(self) -> int:
         """Number of cells before the exact sum."""
-        return self.predictions + _PLANES * self.bins
+        return self.outcomes + (len(self.outcome_edges) + 1) * (len(self.sizes) + 1) * bool(self.sizes)
 
     @cached_property
     def size(self) -> int:
@@ -94,9 +110,13 @@ class NumberCells:
         """What makes these cells those, and not others."""
         return tuple(map(repr, (self.error_edges, self.prediction_edges, self.unit)))
 
+    def with_outcomes(self) -> NumberCells:
+        """Return these cells with those that errors are learned from; the same whatever is learned."""
+        return replace(self, outcome_edges=OUTCOME_PREDICTIONS, sizes=OUTCOME_SIZES)
+
     def rows_of(self, cells: Integers) -> Integers:
         """Return the cells of the prediction's bins, shape (5, bins), of all cells of a summary."""
-        return cells[self.predictions : self.counts].reshape(_PLANES, self.bins)
+        return cells[self.predictions : self.outcomes].reshape(_PLANES, self.bins)
 
 
 @dataclass(frozen=True, slots=True)

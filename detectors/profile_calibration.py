@@ -14,6 +14,7 @@ from detectors.estimation.calibration import LABELS_MIN, Calibration
 from detectors.estimation.cells import AnswerLayout, score_edges
 from detectors.estimation.losses import relative_losses
 from detectors.layout import WINDOW_SCORE_BINS
+from detectors.number_cells import OUTCOME_PREDICTIONS, OUTCOME_SIZES
 from detectors.profile_quality import measured_rows
 from detectors.profile_sample import quantile_edges
 from detectors.profile_values import Answers, Floats, Mask, Times
@@ -23,6 +24,11 @@ SIZES: Final = 16
 """Bins of the sizes of errors."""
 LEARNED_SCORES: Final = tuple(math.nextafter(i / WINDOW_SCORE_BINS, 0.0) for i in range(1, WINDOW_SCORE_BINS))
 """Edges of the scores of a learned profile: the cells of error windows, from which its labels are read."""
+
+
+def learned_layout(task: str) -> AnswerLayout:
+    """Return the cells for answers of a model that learns: those of its error windows, whatever it learns."""
+    return AnswerLayout(task, OUTCOME_PREDICTIONS if task == "regression" else LEARNED_SCORES)
 
 
 def sampled_layout(task: str, ordered: Floats) -> AnswerLayout:
@@ -132,11 +138,18 @@ class AnswerCounts:
         return np.array([self._names.same(*pair) for pair in pairs], dtype=np.bool_)
 
     def uncalibrated(self) -> Calibration | None:
-        """Return the answers of a classification alone, without labels; None without any."""
+        """Return the answers alone, without labels, on the cells of `learned_layout`; None without any."""
         if not self._counts.any():
             return None
-        nothing = (0,) * self._layout.bins
-        return Calibration(self._layout.edges, tuple(self._counts.tolist()), nothing, nothing)
+        bins = self._layout.bins
+        nothing = (0,) * bins
+        found = Calibration(self._layout.edges, tuple(self._counts.tolist()), nothing)
+        if self._layout.task != "regression":
+            return replace(found, hits=nothing)
+        outcomes = (0,) * (bins * (len(OUTCOME_SIZES) + 1))
+        return replace(
+            found, absolute=(0.0,) * bins, squared=(0.0,) * bins, sizes=OUTCOME_SIZES, outcomes=outcomes
+        )
 
     def calibration(self) -> Calibration | None:
         """Return what was counted; None with too few labels, or where they are all of one kind."""

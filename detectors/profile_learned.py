@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.classes import ClassNames
-from detectors.estimation.cells import AnswerLayout
+from detectors.estimation.calibration import Calibration
+from detectors.estimation.reality import middles_of
 from detectors.layout import ErrorLayout
 from detectors.metrics import metrics_of
 from detectors.number_cells import LEARNED_EDGES
 from detectors.profile import Learned, NumericColumn, ReferenceProfile
 from detectors.profile_build import ProfileBuilder
-from detectors.profile_calibration import LEARNED_SCORES, AnswerCounts
+from detectors.profile_calibration import AnswerCounts, learned_layout
 from detectors.profile_values import RowBatch
 from detectors.segments import SegmentReference
 from detectors.summary import Summary
@@ -41,12 +43,12 @@ def learned_profile(
     """
     builder = ProfileBuilder.of(settings)
     names = ClassNames(settings.classes, settings.positive_class)
-    scores = AnswerCounts(AnswerLayout(settings.task, LEARNED_SCORES), names, np.zeros(0), None)
+    scores = AnswerCounts(learned_layout(settings.task), names, np.zeros(0), None)
     has_times = learned.until_ms - learned.from_ms >= TIMES_SPAN_MIN_MS
     for take in (builder.sample, builder.count):
         for batch in read():
             take(batch if has_times else replace(batch, time_ms=None))
-            if take == builder.count and settings.task != "regression":
+            if take == builder.count:
                 scores.add(batch.answers, None)
     return replace(builder.finish(), learned=learned, calibration=scores.uncalibrated())
 
@@ -96,25 +98,63 @@ def with_labels(
 
 
 def with_calibration(
-    profile: ReferenceProfile, scores: Sequence[int], *, at_ms: int
+    profile: ReferenceProfile,
+    outcomes: Sequence[int],
+    *,
+    at_ms: int,
+    absolute: float = 0.0,
+    squared: float = 0.0,
 ) -> ReferenceProfile | None:
-    """Return a learned profile whose scores mean what labels have said of them; None where they cannot tell.
+    """Return a learned profile whose answers mean what labels have said of them; None where they cannot tell.
 
     Parameters
     ----------
-    scores
-        Cells of scores of error windows, as in `detectors.layout.ErrorLayout`: of labels that stand for all.
+    outcomes
+        Cells of error windows (`detectors.layout.ErrorLayout.outcome_cells`): of labels that stand for all.
     at_ms
         When the last of them came.
+    absolute, squared
+        Of a regression: sums of the sizes of those errors, and of their squares.
     """
     known, learned = profile.calibration, profile.learned
     if known is None or learned is None:
         return None
-    missed, hits = np.array(scores, dtype=np.int64).reshape(2, -1)
+    counts = np.array(outcomes, dtype=np.int64)
+    if profile.task == "regression":
+        calibration = _by_prediction(known, counts, absolute, squared)
+    else:
+        calibration = _by_score(known, counts)
+    if calibration is None:
+        return None
+    return replace(profile, calibration=calibration, learned=replace(learned, calibrated_ms=at_ms))
+
+
+def _by_score(known: Calibration, counts: npt.NDArray[np.int64]) -> Calibration | None:
+    missed, hits = counts.reshape(2, -1)
     if not 0 < hits.sum() < hits.sum() + missed.sum():
         return None
-    calibration = replace(known, labelled=tuple((missed + hits).tolist()), hits=tuple(hits.tolist()))
-    return replace(profile, calibration=calibration, learned=replace(learned, calibrated_ms=at_ms))
+    return replace(known, labelled=tuple((missed + hits).tolist()), hits=tuple(hits.tolist()))
+
+
+def _by_prediction(
+    known: Calibration, counts: npt.NDArray[np.int64], absolute: float, squared: float
+) -> Calibration | None:
+    """Return what errors come to by bin of the prediction.
+
+    Cells tell how the sums, which are exact, are shared out among bins of predictions.
+    """
+    table = counts.reshape(-1, len(known.sizes) + 1)
+    middles = middles_of(known.sizes)
+    if not (0 < absolute < math.inf and 0 < squared < math.inf):
+        return None
+    sizes, squares = table @ middles, table @ np.square(middles)
+    return replace(
+        known,
+        labelled=tuple(table.sum(axis=1).tolist()),
+        absolute=tuple((sizes * (absolute / sizes.sum())).tolist()),
+        squared=tuple((squares * (squared / squares.sum())).tolist()),
+        outcomes=tuple(counts.tolist()),
+    )
 
 
 def _with_labels(segment: SegmentReference, summary: Summary[ErrorLayout] | None) -> SegmentReference:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 
 from schemas.alert_wire import JsonObject, Links, Name, Text, UtcTime, clean_name, rfc3339, utc_of_ms
 from schemas.errors import Reject
+from schemas.estimated_parts import PARTS_SCHEMA
 from schemas.finding import Kind, Severity, Stream, WindowSpan
 from schemas.series import SERIES_SCHEMA
 
@@ -23,6 +24,7 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 RECORD_BYTES_MAX: Final = 1_000_000
 TITLE_CHARS_MAX: Final = 130
+_EVIDENCE: Final = {"series": SERIES_SCHEMA, "estimated_parts": PARTS_SCHEMA}
 
 
 class AlertType(StrEnum):
@@ -118,7 +120,7 @@ class AlertData(Wire):
     detected_at: UtcTime
     until: UtcTime | None
     window: AlertWindow
-    evidence: Annotated[JsonObject, Field(json_schema_extra={"properties": {"series": SERIES_SCHEMA}})]
+    evidence: Annotated[JsonObject, Field(json_schema_extra={"properties": _EVIDENCE})]
     impact: Text
     likely_causes: tuple[Text, ...]
     suggested_action: Text

@@ -147,6 +147,8 @@ class Finding:
         Estimated begin of the trouble, epoch milliseconds; None when the detector cannot tell.
     dated_anew
         What `onset_ms` says is known better than when the alert opened, and an open alert is to say so.
+    refuted
+        Of a trouble that is gone: labels refute what it told, so it may never have been.
     evidence
         JSON values for the alert: statistic, value, reference, effect, direction and the like.
     evidence_only
@@ -168,6 +170,7 @@ class Finding:
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
     onset_ms: int | None = None
     dated_anew: bool = False
+    refuted: bool = False
     evidence: Mapping[str, JsonValue] = field(default_factory=dict)
     evidence_only: bool = False
 
@@ -181,7 +184,9 @@ Explain: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
 """Says what changed around the begin (epoch milliseconds) of the trouble that a finding shows; None where nobody knows."""
 
 Show: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
-"""Returns what the signal of a finding did up to its window, given the begin of the trouble; None where nothing is kept of it."""
+"""Returns what windows before that of a finding add to its evidence, given the begin of the trouble; None for nothing.
+
+That is `series`, what the signal did, and `estimated_parts`: see the modules of these names."""
 
 
 def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verdict:

@@ -136,7 +136,7 @@ class Replay:
         count = len(self._partitions)
         return {
             name: read_past(plan, self._store, self._models, count, now_ms=now_ms)
-            for name, plan in self._plans.items()
+            for name, plan in self._references.plans.items()
         }
 
     def _latest_ms(self) -> int:

@@ -12,6 +12,7 @@ from consumers.plan import ModelPlan
 from consumers.redis_gate import RedisGate
 from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
+from consumers.references import References
 from schemas.duration import parse_duration_ms
 from schemas.errors import Retry, Stop
 from schemas.settings import Settings
@@ -73,7 +74,10 @@ def _from_redis(settings: Settings, plan: ModelPlan) -> Past:
             numbers, _ = partition_numbers(settings.kafka, windows)
             count = max(numbers, default=-1) + 1
             now_ms = int(time.time() * 1000)
-            return read_past(plan, windows, RedisModels(gate, settings.app), count, now_ms=now_ms)
+            models = RedisModels(gate, settings.app)
+            references = References({plan.name: plan}, models)
+            references.look()
+            return read_past(references.plans[plan.name], windows, models, count, now_ms=now_ms)
         finally:
             gate.close()
     except Retry as error:

@@ -92,6 +92,11 @@ class ErrorCells:
         """First of the counts behind."""
         return self.layout.counts + _TWO * (len(self.classes) + 3)
 
+    def places(self, part: slice) -> Places:
+        """Return where counts of the layout's vector, or counts behind, lie in `vector`."""
+        moved = self._behind - self.layout.known if part.start >= self.layout.known else 0
+        return np.arange(part.start + moved, part.stop + moved, dtype=np.intp)
+
     def errors(self) -> tuple[Places, Floats] | None:
         """Return the cells of a regression's errors and the inner edges of their bins; None without any."""
         layout = self.layout

@@ -12,7 +12,7 @@ from detectors.betting.functionals import centred
 from detectors.betting.signal import DOWN, UP, Signal, Wager, quantile_for, slack_of
 from detectors.betting.watched import Watched
 from detectors.estimation.losses import relative_losses
-from detectors.estimation.reality import surprises_of
+from detectors.estimation.reality import Surprises
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from schemas.finding import Kind
@@ -47,14 +47,8 @@ def estimate_signals(
     return [Watched(signal, Kind.ESTIMATED_PERFORMANCE, ESTIMATED)]
 
 
-def refuting_signal(cells: ErrorCells, profile: ReferenceProfile, *, least: MinEffect) -> Signal | None:
-    """Return the bet that labelled answers do not come to what their scores made expect; None where nothing can tell.
-
-    Two-sided, of the surprises of `detectors.estimation.reality`.
-    """
-    surprises = surprises_of(profile, cells.layout, least=least)
-    if surprises is None:
-        return None
+def refuting_signal(cells: ErrorCells, surprises: Surprises) -> Signal | None:
+    """Return the two-sided bet that labelled answers do not come to what their scores made expect; None where nothing can tell."""
     values, n = surprises.values, surprises.counts.sum()
     variance = surprises.counts @ np.square(values) / n
     if not variance.all():
@@ -65,7 +59,7 @@ def refuting_signal(cells: ErrorCells, profile: ReferenceProfile, *, least: MinE
     return Signal(
         name=REFUTED,
         group="performance",
-        cells=np.arange(surprises.cells.start, surprises.cells.stop, dtype=np.intp),
+        cells=cells.places(surprises.cells),
         values=values,
         sds=sds,
         slack=slack,

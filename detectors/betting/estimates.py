@@ -10,15 +10,16 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
+from detectors.betting.estimate_findings import estimate_evidence
+from detectors.betting.part_trust import PartTrust
 from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import Open, evidence_of, finding_of
+from detectors.betting.troubles import Open, Trouble, effects_of, finding_of
 from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
-from detectors.confidence import Estimate
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
 from detectors.estimation.cells import AnswerLayout
-from detectors.estimation.figures import estimated
+from detectors.estimation.parts import Part
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
@@ -52,7 +53,15 @@ class Trust:
 
     def refuted(self, start_ms: int) -> bool:
         """Return whether estimates count as refuted in a window that starts then."""
-        return sum(at <= start_ms - self._after_ms for at in self.changes) % 2 == 1
+        return self.is_refuted(self.known_ms(start_ms))
+
+    def known_ms(self, start_ms: int) -> int:
+        """Return up to when windows that start then heed what was known."""
+        return start_ms - self._after_ms
+
+    def is_refuted(self, at_ms: int) -> bool:
+        """Return whether estimates counted as refuted at a time."""
+        return sum(at <= at_ms for at in self.changes) % 2 == 1
 
     def change(self, end_ms: int) -> None:
         """Remember that labels have changed their mind."""
@@ -73,6 +82,8 @@ class EstimateCheck:
         Of `estimate_signals.refuting_signal`.
     bar
         Log evidence at which estimates are refuted.
+    parts
+        Judges segments and versions by the same windows.
     promptness
         Tells in which windows prompt labels stand for all.
     horizon_ms
@@ -89,11 +100,13 @@ class EstimateCheck:
         bar: float,
         trust: Trust,
         *,
+        parts: PartTrust,
         promptness: Promptness,
         horizon_ms: int,
         reference: str,
         window_ms: int,
     ) -> None:
+        self._parts = parts
         self._cells, self._trust, self._promptness, self._horizon_ms = cells, trust, promptness, horizon_ms
         item = Watched(signal, Kind.ESTIMATED_PERFORMANCE, signal.name)
         self._banks = WatchedBanks([item], [bar], window_ms=window_ms, reference=reference)
@@ -111,11 +124,27 @@ class EstimateCheck:
             self._banks.update(self._cells.vector(window.overall), start_ms=span.start_ms, hour=None)
             if bool(self._banks.firing[0]) != before:
                 self._trust.change(span.end_ms)
+            self._parts.take(window)
         return []
+
+    def holds(self, part: Part, at_ms: int, *, at_once: bool) -> bool | None:
+        """Return whether labels bear out the estimates of a part, at a time; None where too few labels have come.
+
+        Where the part has too few, estimates that are refuted for the whole model are so for the part.
+
+        Parameters
+        ----------
+        at_once
+            False to heed labels as windows by prediction time do, which start then.
+        """
+        heeded_ms = at_ms if at_once else self._trust.known_ms(at_ms)
+        holds = self._parts.holds(part, heeded_ms)
+        return False if holds is None and self._trust.is_refuted(heeded_ms) else holds
 
     def state(self) -> State:
         """Return the evidence, and when it changed its mind."""
         return {
+            "parts": self._parts.to_bytes(),
             "banks": self._banks.to_bytes(),
             "first_ms": self._first_ms,
             "changes": list(self._trust.changes),
@@ -130,9 +159,11 @@ class EstimateCheck:
             If the state is not one of this detector.
         """
         changes, first_ms = integers_in(state, "changes"), value_in(state, "first_ms", int)
+        parts = value_in({"parts": b"", **state}, "parts", bytes)
         self._first_ms = first_ms
         if self._banks.restore(value_in(state, "banks", bytes)):
             self._trust.changes = list(changes)
+            self._parts.restore(parts)
 
 
 class BudgetedEstimate:
@@ -171,7 +202,8 @@ class BudgetedEstimate:
         self._place, self._trust, self._zone = layout.answer_cells, trust, profile.timezone
         self._calibration = profile.calibration
         learned_ms = 0 if profile.learned is None else profile.learned.calibrated_ms
-        self._from_ms = trust.heeded_ms(learned_ms)
+        self.from_ms = trust.heeded_ms(learned_ms)
+        """Windows that start before this are passed over."""
         self._item = watched[0]
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
         self._pool = np.zeros(self._cells.size, dtype=np.int64)
@@ -183,12 +215,17 @@ class BudgetedEstimate:
             return []
         return [Open(self._item.kind, self._item.check, Severity.WARNING)]
 
+    @property
+    def effects(self) -> dict[Trouble, float]:
+        """How far the estimate is off if it fires after the last window, in standard deviations."""
+        return effects_of((self._banks,))
+
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding while the estimate is worse and holds, and when that is over.
 
         What was learned is heeded as what labels refute is: so long after it was known.
         """
-        if window.span.start_ms < self._from_ms:
+        if window.span.start_ms < self.from_ms:
             return []
         if self._trust.refuted(window.span.start_ms):
             told = bool(self._banks.firing[0])
@@ -208,24 +245,8 @@ class BudgetedEstimate:
         return finding_of(self._item, reading, window, severity=Severity.WARNING, evidence=evidence)
 
     def _told(self, reading: Reading) -> Evidence:
-        before = estimated(self._calibration, self._cells, np.array(self._calibration.counts))
-        now = estimated(self._calibration, self._cells, self._pool)
-        metric = next(iter(before))
-        evidence: Evidence = {
-            **evidence_of(reading),
-            "signal": self._item.signal.name,
-            "effect": reading.effect,
-            "direction": "up" if metric == "mae" else "down",
-            "metric": metric,
-            f"{metric}_before": before[metric].value,
-            "n": int(self._pool.sum()),
-            "rests_on_labels": self._calibration.n,
-            "estimates": {name: _interval_of(estimate) for name, estimate in now.items()},
-        }
-        if metric in now:
-            found = now[metric]
-            evidence |= {f"{metric}_now": found.value, "low": found.low, "high": found.high}
-        return evidence
+        signal = self._item.signal.name
+        return estimate_evidence(self._calibration, self._cells, self._pool, reading, signal=signal)
 
     def _refuted(self, window: PredictionWindow) -> Finding:
         return Finding(
@@ -238,6 +259,7 @@ class BudgetedEstimate:
             fire=0.0,
             clear=0.0,
             hysteresis=AT_ONCE,
+            refuted=True,
         )
 
     def state(self) -> State:
@@ -259,7 +281,3 @@ class BudgetedEstimate:
                 self._pool = decode_summary(self._cells, pool).vector
             except Stop as error:
                 raise ValueError(str(error)) from error
-
-
-def _interval_of(estimate: Estimate) -> dict[str, float | None]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

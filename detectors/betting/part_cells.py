@@ -78,6 +78,37 @@ class ColumnPartCells:
         return middle_hour(window, self._zone)
 
 
+class EstimatePartCells:
+    """The answers of a version by what tells of their quality.
+
+    Parameters
+    ----------
+    place
+        Where they lie in a version's summary.
+    zone
+        The clock of the reference's cycles.
+    """
+
+    name: Final = "estimates"
+    stream: Final = Stream.PREDICTIONS
+
+    def __init__(self, place: slice, *, zone: str) -> None:
+        self._place, self._zone = place, zone
+        self.width = place.stop - place.start
+
+    def summary(self, counted: Summary[PredictionLayout]) -> Summary[PredictionLayout]:
+        """Return the whole summary."""
+        return counted
+
+    def vector(self, summary: Summary[PredictionLayout], window: PredictionWindow) -> Vector:  # noqa: ARG002 - of no moment here
+        """Return the cells of answers."""
+        return summary.vector[self._place]
+
+    def hour(self, window: PredictionWindow) -> float | None:
+        """Return the hour of the week of the window's middle."""
+        return middle_hour(window, self._zone)
+
+
 class ErrorPartCells:
     """The cells of errors, and once more those of windows whose labels came promptly.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from detectors.betting.columns import BudgetedColumns
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.errors import BudgetedErrors
-from detectors.betting.part_cells import ColumnPartCells, ErrorPartCells
+from detectors.betting.estimate_findings import EstimateFindings
+from detectors.betting.estimate_setup import EstimateDetectors
+from detectors.betting.part_cells import ColumnPartCells, ErrorPartCells, EstimatePartCells
 from detectors.betting.part_signals import (
     segment_columns,
     segment_errors,
@@ -49,6 +52,12 @@ class Bets:
     profile: ReferenceProfile | None
     columns: list[Watched]
     errors: list[Watched]
+    estimates: list[Watched] = field(default_factory=list)
+
+    @property
+    def every(self) -> list[Watched]:
+        """All bets, in the order in which the budget is dealt out to them."""
+        return [*self.columns, *self.errors, *self.estimates]
 
 
 class PartSetup:
@@ -62,6 +71,8 @@ class PartSetup:
         What all that is compared with the reference has of the model's budget.
     of_version
         Whether the reference is that of one version: then its segments alone are parts.
+    estimates
+        What is bet on about the estimate of the whole model.
 
     Attributes
     ----------
@@ -79,6 +90,7 @@ class PartSetup:
         *,
         budget: float = 1.0,
         of_version: bool = False,
+        estimates: Sequence[Watched] = (),
     ) -> None:
         profile = reference.profile
         self._settings, self._cells, self._names, self._budget = settings, cells, names, budget
@@ -87,13 +99,14 @@ class PartSetup:
         self._everything = "" if profile is None else profile.errors_hash
         self._reserved = kept_for_labels(profile)
         self._service = prediction_layout(None)
-        self._answers, self._places = answer_layout(reference.predictions)
+        self._predictions = reference.predictions
+        self._answers, self._places = answer_layout(self._predictions)
         self._error_cells = ErrorPartCells(cells, promptness, zone=self._zone)
         self._version = Bets(profile, [], [])
         if not of_version:
             columns = version_columns(settings, profile, self._answers)
             errors = version_errors(settings, profile, cells, prompt=self._error_cells.prompt)
-            self._version = Bets(profile, columns, errors)
+            self._version = Bets(profile, columns, errors, list(estimates))
         declared = tuple(f"{key}=" for key in settings.segments)
         known = () if profile is None else profile.segments
         self._known = [name for name in known if name.startswith(declared)][: settings.max_segments]
@@ -106,7 +119,7 @@ class PartSetup:
     def _speaks(self, bets: Bets) -> bool:
         """Return whether something of a part has a share of the budget."""
         weights = self._settings.false_alarm_budget.weights.by_group()
-        return any(weights[item.signal.group] > 0 for item in (*bets.columns, *bets.errors))
+        return any(weights[item.signal.group] > 0 for item in bets.every)
 
     def _segment(self, name: str) -> Bets:
         """Return the bets on a segment, worked out when it is first asked for."""
@@ -122,7 +135,7 @@ class PartSetup:
         return self._made[name]
 
     def detectors(
-        self, columns: BudgetedColumns | None, errors: BudgetedErrors | None
+        self, columns: BudgetedColumns | None, errors: BudgetedErrors | None, estimates: EstimateDetectors
     ) -> list[Detector[Any]]:
         """Return the detectors of the parts, given those of the whole model on each stream."""
         found: list[Detector[Any]] = []
@@ -131,6 +144,8 @@ class PartSetup:
             found.append(self._on_columns("version", self._answers, self._places, rules, columns))
         if self._version.errors:
             found.append(self._on_errors("version", rules, errors))
+        if self._version.estimates:
+            found += self._on_estimates(rules, estimates)
         if not self._has_segments:
             return found
         known, most = frozenset(self._known), self._settings.max_segments
@@ -173,7 +188,9 @@ class PartSetup:
             findings = ErrorFindings(
                 bets.profile, self._cells, bets.errors, positive=self._names.positive, of_part=True
             )
-            return Part(name, bets.errors, levels[len(bets.columns) :], findings)
+            return Part(
+                name, bets.errors, levels[len(bets.columns) : len(bets.columns) + len(bets.errors)], findings
+            )
 
         return BudgetedParts(
             kind,
@@ -185,6 +202,31 @@ class PartSetup:
             window_ms=self._settings.window_ms,
         )
 
+    def _on_estimates(self, rules: Rules, whole: EstimateDetectors) -> list[Detector[Any]]:
+        profile, layout = self._version.profile, self._predictions
+        if profile is None or profile.calibration is None or layout.answers is None:
+            return []
+        calibration, answers, place = profile.calibration, layout.answers, layout.answer_cells
+        cells = np.arange(answers.size, dtype=np.intp)
+        own = [replace(w, signal=replace(w.signal, cells=cells)) for w in self._version.estimates]
+
+        def make(name: str) -> Part[PredictionLayout]:
+            _, levels = self._dealt("version", name)
+            findings = EstimateFindings(calibration, answers, place, own)
+            return Part(name, own, levels[-len(own) :], findings)
+
+        detector = BudgetedParts(
+            "version",
+            EstimatePartCells(place, zone=self._zone),
+            make,
+            rules,
+            whole=whole.bets,
+            is_refuted=whole.distrust,
+            reference=profile.content_hash,
+            window_ms=self._settings.window_ms,
+        )
+        return [detector]
+
     def _dealt(self, kind: PartKind, name: str) -> tuple[Bets, list[float]]:
         """Return the bets on a part, and the log evidence at which each fires: columns first."""
         budget = self._settings.false_alarm_budget
@@ -194,7 +236,7 @@ class PartSetup:
             bets = self._segment(name)
             share = SEGMENTS_SHARE / self._settings.max_segments
         levels = bars(
-            [item.signal for item in (*bets.columns, *bets.errors)],
+            [item.signal for item in bets.every],
             false_alarms=budget.false_alarms,
             per_ms=budget.per_ms,
             window_ms=self._settings.window_ms,

@@ -49,6 +49,9 @@ class BudgetedParts(Generic[LayoutT]):
         Makes a part that has come.
     rules
         Who may stay.
+    is_refuted
+        Whether nothing is believed of a part in windows that start then: what was told of it is over, as refuted, and it
+        starts over.
     whole
         Watches the whole model, and takes each window in first: a trouble that it shows too is told of a part only
         where the part is at least `WORSE_TIMES` as far off as the rest. What was held back starts over when that of
@@ -72,6 +75,7 @@ class BudgetedParts(Generic[LayoutT]):
         rules: Rules,
         *,
         whole: Whole | None,
+        is_refuted: Callable[[str, int], bool] = lambda _name, _start_ms: False,
         reference: str,
         window_ms: int,
     ) -> None:
@@ -79,7 +83,7 @@ class BudgetedParts(Generic[LayoutT]):
         self.stream = cells.stream
         self._kind, self._cells, self._whole = kind, cells, whole
         self._new_seats = partial(Seats[LayoutT], cells.width, make, reference=reference, window_ms=window_ms)
-        self._rules = rules
+        self._rules, self._is_refuted = rules, is_refuted
         self._begin()
 
     def _begin(self) -> None:
@@ -95,10 +99,14 @@ class BudgetedParts(Generic[LayoutT]):
             told.gone(window) for part in self._seats.parts if part.name in gone for told in self._open(part)
         ]
         self._seats.seat(self._roster.names)
+        refuted = self._refuted(window)
+        left += [f for part in refuted for f in self._let_go(window, part)]
         heeded = {
             part.name: self._cells.summary(counted[part.name])
             for part in self._seats.parts
-            if part.name in events and (events[part.name] < window.span.n or part.name in firing)
+            if part.name in events
+            and part not in refuted
+            and (events[part.name] < window.span.n or part.name in firing)
         }
         if not heeded:
             return left
@@ -113,6 +121,17 @@ class BudgetedParts(Generic[LayoutT]):
                 worth = self._worth_telling(part, said[part.name], effects)
                 left += self._told(window, part, heeded[part.name], worth)
         return left
+
+    def _refuted(self, window: ClosedWindow[LayoutT]) -> list[Part[LayoutT]]:
+        start_ms = window.span.start_ms
+        return [part for part in self._seats.parts if self._is_refuted(part.name, start_ms)]
+
+    def _let_go(self, window: ClosedWindow[LayoutT], part: Part[LayoutT]) -> list[Finding]:
+        """Return what was told of a part that is refuted, and let it start over."""
+        found = [replace(told.gone(window), refuted=True) for told in self._open(part)]
+        part.findings.troubles.forget()
+        self._seats.restart(part.name, range(len(part.watched)))
+        return found
 
     def _counted(self, window: ClosedWindow[LayoutT]) -> dict[str, Summary[LayoutT]]:
         """Return the parts that have events in a window."""

@@ -88,10 +88,19 @@ def _of_reference(
     columns = watched_columns(settings, profile, layout) + watched_service(settings, profile)
     errors = watched_errors(settings, profile, cells) + watched_limits(settings, profile, cells)
     prompt = watched_prompt(settings, profile, cells)
-    parts = PartSetup(settings, reference, cells, names, promptness, budget=budget, of_version=of_version)
     volume = volume_signals(settings.window_ms) if is_budgeted(settings, VOLUME) and not of_version else []
     labels = None if of_version else LabelSetup(settings)
     estimates = EstimateSetup(settings, reference, cells, promptness)
+    parts = PartSetup(
+        settings,
+        reference,
+        cells,
+        names,
+        promptness,
+        budget=budget,
+        of_version=of_version,
+        estimates=estimates.watched,
+    )
     label_bets = [] if labels is None else labels.watched
     bets = (*columns, *errors, *prompt, *volume, *estimates.watched, *label_bets)
     dealt = iter(_levels(settings, profile, bets, share=budget * (1 - parts.share)))
@@ -118,13 +127,11 @@ def _of_reference(
         )
     watching_volume = _volume(settings, own(volume)) if volume else None
     every = (watching_columns, watching_errors, watching_volume)
-    whole: list[Detector[Any]] = [detector for detector in every if detector is not None]
     estimated = estimates.detectors(own(estimates.watched))
     return [
         *([] if labels is None else labels.detectors(own(label_bets))),
-        *whole,
-        *estimated,
-        *parts.detectors(watching_columns, watching_errors),
+        *(detector for detector in (*every, *estimated) if detector is not None),
+        *parts.detectors(watching_columns, watching_errors, estimated),
     ]
 
 

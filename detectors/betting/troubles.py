@@ -176,6 +176,10 @@ class Troubles:
                 self._worst[self._leaders[place]] = 0
         return findings
 
+    def forget(self) -> None:
+        """Let what has been told be over."""
+        self._worst = [0] * len(self._watched)
+
     def ranks(self) -> list[int]:
         """Return the worst severities for `take`, by signal."""
         return list(self._worst)

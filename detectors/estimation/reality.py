@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ ERRORS: Final = 3.3
 """So many standard errors beyond what counts as unchanged refute an estimate: one comparison in a thousand by chance."""
 INFLATION: Final = 3.0
 """Of the variance of sums, as answers that come together are not independent."""
+CLIPPED_FROM: Final = 0.99
 FEW: Final = 5
 """Bins of predictions with fewer labels have the usual error."""
 _HALF: Final = 0.5
@@ -59,24 +61,36 @@ def surprises_of(profile: ReferenceProfile, layout: ErrorLayout, *, least: MinEf
     """
     if profile.calibration is None or not profile.calibration.n:
         return None
-    if layout.sizes:
-        return _of_errors(profile.calibration, layout, least)
+    if layout.task == "regression":
+        return _of_errors(profile.calibration, layout.outcome_cells, least)
     return _of_scores(profile, layout, least)
 
 
-def _of_errors(calibration: Calibration, layout: ErrorLayout, least: MinEffect) -> Surprises | None:
-    """Return how much larger errors are than those of such predictions were, clipped at the largest size that is told apart."""
-    table = np.array(calibration.outcomes, dtype=np.float64).reshape(-1, len(layout.sizes) + 1)
-    bounds = np.maximum([0.0, *layout.sizes, layout.sizes[-1]], 0.0)
-    size = (bounds[:-1] / 2 + bounds[1:] / 2) / max(bounds[-1], np.finfo(np.float64).tiny)
+def middles_of(sizes: Sequence[float]) -> Floats:
+    """Return a size for each bin of sizes of errors; the last bin, which has no end, has that of its beginning."""
+    bounds = np.array([0.0, *sizes, sizes[-1]])
+    middles: Floats = bounds[:-1] / 2 + bounds[1:] / 2
+    return middles
+
+
+def _of_errors(calibration: Calibration, cells: slice, least: MinEffect) -> Surprises | None:
+    """Return how much larger errors are than those of such predictions were.
+
+    Sizes are clipped at the bin of the reference's 99 % quantile, as a bet on what has hardly ever been could stake nothing.
+    """
+    if not calibration.sizes or cells.stop - cells.start != len(calibration.outcomes):
+        return None
+    table = np.array(calibration.outcomes, dtype=np.float64).reshape(-1, len(calibration.sizes) + 1)
     labelled, n = table.sum(axis=1), table.sum()
+    size = middles_of(calibration.sizes)
+    size = np.minimum(size, size[np.searchsorted(table.sum(axis=0).cumsum(), CLIPPED_FROM * n)])
+    size /= max(size.max(), np.finfo(np.float64).tiny)
     usual = float((table @ size).sum() / n)
     expected = np.divide(table @ size, labelled, out=np.full(len(labelled), usual), where=labelled >= FEW)
     values = (size - expected[:, None]).reshape(-1, 1)
     counts = table.ravel()
     if not usual > 0:
         return None
-    cells = slice(layout.outcomes, layout.counts)
     return Surprises(cells, values - counts @ values / n, counts, np.array([least.relative_error * usual]))
 
 
@@ -95,8 +109,9 @@ def _of_scores(profile: ReferenceProfile, layout: ErrorLayout, least: MinEffect)
         usual = np.array([n @ wrong, hit.sum()]) / n.sum()
     else:
         values, usual = rest[:, None], np.array([n @ (1 - happens)]) / n.sum()
-    cells = slice(ErrorLayout.SCORES, layout.counts)
-    return Surprises(cells, values - counts @ values / n.sum(), counts, least.relative_error * usual)
+    return Surprises(
+        layout.outcome_cells, values - counts @ values / n.sum(), counts, least.relative_error * usual
+    )
 
 
 def said_positive(profile: ReferenceProfile) -> Floats:
@@ -128,9 +143,15 @@ def borne_out(profile: ReferenceProfile, labelled: Summary[ErrorLayout], *, leas
     Both sides are of the same answers, so which of them have a label is of no moment unless that depends on the truth.
     """
     surprises = surprises_of(profile, labelled.layout, least=least)
-    if surprises is None:
-        return None
-    counts = labelled.vector[surprises.cells].astype(np.float64)
+    return (
+        None
+        if surprises is None
+        else are_borne_out(surprises, labelled.vector[surprises.cells].astype(np.float64))
+    )
+
+
+def are_borne_out(surprises: Surprises, counts: Floats) -> bool | None:
+    """Return the same of labelled answers by the cells of surprises, shape (cells,)."""
     n = counts.sum()
     if n < LABELS_MIN:
         return None

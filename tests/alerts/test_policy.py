@@ -278,6 +278,15 @@ def test_a_version_that_is_gone_closes_its_alerts_and_no_others() -> None:
     assert sorted(alert.subject.version or "" for alert in after.entries.values()) == ["", "8"]
 
 
+def test_an_estimate_of_a_version_that_labels_refute_is_not_called_retired() -> None:
+    reading = finding(0, version="8", kind=Kind.ESTIMATED_PERFORMANCE)
+    book, _ = step(AlertBook(), [reading], context=CONTEXT)
+    refuted = replace(gone(60, version="8"), kind=Kind.ESTIMATED_PERFORMANCE, refuted=True)
+    _, [event] = step(book, [refuted], context=CONTEXT)
+    assert event.data.evidence["reason"] == "estimate_refuted"
+    assert "version 8: closed, labels refute the estimate" in event.data.title
+
+
 def test_a_segment_that_is_gone_says_so() -> None:
     book, _ = step(AlertBook(), [finding(0, segment="channel=web")], context=CONTEXT)
     after, [event] = step(book, [gone(60, segment="channel=web")], context=CONTEXT)

@@ -17,6 +17,7 @@ from schemas.settings_text import parse_settings
 from watchkeeper.event_files import EventBatch
 from watchkeeper.policy import policies
 from watchkeeper.replay import Replay, ReplayResult
+from watchkeeper.report.past import Past
 
 START_MS = 1_772_409_600_000
 STEP_MS = 3_000
@@ -71,13 +72,18 @@ def run(
     settings: Settings, events: Events, *, partitions: int = 1, batch_ms: int = 600_000, labelled: bool = True
 ) -> ReplayResult:
     """Replay events in batches of so much event time."""
+    return run_with_pasts(settings, events, partitions=partitions, batch_ms=batch_ms, labelled=labelled)[0]
+
+
+def run_with_pasts(
+    settings: Settings, events: Events, *, partitions: int = 1, batch_ms: int = 600_000, labelled: bool = True
+) -> tuple[ReplayResult, dict[str, Past]]:
+    """Return what a replay finds, and the past of each model."""
     plans = {name: plan_model(model, None) for name, model in settings.models.items()}
     replay = Replay(plans, partitions=partitions, policies=policies(settings, plans))
-    return replay.run(
-        batches(
-            events.predictions, events.labels if labelled else [], partitions=partitions, batch_ms=batch_ms
-        )
-    )
+    labels = events.labels if labelled else []
+    found = replay.run(batches(events.predictions, labels, partitions=partitions, batch_ms=batch_ms))
+    return found, replay.pasts()
 
 
 def batches(

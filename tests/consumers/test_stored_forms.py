@@ -83,6 +83,8 @@ EVALUATION = StoredEvaluation(
         scores=[1, 2],
         scores_from_ms=8,
         first_ms=4,
+        absolute=2.5,
+        squared=6.5,
     ),
 )
 
@@ -129,7 +131,7 @@ FORMS = {
     "summary-classes-v1": encode_summary(classes()),
     "tables-v2": msgspec.msgpack.encode(TABLES),
     "time-v1": msgspec.msgpack.encode(TIME),
-    "evaluation-v6": msgspec.msgpack.encode(EVALUATION),
+    "evaluation-v7": msgspec.msgpack.encode(EVALUATION),
     "summary-v2": encode_summary(summary()),
     "summary-pairs-v1": encode_summary(PAIRS),
     "summary-due-v1": encode_summary(DUE),
@@ -157,20 +159,22 @@ def test_what_was_written_then_loads() -> None:
     older = (GOLDEN / "tables-v1.bin").read_bytes()
     assert msgspec.msgpack.decode(older, type=Tables) == msgspec.structs.replace(TABLES, class_lists={})
     assert msgspec.msgpack.decode(stored["time-v1"], type=StoredTime) == TIME
-    assert msgspec.msgpack.decode(stored["evaluation-v6"], type=StoredEvaluation) == EVALUATION
+    assert msgspec.msgpack.decode(stored["evaluation-v7"], type=StoredEvaluation) == EVALUATION
     assert decode_summary(ErrorLayout("binary"), stored["summary-v2"]) == summary()
     assert decode_summary(PairLayout(), stored["summary-pairs-v1"]) == PAIRS
     assert decode_summary(DUE_LAYOUT, stored["summary-due-v1"]) == DUE
 
 
 def test_an_evaluation_of_an_older_release_loads_without_what_it_did_not_know() -> None:
-    first, second, third, fourth, fifth = (
+    first, second, third, fourth, fifth, sixth = (
         msgspec.msgpack.decode((GOLDEN / f"evaluation-{v}.bin").read_bytes(), type=StoredEvaluation)
-        for v in ("v1", "v2", "v3", "v4", "v5")
+        for v in ("v1", "v2", "v3", "v4", "v5", "v6")
     )
     learning = EVALUATION.learning
     assert learning is not None
-    older = msgspec.structs.replace(learning, again_ms=-1, scores=[], scores_from_ms=-1, first_ms=-1)
+    older = msgspec.structs.replace(learning, absolute=0.0, squared=0.0)
+    assert sixth == msgspec.structs.replace(EVALUATION, learning=older)
+    older = msgspec.structs.replace(older, again_ms=-1, scores=[], scores_from_ms=-1, first_ms=-1)
     assert fifth == msgspec.structs.replace(EVALUATION, learning=older)
     assert fourth == msgspec.structs.replace(fifth, versions={})
     known = msgspec.structs.replace(fourth, first_ms=None)
@@ -193,6 +197,16 @@ def test_a_summary_of_before_there_were_cells_of_numbers_loads_and_has_none() ->
     assert found.vector[: older.layout.size].tolist() == older.vector.tolist()
     assert not found.vector[older.layout.size :].any()
     assert found.weights is None
+
+
+def test_a_summary_of_before_errors_were_learned_from_by_prediction_loads_and_has_none() -> None:
+    known = replace(NUMBERS, numbers=NUMBERS.numbers and NUMBERS.numbers.with_outcomes())
+    found = decode_summary(known, FORMS["summary-v3"])
+    older = numbers().vector
+    assert found.vector[: NUMBERS.further].tolist() == older[: NUMBERS.further].tolist()
+    assert found.vector[known.further :].tolist() == older[NUMBERS.further :].tolist()
+    assert not found.vector[known.outcome_cells].any()
+    assert decode_summary(known, encode_summary(found)) == found
 
 
 def test_what_has_no_weights_and_no_cells_of_numbers_is_stored_as_it_always_was() -> None:

@@ -7,13 +7,19 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from consumers.columns import Records
+from consumers.evaluation import StoredEvaluation
 from consumers.partition import Partition
 from consumers.redis_gate import RedisGate
+from consumers.redis_models import RedisModels
 from consumers.redis_partitions import RedisPartitions
-from consumers.store import CommitStatus, Position
+from consumers.store import CommitStatus, ModelCommit, Position
+from detectors.estimation.calibration import Calibration
+from detectors.profile import Learned, ReferenceProfile
+from detectors.profile_calibration import LEARNED_SCORES
 from schemas.errors import Stop
 from watchkeeper.cli import build_parser
 from watchkeeper.loading import load_plans, load_settings
@@ -121,6 +127,33 @@ def test_it_reads_days_from_redis_too(folder: Path, redis_url: str) -> None:
     live = json.loads(reported(folder, "json", "--since", "3650d"))
     from_file = json.loads(reported(folder, "json", "--past", str(replayed(folder))))
     assert [p["rows"] for p in live["periods"][:2]] == [p["rows"] for p in from_file["periods"][:2]]
+
+
+def test_what_the_model_has_learned_is_read_from_redis_too(folder: Path, redis_url: str) -> None:
+    """Scores of 0.5 come true in 40 %, so answers "fraud" are right in 40 %, and others in 60 %."""
+    config = folder / "watchkeeper.yaml"
+    config.write_text(SETTINGS.format(url=redis_url).replace("learn: false", "learn: true"))
+    bins = len(LEARNED_SCORES) + 1
+    calibration = Calibration(LEARNED_SCORES, (10,) * 2 * bins, (10,) * bins, (4,) * bins)
+    learned = Learned(100, 0, 1, calibrated_ms=2)
+    profile = ReferenceProfile("fraud", "binary", 100, (), learned=learned, calibration=calibration)
+    gate = RedisGate(redis_url)
+    store, models = RedisPartitions(gate, "report"), RedisModels(gate, "report")
+    plans = load_plans(load_settings(config), folder)
+    partition = Partition(plans, 0, store.claim(0), start=Position(0, 0, 0), guarded=True)
+    predictions = [json.dumps(e).encode() for e in events()[0]]
+    decoded = partition.decode(Records(predictions), Records([]))
+    store.commit(partition.apply(decoded, store.fetch(0, decoded.ids()), to=(len(predictions), 0)).commit)
+    text = profile.to_json().encode()
+    token, state = models.claim("fraud").token, msgspec.msgpack.encode(StoredEvaluation())
+    commit = ModelCommit("fraud", token, 0, state, [], [], 0, (profile.content_hash, text))
+    assert models.commit(commit) is CommitStatus.COMMITTED
+    gate.close()
+    report = json.loads(reported(folder, "json", "--since", "3650d"))
+    [row] = [row for row in report["periods"][0]["rows"] if row["version"] is None]
+    answers = [event["output"]["label"] for event in events()[0][: 31 * 50]]
+    expected = (0.4 * answers.count("fraud") + 0.6 * answers.count("ok")) / len(answers)
+    assert row["estimated"]["accuracy"]["value"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def build_report(plan: ModelPlan, past: Past, *, since_ms: int) -> Report:
 
     Comparisons and usual coverages look at all days that are known, periods and trends at those of the report.
     """
+    plan = past.known(plan)
     ledger = Ledger(plan, past)
     oldest_ms = (past.now_ms - since_ms) // DAY_MS * DAY_MS
     days = ledger.between(oldest_ms, past.now_ms + 1)

@@ -42,7 +42,10 @@ LENGTHS: Final[dict[Unit, int]] = {"month": 30, "week": 7}
 
 
 def comparisons(ledger: Ledger) -> list[Comparison]:
-    """Set the newest sound days against the first full month (a young model: week), and against the profile."""
+    """Set the newest sound days against the first full month (a young model: week), and against the profile.
+
+    Not against one that the model learned: the first labels, which it knows, may be mostly of one class.
+    """
     found = []
     early = next((c for unit in LENGTHS if (c := _with_first(ledger, unit)) is not None), None)
     if early is not None:
@@ -57,7 +60,8 @@ def _with_profiles(ledger: Ledger) -> Iterator[Comparison]:
     versions = ledger.versions(newest)[:PROFILES_MAX] if plan.versions else [None]
     for version in versions:
         now, profile = ledger.stretch("now", newest, version), plan.reference(version).profile
-        before = None if profile is None else profile_stretch(plan, profile, version)
+        built = profile is not None and profile.learned is None  # what was learned is no yardstick
+        before = profile_stretch(plan, profile, version) if profile is not None and built else None
         if now is not None and before is not None:
             yield Comparison("profile", before, now, differences(now.metrics, before.metrics))
 

@@ -30,7 +30,8 @@ def open_points(points: Sequence[Point]) -> list[Point]:
 
 def estimate_check(ledger: Ledger) -> EstimateCheck | None:
     """Return what the newest sound days say of estimates; None where nothing is estimated."""
-    if ledger.plan.predictions.answers is None:
+    profile = ledger.plan.profile
+    if profile is None or profile.calibration is None or not profile.calibration.n:
         return None
     days = list(ledger.sound(ledger.days))[-RECENT_DAYS:]
     cohort = ledger.cohort(days)

@@ -12,12 +12,12 @@ from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.label_times import label_hour, made_ms
 from detectors.betting.promptness import Promptness
-from detectors.betting.troubles import Trouble, effects_of
+from detectors.betting.troubles import Trouble, effects_of, standing_of
 from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
-from schemas.finding import Finding, Stream
+from schemas.finding import Finding, Stream, Topic
 
 
 class BudgetedErrors:
@@ -75,6 +75,11 @@ class BudgetedErrors:
     def effects(self) -> dict[Trouble, float]:
         """How far each trouble is off that fires after the last window, in standard deviations."""
         return effects_of((self._banks, self._prompt))
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._banks, self._prompt])
 
     def update(self, window: ErrorWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""

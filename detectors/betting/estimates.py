@@ -12,7 +12,7 @@ from detectors.betting.columns import middle_hour
 from detectors.betting.error_cells import ErrorCells
 from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.troubles import evidence_of, finding_of, standing_of
 from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
 from detectors.confidence import Estimate
@@ -24,7 +24,7 @@ from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Finding, Kind, Severity, Stream, Verdict
+from schemas.finding import Finding, Kind, Severity, Stream, Topic, Verdict
 
 CHANGES_KEPT: Final = 32
 """So many times an estimate was refuted, or held again, are remembered."""
@@ -81,6 +81,7 @@ class EstimateCheck:
 
     name: Final = "estimate_check"
     stream: Final = Stream.ERRORS
+    standing: Final = ()
 
     def __init__(  # noqa: PLR0913 - the parts of a detector
         self,
@@ -175,6 +176,11 @@ class BudgetedEstimate:
         self._item = watched[0]
         self._banks = WatchedBanks(watched, bars, window_ms=window_ms, reference=profile.content_hash)
         self._pool = np.zeros(self._cells.size, dtype=np.int64)
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._banks])
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding while the estimate is worse and holds, and when that is over.

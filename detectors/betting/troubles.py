@@ -13,7 +13,7 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched, WatchedBanks
 from detectors.detector import ClosedWindow, Evidence
-from schemas.finding import Finding, Kind, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity, Topic, Verdict
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
 
@@ -75,6 +75,16 @@ def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
             trouble = trouble_of(one.watched[place])
             found[trouble] = max(found.get(trouble, 0.0), effect, key=abs)
     return found
+
+
+def standing_of(banks: Iterable[WatchedBanks]) -> set[Topic]:
+    """Return the troubles that fire, as `detectors.detector.Detector.standing` wants them."""
+    return {
+        Topic(item.kind, item.check, item.feature)
+        for one in banks
+        for item, firing in zip(one.watched, one.firing.tolist(), strict=True)
+        if firing
+    }
 
 
 def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[Finding]:

@@ -25,7 +25,7 @@ from detectors.river_monitor import river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Hysteresis, Stream, Topic, Verdict
+from schemas.finding import Hysteresis, Stream, Topic, Verdict, stream_of
 from schemas.monitor_settings import MONITORS
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def test_every_finding_is_finite_and_holds_together(task: str, name: str) -> Non
     for window in windows:
         for finding in detector.update(window):
             assert finding.model == window.model
+            assert stream_of(finding.kind, finding.check) is detector.stream
             assert finding.window.end_ms == window.span.end_ms
             assert finding.window.start_ms <= window.span.start_ms
             numbers = [finding.score, finding.fire, finding.clear]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from builders.part_traffic import (
     NOON_MS,
@@ -14,16 +15,18 @@ from builders.part_traffic import (
     profile,
 )
 
+from consumers.evaluation import StoredEvaluation
 from consumers.evaluator import ModelEvaluator
+from consumers.incidents import read_incidents
 from consumers.partition import Partition
 from consumers.plan import ModelPlan, plan_model
 from consumers.store import Position
-from detectors.profile import ReferenceProfile
 from schemas.clock import parse_time_ms
 from schemas.finding import Stream
 from schemas.settings import Settings
+from watchkeeper.accept_command import check_calm
 from watchkeeper.policy import policies
-from watchkeeper.replay import Replay
+from watchkeeper.replay import Replay, report
 
 REFERENCE = profile({"channel=web": 0.1, "channel=shop": 0.1})
 BEGIN, RESTART, END = 8, 20, 32
@@ -78,16 +81,15 @@ class Service(Replay):
         ]
 
 
-def restarted(
+def service_of(
     before: Changes,
     after: Changes,
     events: Traffic,
     *,
-    reference: ReferenceProfile | None = REFERENCE,
     partitions: int = 1,
-) -> Outcome:
+) -> Service:
     first, second = settings(before), settings(after)
-    plans = [plan_model(one.models["fraud"], reference) for one in (first, second)]
+    plans = [plan_model(one.models["fraud"], REFERENCE) for one in (first, second)]
     service = Service(
         {"fraud": plans[0]}, partitions=partitions, policies=policies(first, {"fraud": plans[0]})
     )
@@ -97,7 +99,13 @@ def restarted(
         service._take(batch)
         service._evaluate(lambda _: None, final=False)
     service._evaluate(lambda _: None, final=True)
-    return Outcome(service.result.events, service.result.windows)
+    return service
+
+
+def restarted(before: Changes, after: Changes, events: Traffic, *, partitions: int = 1) -> Outcome:
+    """Return what is told of a stream, by one service and then by another one with other settings."""
+    result = service_of(before, after, events, partitions=partitions).result
+    return Outcome(result.events, result.windows)
 
 
 def told(found: Outcome, check: str) -> Told:
@@ -205,3 +213,17 @@ def test_any_number_of_partitions_tells_the_same(case: str) -> None:
     _, before, after, events = CASES[case]
     one, three = (restarted(before, after, events, partitions=n) for n in (1, 3))
     assert sorted(one.events) == sorted(three.events)
+
+
+def test_it_is_over_in_reports_too_and_does_not_stand_in_the_way_of_a_new_normal() -> None:
+    off = {"monitors": {"performance": False}}
+    service = service_of(LIMIT, off, traffic(wrong=0.4))
+    incidents = read_incidents(service._models.past("fraud"))
+    assert {one.check for one in incidents} == {"performance", "accuracy_min"}
+    assert all((one.status, one.until is None) == ("resolved", False) for one in incidents)
+    counts = report(service.result)["alerts"]
+    assert counts["firing"] == counts["resolved"] == len(incidents)
+    stored = service._models.state("fraud")
+    assert stored is not None
+    policy = policies(settings(off), service._plans)["fraud"]
+    assert check_calm("fraud", policy, msgspec.msgpack.decode(stored, type=StoredEvaluation)) == []

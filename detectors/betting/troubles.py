@@ -80,10 +80,9 @@ def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
 def standing_of(banks: Iterable[WatchedBanks]) -> set[Topic]:
     """Return the troubles that fire, as `detectors.detector.Detector.standing` wants them."""
     return {
-        Topic(item.kind, item.check, item.feature)
+        Topic(*trouble_of(one.watched[place]))
         for one in banks
-        for item, firing in zip(one.watched, one.firing.tolist(), strict=True)
-        if firing
+        for place in np.flatnonzero(one.firing).tolist()
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from schemas.alert_wire import clean_name
 
 if TYPE_CHECKING:
-    from schemas.finding import Finding, Kind
+    from schemas.finding import Finding, Kind, Topic
 
 FINGERPRINT_VERSION: Final = "v1"
 _HEX_DIGITS: Final = 32
@@ -72,16 +72,21 @@ def fingerprint_of(finding: Finding, *, app: str) -> str:
     >>> fingerprint_of(finding, app="prod")
     'v1:b10550487467a2eb20868da6638a0776'
     """
+    return fingerprint_in(finding.model, finding.topic, app=app)
+
+
+def fingerprint_in(model: str, topic: Topic, *, app: str) -> str:
+    """Return the fingerprint of what is said about a topic of a model."""
     identity: dict[str, str | None] = {
         "app": app,
-        "model": finding.model,
-        "kind": finding.kind,
-        "check": finding.check,
-        "feature": finding.feature,
-        "segment": finding.segment,
+        "model": model,
+        "kind": topic.kind,
+        "check": topic.check,
+        "feature": topic.feature,
+        "segment": topic.segment,
     }
-    if finding.version is not None:
-        identity["version"] = finding.version
+    if topic.version is not None:
+        identity["version"] = topic.version
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"{FINGERPRINT_VERSION}:{hashlib.sha256(canonical.encode()).hexdigest()[:_HEX_DIGITS]}"
 

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     ESTIMATE_REFUTED = "estimate_refuted"
     CAUSE_OVER = "cause_over"
     ACCEPTED = "accepted"
+    NOT_WATCHED = "not_watched"
 
 
 EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
@@ -73,6 +74,7 @@ EVENT_TYPES: Final[Mapping[Reason, AlertType]] = {
     Reason.SEGMENT_GONE: AlertType.RESOLVED,
     Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
     Reason.ACCEPTED: AlertType.RESOLVED,
+    Reason.NOT_WATCHED: AlertType.RESOLVED,
 }
 """The reasons that people hear about; every other one is silent."""
 

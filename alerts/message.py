@@ -49,6 +49,7 @@ REASONS: Final[Mapping[str, str]] = {
     "version_retired": "the version gets no traffic any more",
     "segment_gone": "the segment gets no traffic any more",
     "accepted": "accepted as the new normal",
+    "not_watched": "not watched any more: the settings or the reference changed",
     "estimate_refuted": "labels refute the estimate",
 }
 """Why an event came, in words."""

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from alerts.announce import AlertContext, Transition, announce
-from alerts.identity import OrderKey, alert_id_of, fingerprint_of, subject_of
+from alerts.identity import OrderKey, alert_id_of, fingerprint_in, fingerprint_of, subject_of
 from alerts.incidents import Move, joined, muted, suppressed_by, unmuted
-from alerts.lifecycle import EVENT_TYPES, Episode, Pending, Reason, decide_heed
+from alerts.lifecycle import EVENT_TYPES, AlertState, Episode, Pending, Reason, decide_heed
 from alerts.transitions import Alert, advance, told
 from schemas.alert import AlertType
 from schemas.alert_wire import wire_evidence
 from schemas.finding import Explain, Finding, Show, Stream, Verdict, stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from schemas.alert import AlertEvent
+    from schemas.finding import Standing
 
 __all__ = ["ENTRIES_MAX", "AlertBook", "AlertContext", "decide_room", "step"]
 
@@ -63,9 +64,28 @@ class AlertBook:
 
         Of one stream, because how the windows of the two interleave is nobody's promise.
         """
-        return sum(
-            stream_of(episode.subject.kind, episode.subject.check) is stream for _, episode in self.episodes
-        )
+        return sum(is_of_stream(episode, stream) for _, episode in self.episodes)
+
+
+def is_of_stream(alert: Alert, stream: Stream) -> bool:
+    """Return whether an alert is judged on windows of a stream."""
+    return stream_of(alert.subject.kind, alert.subject.check) is stream
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """One closed window that all detectors of its stream have taken in.
+
+    Parameters
+    ----------
+    standing
+        Asked only where an alert of the stream is open or pending.
+    """
+
+    model: str
+    stream: Stream
+    end_ms: int
+    standing: Standing
 
 
 def step(  # noqa: PLR0913 - book, findings, and what the evaluator can say of them
@@ -73,6 +93,7 @@ def step(  # noqa: PLR0913 - book, findings, and what the evaluator can say of t
     findings: Sequence[Finding],
     *,
     context: AlertContext,
+    hearing: Hearing | None = None,
     explain: Explain = lambda _finding, _since_ms: None,
     show: Show = lambda _finding, _since_ms: None,
     entries_max: int = ENTRIES_MAX,
@@ -84,6 +105,9 @@ def step(  # noqa: PLR0913 - book, findings, and what the evaluator can say of t
     findings
         All findings of a window (or of several windows: they are taken in the order of their ends). Two
         for the same trouble and window count once, as the worse one.
+    hearing
+        The window, where these are all that is said of it: alerts of its stream that nothing speaks of, and that no detector follows, are
+        closed as `not_watched`, for nobody would ever see them end.
     explain
         Asked about every alert that opens or is updated.
     show
@@ -99,10 +123,14 @@ def step(  # noqa: PLR0913 - book, findings, and what the evaluator can say of t
         The new book, and the events by time, then severity (worst first), kind, check, feature.
     """
     draft = _Draft(dict(book.entries), book.refused, context, explain, show, entries_max)
+    spoken_of: set[str] = set()
     for end_ms, window_findings in _by_window(findings, app=context.app):
+        spoken_of |= window_findings.keys()
         for fingerprint, finding in _in_turn(window_findings, known=draft.entries):
             draft.take(fingerprint, finding)
         draft.tell(end_ms)
+    if hearing is not None:
+        draft.give_up(hearing, spoken_of)
     return AlertBook(draft.entries, draft.refused), sorted(draft.events, key=_event_order)
 
 
@@ -148,6 +176,27 @@ class _Draft:
             del self.entries[_weakest_pending(self.entries)]
             self.refused += 1
         self.entries[fingerprint] = after
+
+    def give_up(self, hearing: Hearing, spoken_of: Collection[str]) -> None:
+        """Close what neither a finding of the window speaks of nor a detector follows."""
+        silent = [
+            (fingerprint, alert)
+            for fingerprint, alert in sorted(self.entries.items())
+            if fingerprint not in spoken_of and is_of_stream(alert, hearing.stream)
+        ]
+        if not silent:
+            return
+        app = self.context.app
+        followed = {fingerprint_in(hearing.model, topic, app=app) for topic in hearing.standing()}
+        for fingerprint, alert in silent:
+            if fingerprint in followed:
+                continue
+            del self.entries[fingerprint]
+            if isinstance(alert, Episode):
+                closed = replace(alert, state=AlertState.RESOLVED)
+                self.moves.append(Move(fingerprint, closed, Reason.NOT_WATCHED, None))
+        if self.moves:
+            self.tell(hearing.end_ms)
 
     def tell(self, end_ms: int) -> None:
         """Put the window's moves into incidents, see which explain others, and build the events."""

@@ -92,6 +92,8 @@ def words_for(case: Case) -> Words:
         return _refuted(case, phrases)
     if case.reason is Reason.ACCEPTED:
         return _accepted(case, phrases)
+    if case.reason is Reason.NOT_WATCHED:
+        return _not_watched(case, phrases)
     fields = _fields(case, phrases)
     return Words(
         title=_title(case, _happened(case, phrases, fields), _size(case)),
@@ -273,8 +275,7 @@ def _recovered(case: Case, phrases: Phrases) -> Words:
 def _over(case: Case) -> str:
     if compared(case.evidence) is not None:
         return (
-            "It no longer holds after {lasted}: the difference has gone, the versions have changed places, or they are compared "
-            "anew."
+            "It no longer holds after {lasted}: the difference has gone, or the versions have changed places."
         )
     return "The figures are back inside their limits after {lasted}."
 
@@ -303,6 +304,17 @@ def _accepted(case: Case, phrases: Phrases) -> Words:
         "compares with one.",
         likely_causes=(),
         suggested_action="Watch the quality of the answers meanwhile; `watchkeeper status` shows how far learning is.",
+    )
+
+
+def _not_watched(case: Case, phrases: Phrases) -> Words:
+    happened = _happened(case, phrases, _fields(case, phrases))
+    return Words(
+        title=_title(case, f"closed, not watched any more: {happened}", None),
+        impact="The settings or the reference changed, and nothing watches this any more, or only from its beginning again; it was not "
+        "seen to end.",
+        likely_causes=(),
+        suggested_action="Find out whether it still goes on. What is watched anew is told again once there is evidence enough.",
     )
 
 

@@ -12,7 +12,7 @@ from consumers.closing import ClosedRecord
 from consumers.learner import StoredLearning
 from consumers.store import CommitStatus
 from detectors.version_history import VersionHistory
-from schemas.finding import Explain, Finding, Show
+from schemas.finding import Explain, Finding, Show, Standing
 
 BookT = TypeVar("BookT")
 
@@ -26,8 +26,15 @@ class Policy(Protocol[BookT]):
     def dump(self, book: BookT) -> bytes:
         """Return the bytes to store."""
 
-    def step(
-        self, book: BookT, findings: Sequence[Finding], closed: ClosedRecord, *, explain: Explain, show: Show
+    def step(  # noqa: PLR0913 - a window, and what can be said of it
+        self,
+        book: BookT,
+        findings: Sequence[Finding],
+        closed: ClosedRecord,
+        *,
+        standing: Standing,
+        explain: Explain,
+        show: Show,
     ) -> tuple[BookT, list[bytes]]:
         """Take one closed window's findings in; returns the new states and the events to publish."""
 

@@ -7,6 +7,7 @@ findings is decided by a `Policy` that the composition root hands in (so this ro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final, Generic
 
@@ -31,7 +32,7 @@ from detectors.profile import ReferenceProfile, from_json
 from detectors.registry import detectors_for
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.version_history import VersionHistory, with_version_change
-from schemas.finding import Finding, Stream
+from schemas.finding import Finding, Stream, Topic
 
 _FAR: Final = 1 << 62
 
@@ -296,12 +297,18 @@ class ModelEvaluator(Generic[BookT]):
         if self._learner is not None and learns and stream is not Stream.LABELS:
             record.learning = self._learn(self._learner, window, findings, blobs)
         done.status = CommitStatus.MISMATCH  # should a partition go back now: this window is half taken in
-        explain = self._explainers.explain
-        self._book, events = self._policy.step(self._book, findings, record, explain=explain, show=show)
+        standing, explain = partial(self._standing, stream), self._explainers.explain
+        self._book, events = self._policy.step(
+            self._book, findings, record, standing=standing, explain=explain, show=show
+        )
         done.status = CommitStatus.COMMITTED
         self._explainers.note(facts_of(events))
         done.events += events
         done.closed.append(record)
+
+    def _standing(self, stream: Stream) -> list[Topic]:
+        """Return what the detectors of a stream have told and still follow."""
+        return [topic for d in self._detectors if d.stream is stream for topic in d.standing]
 
     def _take_due(self, window: ClosedWindow[Any], progress: Sequence[Progress]) -> None:
         """Let versions be compared by what fell due, unless the file has ended before; it is told with the next labels."""

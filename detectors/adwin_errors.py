@@ -55,6 +55,7 @@ class AdwinErrors:
 
     name: Final = "adwin_errors"
     stream: Final = Stream.ERRORS
+    standing: Final = ()
 
     def __init__(self, layout: ErrorLayout, *, error_sd: float = 1.0, labels_min: int = LABELS_MIN) -> None:
         self._is_regression = layout.task == "regression"

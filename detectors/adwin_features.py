@@ -62,6 +62,7 @@ class AdwinFeatures:
 
     name: Final = "adwin_features"
     stream: Final = Stream.PREDICTIONS
+    standing: Final = ()
 
     def __init__(self, layout: PredictionLayout, *, values_min: int = VALUES_MIN) -> None:
         self._layout = layout

@@ -11,7 +11,7 @@ from detectors.betting.roster import Stay, is_gone
 from detectors.betting.troubles import Open
 from detectors.detector import OTHERS, ClosedWindow, Detector, State
 from detectors.state_values import value_in
-from schemas.finding import Finding, Verdict
+from schemas.finding import Finding, Topic, Verdict
 
 _KEY: Final = "apart"
 
@@ -58,6 +58,11 @@ class Apart:
         self._new = detector.state()
         self._stay: Stay | None = None
         self._told: dict[_Identity, Open] = {}
+
+    @property
+    def standing(self) -> list[Topic]:
+        """All that has been told: windows without events of these versions say nothing of it."""
+        return [told.topic for told in self._told.values()]
 
     def update(self, window: ClosedWindow[Any]) -> list[Finding]:
         """Take one window of the whole model in; findings in the detector's manner."""

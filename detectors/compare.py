@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -16,7 +15,7 @@ from detectors.split_layout import SplitLayout
 from detectors.split_versions import SplitRecord, SplitRecords
 from detectors.state_values import value_in
 from detectors.version_pairs import GONE_MS, Comparison, PairRecord, PairRecords, comparison_of
-from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict
+from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Topic, Verdict
 
 COMPARE, COMPARE_SPLIT = "compare", "compare_split"
 """Checks: on the same ids, and on different ones."""
@@ -29,43 +28,13 @@ PAIRED_SHARE: Final = 0.1
 _LOG_10: Final = math.log(10.0)
 _decoder = msgspec.msgpack.Decoder(PairRecords)
 _split_decoder = msgspec.msgpack.Decoder(SplitRecords)
-_told_decoder = msgspec.msgpack.Decoder(list[tuple[str, str, str, str]])
 
 Record = PairRecord | SplitRecord
-Told = tuple[str, str, str, str]
-"""Check, action, champion and challenger of what has been told."""
 
 
 def over(finding: Finding, verdict: Verdict) -> Finding:
     """Return the finding that ends what another one said."""
     return replace(finding, verdict=verdict, score=min(finding.score, 0.0), onset_ms=None)
-
-
-def _told_of(check: str, records: Sequence[Record]) -> list[Told]:
-    return [
-        (check, pair.told, pair.second if pair.told_of == pair.first else pair.first, pair.told_of)
-        for pair in records
-        if pair.told
-    ]
-
-
-def _lost(window: ErrorWindow, told: Told) -> Finding:
-    """Return the finding that ends what was told where the comparison has started over."""
-    check, action, champion, challenger = told
-    return Finding(
-        kind=Kind.VERSION_REGRESSION,
-        check=check,
-        model=window.model,
-        window=window.span,
-        verdict=Verdict.CLEAR,
-        score=0.0,
-        fire=0.0,
-        clear=0.0,
-        version=challenger,
-        severity=_SEVERITY[action],
-        hysteresis=Hysteresis(1, 1, 1),
-        evidence={"decision": action, "champion": champion, "challenger": challenger},
-    )
 
 
 def _has_news(record: Record, window: ErrorWindow) -> bool:
@@ -112,8 +81,17 @@ class VersionComparison:
         self._min_gain, self._champion, self._alpha = min_gain, champion, alpha
         self._records = PairRecords(layout.hash)
         self._shared = SplitRecords("" if split is None else split.hash)
-        self._lost: list[Told] = []
-        """What was told by other costs, times or losses than those of now."""
+
+    @property
+    def standing(self) -> list[Topic]:
+        """See `detectors.detector.Detector`."""
+        return [
+            Topic(Kind.VERSION_REGRESSION, check, version=version)
+            for check, records in ((COMPARE, self._records.pairs), (COMPARE_SPLIT, self._shared.pairs))
+            for record in records
+            if record.told
+            for version in ([record.told_of] if record.told_of else [record.first, record.second])
+        ]
 
     def take_due(self, window: ErrorWindow) -> None:
         """Take in what has fallen due in a window, and say nothing yet."""
@@ -125,8 +103,7 @@ class VersionComparison:
         self._records.add(window)
         self.take_due(window)
         counts = {id(record) for record in self._counting()}
-        found = [_lost(window, told) for told in self._lost]
-        self._lost = []
+        found: list[Finding] = []
         records: list[Record] = [*self._records.pairs, *self._shared.pairs]
         for record in records:
             champion = self._records.champion_of(record, self._champion)
@@ -258,13 +235,10 @@ class VersionComparison:
     def state(self) -> State:
         """Return the versions that were compared, and which were live first."""
         shared = {"shared": msgspec.msgpack.encode(self._shared)} if self._shared.pairs else {}
-        lost = {"lost": msgspec.msgpack.encode(self._lost)} if self._lost else {}
-        return {"pairs": msgspec.msgpack.encode(self._records), **shared, **lost}
+        return {"pairs": msgspec.msgpack.encode(self._records), **shared}
 
     def restore(self, state: State) -> None:
         """Take up a remembered state; one that was counted in other cells, with other costs, starts over.
-
-        What had been told by these is over with the next window.
 
         Raises
         ------
@@ -274,20 +248,13 @@ class VersionComparison:
         try:
             records = _decoder.decode(value_in(state, "pairs", bytes))
             shared = _split_decoder.decode(value_in(state, "shared", bytes)) if "shared" in state else None
-            lost = _told_decoder.decode(value_in(state, "lost", bytes)) if "lost" in state else []
         except msgspec.DecodeError as error:
             raise ValueError(f"expected pairs of versions, got bytes that are not such ({error})") from error
-        if not all(action in _SEVERITY for _, action, *_ in lost):
-            raise ValueError("expected what was told of versions as one of the actions")
         last = PairLayout.GAINS + 2 * self._layout.steps
         if records.layout != self._layout.hash:
-            lost += _told_of(COMPARE, records.pairs)
             records = PairRecords(self._layout.hash, [], records.live)
         if any(not 0 <= cell <= last for pair in records.pairs for cell in pair.cells):
             raise ValueError(f"expected cells from 0 to {last}")
         self._records = records
         if shared is not None and shared.layout == self._shared.layout:
             self._shared = shared
-        elif shared is not None:
-            lost += _told_of(COMPARE_SPLIT, shared.pairs)
-        self._lost = lost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -11,7 +11,7 @@ from detectors.layout import ErrorLayout, Layout, PredictionLayout
 from detectors.pair_layout import PairLayout
 from detectors.split_layout import SplitLayout
 from detectors.summary import Summary
-from schemas.finding import Finding, JsonValue, Stream, WindowSpan
+from schemas.finding import Finding, JsonValue, Stream, Topic, WindowSpan
 
 LayoutT_co = TypeVar("LayoutT_co", bound=Layout, covariant=True)
 LayoutT = TypeVar("LayoutT", bound=Layout)
@@ -102,6 +102,14 @@ class Detector(Protocol[LayoutT]):
 
     def update(self, window: ClosedWindow[LayoutT]) -> list[Finding]:
         """Take one window in and say what it shows, in the detector's manner; never two findings of one identity."""
+
+    @property
+    def standing(self) -> Collection[Topic]:
+        """What it has told and not yet that it is over, where it does not speak of that in every window.
+
+        An alert that is neither spoken of nor standing is closed as not watched. So a detector whose state is one of other signals, and
+        which starts over, need not say what it has forgotten.
+        """
 
     def state(self) -> State:
         """Return what must be remembered; `restore` of it gives an equal detector."""

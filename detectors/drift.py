@@ -102,6 +102,7 @@ class DistanceDrift:
     """
 
     stream: Final = Stream.PREDICTIONS
+    standing: Final = ()
 
     def __init__(
         self,

@@ -117,6 +117,7 @@ class MetricLimits:
 
     name: Final = "metrics"
     stream: Final = Stream.ERRORS
+    standing: Final = ()
 
     def __init__(  # noqa: PLR0913 - the tuning of a monitor
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -46,12 +48,15 @@ class PairLayout:
         and b, so that no scale is needed and no outlier decides.
     low, span
         Lowest cost, and the widest difference of costs.
+    costs
+        Names the whole table of costs, empty without one: by another one of the same range losses mean something else.
     """
 
     steps: int = 1
     loss: str = "error"
     low: float = 0.0
     span: float = 1.0
+    costs: str = ""
 
     GAINS = len(PairCell)
 
@@ -74,7 +79,9 @@ class PairLayout:
     @property
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
-        return f"pairs-{self.loss}-{self.steps}-{self.low!r}-{self.span!r}"
+        return "-".join(
+            filter(None, (f"pairs-{self.loss}-{self.steps}-{self.low!r}-{self.span!r}", self.costs))
+        )
 
 
 def pair_layout(task: str, costs: Mapping[str, Mapping[str, float]] | None) -> PairLayout:
@@ -83,4 +90,14 @@ def pair_layout(task: str, costs: Mapping[str, Mapping[str, float]] | None) -> P
         return PairLayout(RELATIVE_STEPS, "larger_error")
     listed = [0.0, *(cost for row in (costs or {}).values() for cost in row.values())]
     low, high = min(listed), max(listed)
-    return PairLayout(COST_STEPS, "cost", low, high - low) if high > low else PairLayout()
+    if costs is None or high == low:
+        return PairLayout()
+    return PairLayout(COST_STEPS, "cost", low, high - low, _name_of(costs))
+
+
+def _name_of(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the same name for tables of the same costs: what is not listed costs nothing."""
+    listed = sorted(
+        (true, said, float(cost)) for true, row in costs.items() for said, cost in row.items() if cost
+    )
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:12]

@@ -71,6 +71,7 @@ class PerformanceDrop:
 
     name: Final = "performance"
     stream: Final = Stream.ERRORS
+    standing: Final = ()
 
     def __init__(  # noqa: PLR0913 - the tuning of a monitor
         self,

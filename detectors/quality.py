@@ -94,6 +94,7 @@ class BadValueRate:
     """
 
     stream: Final = Stream.PREDICTIONS
+    standing: Final = ()
 
     def __init__(  # noqa: PLR0913 - the tuning of a monitor
         self,

@@ -61,6 +61,8 @@ class RiverMonitor:
     Research 22 (2021); the papers of the detectors are named in `docs/detectors.md`.
     """
 
+    standing: Final = ()
+
     def __init__(self, name: str, settings: RiverSettings, signal: Signal) -> None:
         self.name = name
         self.stream = signal.stream

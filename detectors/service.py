@@ -79,6 +79,7 @@ class StatusRate:
     """
 
     stream: Final = Stream.PREDICTIONS
+    standing: Final = ()
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class SplitLayout:
     loss
         `error` (0 or 1), `cost` (shares of the widest difference of costs, above the lowest), or `clipped_error` (of a
         regression: share of `span`, which is the most that an error counts).
-    low, span
+    low, span, costs
         As in `PairLayout`.
     """
 
@@ -65,6 +65,7 @@ class SplitLayout:
     loss: str = "error"
     low: float = 0.0
     span: float = 1.0
+    costs: str = ""
 
     @property
     def size(self) -> int:
@@ -80,7 +81,9 @@ class SplitLayout:
     def hash(self) -> str:
         """Names the layout: vectors of different hashes must not be added."""
         times = "-".join(str(ms) for ms in (self.window_ms, self.delays[-1], self.lengths[-1]))
-        return f"split-{self.loss}-{self.steps}-{self.low!r}-{self.span!r}-{times}"
+        return "-".join(
+            filter(None, (f"split-{self.loss}-{self.steps}-{self.low!r}-{self.span!r}-{times}", self.costs))
+        )
 
     def due(self, time_ms: Integers, delay_ms: Integers) -> tuple[Integers, Integers]:
         """Return the start of the window in which labels fall due, and their classes of delays.
@@ -106,7 +109,7 @@ def split_layout_of(settings: ModelSettings, profile: ReferenceProfile | None) -
     pairs, window_ms = pair_layout(settings.task, settings.costs), settings.window_ms
     times = _times(window_ms, settings.cohort_window_ms, settings.label_horizon_ms)
     if settings.task != "regression":
-        return SplitLayout(window_ms, *times, pairs.steps, pairs.loss, pairs.low, pairs.span)
+        return SplitLayout(window_ms, *times, pairs.steps, pairs.loss, pairs.low, pairs.span, pairs.costs)
     error = None if profile is None else profile.error
     most = 0.0 if error is None else loss_cap(np.abs(bin_middles(error)), np.array(error.counts, np.float64))
     return SplitLayout(window_ms, *times, ERROR_STEPS, "clipped_error", 0.0, most) if most > 0 else None

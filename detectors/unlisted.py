@@ -75,6 +75,7 @@ class UnlistedFeatures:
 
     name: Final = "unlisted_features"
     stream: Final = Stream.PREDICTIONS
+    standing: Final = ()
 
     def __init__(
         self,

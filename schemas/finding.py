@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -126,6 +126,16 @@ class Hysteresis:
     clears: int = 3
 
 
+class Topic(NamedTuple):
+    """What a finding is about, within its model; see `Finding`."""
+
+    kind: Kind
+    check: str
+    feature: str | None = None
+    segment: str | None = None
+    version: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One check's reading of one closed window.
@@ -179,6 +189,11 @@ class Finding:
         """The tuple that is the same in every window for the same trouble."""
         return (self.kind, self.check, self.model, self.version, self.feature, self.segment)
 
+    @property
+    def topic(self) -> Topic:
+        """The same without the model."""
+        return Topic(self.kind, self.check, self.feature, self.segment, self.version)
+
 
 Explain: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
 """Says what changed around the begin (epoch milliseconds) of the trouble that a finding shows; None where nobody knows."""
@@ -187,6 +202,9 @@ Show: TypeAlias = Callable[[Finding, int], "Mapping[str, JsonValue] | None"]
 """Returns what windows before that of a finding add to its evidence, given the begin of the trouble; None for nothing.
 
 That is `series`, what the signal did, and `estimated_parts`: see the modules of these names."""
+
+Standing: TypeAlias = Callable[[], "Iterable[Topic]"]
+"""Returns what the detectors of a stream have told and still follow, though a window may say nothing of it."""
 
 
 def verdict_of(score: float, *, fire: float, clear: float, enough: bool) -> Verdict:

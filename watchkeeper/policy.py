@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from alerts.acceptance import accept
 from alerts.book_codec import book_from_bytes, book_to_bytes
-from alerts.policy import AlertBook, AlertContext, step
+from alerts.policy import AlertBook, AlertContext, Hearing, step
 from consumers.closing import ClosedRecord
 from consumers.plan import HASH_DIGITS, ModelPlan
 from schemas.alert import (
@@ -20,7 +20,7 @@ from schemas.alert import (
     WindowCompleteData,
 )
 from schemas.alert_wire import clean_name
-from schemas.finding import Explain, Finding, Show, Stream, WindowSpan
+from schemas.finding import Explain, Finding, Show, Standing, Stream, WindowSpan
 from schemas.integrity import ALL_MODELS
 from schemas.model_parts import Owner
 from schemas.model_settings import ModelSettings
@@ -55,12 +55,13 @@ class AlertPolicy:
         after, events = accept(book, at_ms=at_ms, context=self._context)
         return after, [event.to_json_bytes() for event in events]
 
-    def step(
+    def step(  # noqa: PLR0913 - a window, and what can be said of it
         self,
         book: AlertBook,
         findings: Sequence[Finding],
         closed: ClosedRecord,
         *,
+        standing: Standing,
         explain: Explain,
         show: Show,
     ) -> tuple[AlertBook, list[bytes]]:
@@ -69,7 +70,8 @@ class AlertPolicy:
         if closed.profile:  # it may have been learned since
             reproduce = context.reproduce.model_copy(update={"profile_hash": closed.profile})
             context = replace(context, reproduce=reproduce)
-        after, events = step(book, findings, context=context, explain=explain, show=show)
+        hearing = Hearing(closed.model, Stream(closed.stream), closed.end_ms, standing)
+        after, events = step(book, findings, context=context, hearing=hearing, explain=explain, show=show)
         span = WindowSpan(closed.start_ms, closed.end_ms, closed.n)
         complete = WindowComplete.of(
             WindowCompleteData(

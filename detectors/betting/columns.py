@@ -9,13 +9,13 @@ import numpy as np
 
 from detectors.betting.calendar import hour_of_week, local_ms
 from detectors.betting.column_findings import ColumnFindings
-from detectors.betting.troubles import Open, Trouble, effects_of
+from detectors.betting.troubles import Open, Trouble, effects_of, standing_of
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.detector import PredictionWindow, State
 from detectors.layout import PredictionLayout
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
-from schemas.finding import Finding, Stream
+from schemas.finding import Finding, Stream, Topic
 
 
 class BudgetedColumns:
@@ -72,6 +72,11 @@ class BudgetedColumns:
     def open(self) -> list[Open]:
         """What has been told and is not over."""
         return self._findings.troubles.open
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._banks])
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""

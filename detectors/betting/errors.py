@@ -12,12 +12,12 @@ from detectors.betting.error_cells import ErrorCells
 from detectors.betting.error_findings import ErrorFindings
 from detectors.betting.label_times import label_hour, made_ms
 from detectors.betting.promptness import Promptness
-from detectors.betting.troubles import Open, Trouble, effects_of
+from detectors.betting.troubles import Open, Trouble, effects_of, standing_of
 from detectors.betting.watched import Said, Watched, WatchedBanks
 from detectors.detector import ErrorWindow, State
 from detectors.profile import ReferenceProfile
 from detectors.state_values import value_in
-from schemas.finding import Finding, Stream
+from schemas.finding import Finding, Stream, Topic
 
 
 class BudgetedErrors:
@@ -80,6 +80,11 @@ class BudgetedErrors:
     def open(self) -> list[Open]:
         """What has been told and is not over."""
         return self._findings.troubles.open
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._banks, self._prompt])
 
     def update(self, window: ErrorWindow) -> list[Finding]:
         """Take one window in; a finding for each trouble that fires or has just stopped."""

@@ -14,7 +14,7 @@ from detectors.betting.estimate_findings import estimate_evidence
 from detectors.betting.part_trust import PartTrust
 from detectors.betting.promptness import Promptness
 from detectors.betting.signal import Signal
-from detectors.betting.troubles import Open, Trouble, effects_of, finding_of
+from detectors.betting.troubles import Open, Trouble, effects_of, finding_of, standing_of
 from detectors.betting.watched import AT_ONCE, Watched, WatchedBanks
 from detectors.codec import decode_summary, encode_summary
 from detectors.detector import ErrorWindow, Evidence, PredictionWindow, State
@@ -25,7 +25,7 @@ from detectors.profile import ReferenceProfile
 from detectors.state_values import integers_in, value_in
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Finding, Kind, Severity, Stream, Verdict
+from schemas.finding import Finding, Kind, Severity, Stream, Topic, Verdict
 
 CHANGES_KEPT: Final = 32
 """So many times an estimate was refuted, or held again, are remembered."""
@@ -92,6 +92,7 @@ class EstimateCheck:
 
     name: Final = "estimate_check"
     stream: Final = Stream.ERRORS
+    standing: Final = ()
 
     def __init__(  # noqa: PLR0913 - the parts of a detector
         self,
@@ -219,6 +220,11 @@ class BudgetedEstimate:
     def effects(self) -> dict[Trouble, float]:
         """How far the estimate is off if it fires after the last window, in standard deviations."""
         return effects_of((self._banks,))
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._banks])
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in; a finding while the estimate is worse and holds, and when that is over.

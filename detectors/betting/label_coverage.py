@@ -19,7 +19,7 @@ from detectors.betting.watched import AT_ONCE, LN_10, Told, Watched
 from detectors.detector import Evidence, LabelWindow, State
 from detectors.label_layout import LabelCell
 from detectors.state_values import integers_in, value_in
-from schemas.finding import Finding, Kind, Severity, Stream, Verdict
+from schemas.finding import Finding, Kind, Severity, Stream, Topic, Verdict
 
 LABEL_COVERAGE: Final = "label_coverage"
 GAP_WINDOWS_MAX: Final = 1_000
@@ -72,6 +72,11 @@ class BudgetedCoverage:
         self._delays = self._flow.delays()
         self._pause = Pause()
         self._last_ms, self._worst, self._fired = _NEVER, 0, False
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return {Topic(Kind.LABEL_COVERAGE, LABEL_COVERAGE)} if self._fired else set()
 
     def update(self, window: LabelWindow) -> list[Finding]:
         """Take one window in, and the empty ones before it; a finding while labels stay away."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY
 from detectors.betting.label_flow import LEARN_LABELS_MIN, LabelFlow
-from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.troubles import evidence_of, finding_of, standing_of
 from detectors.betting.volume_signals import volume_signals
 from detectors.betting.watched import Watched
 from detectors.detector import Evidence, LabelWindow, State
@@ -16,7 +16,7 @@ from detectors.label_layout import LabelCell, LabelLayout
 from detectors.sketch import LABEL_LAG_S
 from detectors.state_values import value_in
 from schemas.duration import format_duration
-from schemas.finding import Finding, Kind, Severity, Stream
+from schemas.finding import Finding, Kind, Severity, Stream, Topic
 
 LABEL_LAG: Final = "label_lag"
 PROMPT_SHARE: Final = 0.75
@@ -57,6 +57,11 @@ class BudgetedLag:
         self._bets = self._flow.bets(lag_signals(self._flow.length_ms), self._bars)
         self._delays = self._flow.delays()
         self._since_ms, self._last_ms, self._prompt = _NEVER, _NEVER, 0
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._bets.banks])
 
     def update(self, window: LabelWindow) -> list[Finding]:
         """Take one window in; a finding while labels take longer."""

@@ -14,12 +14,12 @@ from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY
 from detectors.betting.feature_signals import rate_signal
 from detectors.betting.label_flow import LEARN_LABELS_MIN, LabelFlow
 from detectors.betting.signal import quantile_for, rate_slack
-from detectors.betting.troubles import evidence_of, finding_of
+from detectors.betting.troubles import evidence_of, finding_of, standing_of
 from detectors.betting.watched import Watched, WatchedBanks
 from detectors.detector import Evidence, LabelWindow, State
 from detectors.label_layout import RECEIVED, LabelCell, LabelLayout
 from detectors.state_values import integers_in, value_in
-from schemas.finding import Finding, Kind, Severity, Stream
+from schemas.finding import Finding, Kind, Severity, Stream, Topic
 
 SEVERE_SHARE: Final = 0.25
 """Beyond this share it is an error and not a warning."""
@@ -111,6 +111,11 @@ class BudgetedLabelShares:
         self._since_ms = self._last_ms = _NEVER
         self._banks: WatchedBanks | None = None
         self._worst: dict[int, int] = {}
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return set() if self._banks is None else standing_of([self._banks])
 
     def update(self, window: LabelWindow) -> list[Finding]:
         """Take one window in; a finding for each share that fires or has just stopped."""

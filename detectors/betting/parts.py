@@ -19,7 +19,7 @@ from detectors.state_codec import states_from_bytes
 from detectors.state_values import value_in
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Finding, WindowSpan
+from schemas.finding import Finding, Topic, WindowSpan
 
 PartKind: TypeAlias = Literal["segment", "version"]
 
@@ -88,6 +88,11 @@ class BudgetedParts(Generic[LayoutT]):
 
     def _begin(self) -> None:
         self._roster, self._seats = Roster(self._rules), self._new_seats()
+
+    @property
+    def standing(self) -> list[Topic]:
+        """See `detectors.detector.Detector`."""
+        return [told.topic for told in self.open]
 
     def update(self, window: ClosedWindow[LayoutT]) -> list[Finding]:
         """Take one window in; a finding for each trouble of a part that fires, has just stopped, or is gone."""

@@ -42,6 +42,7 @@ class Promptness:
 
     name: Final = "prompt_labels"
     stream: Final = Stream.LABELS
+    standing: Final = ()
 
     def __init__(self, prompt_s: float, horizon_ms: int, *, implicit: bool, strict: bool) -> None:
         self._cells = LabelLayout.LAG + int(LABEL_LAG_S.index(np.array([prompt_s]))[0]) + 1

@@ -13,7 +13,7 @@ import numpy as np
 from detectors.betting.bank import Reading
 from detectors.betting.watched import AT_ONCE, LN_10, Said, Watched, WatchedBanks
 from detectors.detector import ClosedWindow, Evidence
-from schemas.finding import Finding, Kind, Severity, Verdict, WindowSpan
+from schemas.finding import Finding, Kind, Severity, Topic, Verdict, WindowSpan
 
 Trouble: TypeAlias = tuple[Kind, str, str | None]
 
@@ -27,6 +27,11 @@ class Open(NamedTuple):
     feature: str | None = None
     version: str | None = None
     segment: str | None = None
+
+    @property
+    def topic(self) -> Topic:
+        """What it is about."""
+        return Topic(self.kind, self.check, self.feature, self.segment, self.version)
 
     def gone(self, window: ClosedWindow[Any]) -> Finding:
         """Return the finding that nobody can see it end, as nothing comes any more that it is about."""
@@ -104,6 +109,15 @@ def effects_of(banks: Iterable[WatchedBanks]) -> dict[Trouble, float]:
             trouble = trouble_of(one.watched[place])
             found[trouble] = max(found.get(trouble, 0.0), effect, key=abs)
     return found
+
+
+def standing_of(banks: Iterable[WatchedBanks]) -> set[Topic]:
+    """Return the troubles that fire, as `detectors.detector.Detector.standing` wants them."""
+    return {
+        Topic(*trouble_of(one.watched[place]))
+        for one in banks
+        for place in np.flatnonzero(one.firing).tolist()
+    }
 
 
 def one_each(findings: Sequence[Finding], *, firing: Iterable[Trouble]) -> list[Finding]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from detectors.betting.bank import Reading
 from detectors.betting.calendar import HOUR_MS, HOURS_PER_DAY, hour_of_week, local_ms
-from detectors.betting.troubles import evidence_of, finding_of, one_each, trouble_of
+from detectors.betting.troubles import evidence_of, finding_of, one_each, standing_of, trouble_of
 from detectors.betting.volume_bets import VolumeBets
 from detectors.betting.volume_signals import DIRECTIONS, VOLUME, volume_signals
 from detectors.detector import Evidence, PredictionWindow, State
 from detectors.layout import PredictionLayout
 from detectors.state_values import value_in
-from schemas.finding import Finding, Severity, Stream
+from schemas.finding import Finding, Severity, Stream, Topic
 
 GAP_WINDOWS_MAX: Final = 3_000
 """Of a longer gap only so many empty windows are counted: two days of minutes."""
@@ -61,6 +61,11 @@ class BudgetedVolume:
             watched, self._bars, window_ms=self._window_ms, zone=self._zone, least=self._least
         )
         self._last_ms, self._worst = _NEVER, 0
+
+    @property
+    def standing(self) -> set[Topic]:
+        """See `detectors.detector.Detector`."""
+        return standing_of([self._bets.banks])
 
     def update(self, window: PredictionWindow) -> list[Finding]:
         """Take one window in, and the empty ones before it; a finding while volume is not as usual."""

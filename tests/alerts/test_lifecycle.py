@@ -204,4 +204,5 @@ def test_people_hear_of_these_reasons_only() -> None:
         Reason.SEGMENT_GONE: AlertType.RESOLVED,
         Reason.ESTIMATE_REFUTED: AlertType.RESOLVED,
         Reason.ACCEPTED: AlertType.RESOLVED,
+        Reason.NOT_WATCHED: AlertType.RESOLVED,
     }

@@ -17,7 +17,7 @@ from alert_builders import (
 
 from alerts.identity import fingerprint_of
 from alerts.lifecycle import Episode, Pending
-from alerts.policy import AlertBook, step
+from alerts.policy import AlertBook, Hearing, step
 from schemas.alert import AlertEvent, AlertStatus, AlertType
 from schemas.alert_wire import utc_of_ms
 from schemas.finding import Finding, Hysteresis, Kind, Severity, Stream, Verdict, WindowSpan
@@ -297,6 +297,41 @@ def test_a_segment_that_is_gone_says_so() -> None:
 def test_that_an_unknown_version_is_gone_changes_nothing() -> None:
     book, _ = step(AlertBook(), [finding(0, version="7")], context=CONTEXT)
     assert step(book, [gone(60, version="9")], context=CONTEXT) == (book, [])
+
+
+def hearing(index: int, *standing: Finding) -> Hearing:
+    topics = [one.topic for one in standing]
+    return Hearing("fraud", Stream.PREDICTIONS, span(index).end_ms, lambda: topics)
+
+
+def test_what_nobody_speaks_of_and_nothing_follows_is_closed_as_not_watched() -> None:
+    spoken, unknown, followed, left = (finding(0, feature=name) for name in ("age", "zip", "pay", "old"))
+    pending = finding(0, feature="new", hysteresis=THREE_OF_FIVE)
+    of_labels = finding(0, kind=Kind.PERFORMANCE, check="accuracy_min")
+    book, _ = step(AlertBook(), [spoken, unknown, followed, left, pending, of_labels], context=CONTEXT)
+    now = [finding(1, feature="age"), replace(finding(1, feature="zip"), verdict=Verdict.UNKNOWN)]
+    after, [event] = step(book, now, context=CONTEXT, hearing=hearing(1, followed))
+    assert (event.type, event.data.feature, event.data.revision) == (AlertType.RESOLVED, "old", 1)
+    assert event.data.evidence["reason"] == "not_watched"
+    assert (event.time, event.data.until) == (utc_of_ms(span(1).end_ms), utc_of_ms(span(0).end_ms))
+    left_over = {alert.subject.feature for alert in after.entries.values()}
+    assert left_over == {"age", "zip", "pay", of_labels.feature}, (
+        "what is pending is dropped, other streams wait"
+    )
+    assert step(after, [], context=CONTEXT) == (after, []), "without a whole window silence closes nothing"
+
+
+def test_what_explained_others_mutes_them_no_longer_than_it_is_watched() -> None:
+    cause = finding(0, kind=Kind.DATA_QUALITY, check="missing_rate", feature="age", severity=Severity.ERROR)
+    muted = finding(0, kind=Kind.DATA_DRIFT, check="drift", feature="age")
+    context = replace(CONTEXT, mute_ms=MINUTE_MS)
+    book, _ = step(AlertBook(), [cause, muted], context=context)
+    told_then: list[str] = []
+    for index in range(1, 5):
+        found = [replace(muted, window=span(index))]
+        book, events = step(book, found, context=context, hearing=hearing(index, muted))
+        told_then += [str(event.data.evidence["reason"]) for event in events]
+    assert told_then == ["not_watched", "cause_over"]
 
 
 def many(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.announce import AlertContext
-from alerts.policy import AlertBook, step
+from alerts.policy import AlertBook, Hearing, step
 from detectors.betting.promptness import Promptness
 from detectors.betting.setup import budgeted
 from detectors.detector import ClosedWindow, Detector, LabelWindow
@@ -118,7 +118,10 @@ class LabelWatch:
             span = WindowSpan(start_ms, start_ms + HOUR_MS, int(vector[0]))
             window: LabelWindow = ClosedWindow("fraud", Stream.LABELS, span, Summary(LAYOUT, vector.copy()))
             findings = [finding for detector in self.detectors for finding in detector.update(window)]
-            self.book, events = step(self.book, findings, context=AlertContext(app="test"))
+            standing = [topic for detector in self.detectors for topic in detector.standing]
+            hearing = Hearing("fraud", Stream.LABELS, span.end_ms, standing.copy)
+            context = AlertContext(app="test")
+            self.book, events = step(self.book, findings, context=context, hearing=hearing)
             self.heard += [event.data for event in events if isinstance(event, AlertEvent)]
         return self
 

@@ -157,13 +157,14 @@ def replayed(
     """Run the minutes through partitions and an evaluator that live in memory."""
     plans = {"fraud": plan_model(MODEL, reference)}
     replay = Replay(plans, partitions=partitions, policies=policies(SETTINGS, plans))
-    result = replay.run(_batches(traffic.minutes(minutes), partitions))
+    result = replay.run(minute_batches(traffic.minutes(minutes), partitions))
     return Outcome(result.events, result.windows)
 
 
-def _batches(
+def minute_batches(
     minutes: Iterator[tuple[list[bytes], list[bytes], Sequence[str]]], partitions: int
 ) -> Iterator[EventBatch]:
+    """Yield the minutes as batches, dealt out by id."""
     for minute, (predictions, labels, ids) in enumerate(minutes):
         parts = np.array([zlib.crc32(name.encode()) % partitions for name in ids], dtype=np.int64)
         yield EventBatch(predictions, labels, parts, parts, NOON_MS + minute * MINUTE_MS)

@@ -26,7 +26,7 @@ from detectors.river_monitor import river_monitors
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
 from schemas.errors import Stop
-from schemas.finding import Hysteresis, Stream, Verdict
+from schemas.finding import Hysteresis, Stream, Topic, Verdict, stream_of
 from schemas.monitor_settings import MONITORS
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def test_every_finding_is_finite_and_holds_together(task: str, name: str) -> Non
     for window in windows:
         for finding in detector.update(window):
             assert finding.model == window.model
+            assert stream_of(finding.kind, finding.check) is detector.stream
             assert finding.window.end_ms == window.span.end_ms
             assert finding.window.start_ms <= window.span.start_ms
             numbers = [finding.score, finding.fire, finding.clear]
@@ -152,6 +153,21 @@ def test_every_thing_watched_has_one_finding_in_every_window_or_none_while_nothi
     assert bool(identities[0]) is (name not in BUDGETED)
     assert len(set(identities[0])) == len(identities[0])
     assert identities[0] == identities[1] == identities[2]
+
+
+def test_what_it_has_told_is_spoken_of_or_stands_until_it_is_over_and_no_longer(task: str, name: str) -> None:
+    detector, told = made(task, name), set[Topic]()
+    for index in range(60):
+        window = day(task, detector.stream, index, broken=10 <= index < 30)
+        found = detector.update(empty(detector, task, index) if index % 4 == 3 else window)
+        breached, over = (
+            {f.topic for f in found if f.verdict is verdict} for verdict in (Verdict.BREACH, Verdict.CLEAR)
+        )
+        told = (told | breached) - over
+        standing = {*detector.standing}
+        assert told <= {f.topic for f in found} | standing
+        assert standing <= told
+        assert {*restored(detector, task).standing} == standing
 
 
 def test_no_window_says_two_things_of_the_same_trouble(task: str, name: str) -> None:

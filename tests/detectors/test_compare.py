@@ -18,7 +18,7 @@ from detectors.pair_layout import PairCell, PairLayout, pair_layout
 from detectors.paired_bets import STAKES, Decision, PairedBets
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
-from schemas.finding import Finding, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity, Topic, Verdict
 
 if TYPE_CHECKING:
     from detectors.detector import ErrorWindow
@@ -302,17 +302,41 @@ class TestState:
         states_from_bytes([again], path.read_bytes())
         assert again.comparisons()[0][0].gain == watch.comparisons()[0][0].gain == pytest.approx(0.08)
 
+    @pytest.mark.parametrize(
+        ("costs", "compares"),
+        [
+            ({"c": {"d": 1.0}, "a": {"b": 3, "c": 0.0}}, True),
+            ({"a": {"b": 3.0}, "c": {"d": 2.0}}, False),
+            ({"a": {"b": 1.0}, "c": {"d": 3.0}}, False),
+        ],
+    )
+    def test_costs_of_the_same_range_are_others_where_any_of_them_is(
+        self, costs: dict[str, dict[str, float]], *, compares: bool
+    ) -> None:
+        layout, other = (pair_layout("binary", c) for c in ({"a": {"b": 3.0}, "c": {"d": 1.0}}, costs))
+        assert (layout.low, layout.span) == (other.low, other.span)
+        watch, again = (VersionComparison(one, min_gain=0.005) for one in (layout, other))
+        gains = {PairCell.N: 400, layout.GAINS + layout.steps: 360, layout.GAINS + layout.steps + 300: 40}
+        counts = Summary.empty(layout)
+        for cell, n in gains.items():
+            counts.vector[cell] = n
+        watch.update(replace(window(0), pairs={("A", "B"): counts}))
+        again.restore(watch.state())
+        assert [c.n for c, *_ in again.comparisons()] == ([400] if compares else [])
+        assert (
+            pair_layout("binary", {"a": {"b": 0.0}}).hash
+            == pair_layout("binary", None).hash
+            == "pairs-error-1-0.0-1.0"
+        )
+
     def test_other_costs_start_over_and_damage_is_refused(self) -> None:
         watch = detector()
         watch.update(window(0, AB=pair(8, 352, 40)))
         costs = VersionComparison(pair_layout("binary", {"a": {"b": 3.0}}), min_gain=0.005)
         costs.restore(watch.state())
         assert costs.comparisons() == []
-        again = VersionComparison(pair_layout("binary", {"a": {"b": 3.0}}), min_gain=0.005)
-        again.restore(costs.state())
-        [over] = again.update(window(1))
-        assert (over.check, over.version, over.verdict) == ("compare", "B", Verdict.CLEAR), "its alert ends"
-        assert again.update(window(2)) == []
+        assert watch.standing == [Topic(Kind.VERSION_REGRESSION, "compare", version="B")]
+        assert costs.standing == [], "its alert ends"
         for bad in (
             b"",
             b"\x93",

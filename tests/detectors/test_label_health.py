@@ -40,7 +40,7 @@ def test_labels_that_stop_are_one_alert_that_ends_when_the_backlog_comes(way: st
     assert (fired.kind, fired.check, fired.severity) == ("label_coverage", "label_coverage", "error")
     assert 40 * DAY < hour_of(fired) <= 40 * DAY + hours
     assert fired.title.startswith("fraud: fewer labels come than usual, ")
-    assert over.status is AlertStatus.RESOLVED
+    assert (over.status, over.evidence["reason"]) == (AlertStatus.RESOLVED, "recovered")
     assert 54 * DAY < hour_of(over) <= 55.5 * DAY
 
 

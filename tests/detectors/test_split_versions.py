@@ -18,7 +18,7 @@ from detectors.split_layout import SplitCell, SplitLayout, split_layout_of
 from detectors.split_versions import SplitRecord
 from detectors.state_codec import states_from_bytes, states_to_bytes
 from detectors.summary import Summary
-from schemas.finding import Finding, Severity, Verdict
+from schemas.finding import Finding, Kind, Severity, Topic, Verdict
 from schemas.model_settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -297,17 +297,31 @@ class TestState:
         with pytest.raises(ValueError, match="expected"):
             detector().restore({**watch.state(), "shared": b"\x93"})
 
+    def test_costs_of_the_same_range_are_others_where_any_of_them_is(self) -> None:
+        def layout(**more: object) -> SplitLayout:
+            model = {
+                "name": "m",
+                "task": "binary",
+                "classes": {"a": ["a"], "b": ["b"]},
+                "positive_class": "a",
+            }
+            found = split_layout_of(ModelSettings.model_validate(model | more), None)
+            assert found is not None
+            return found
+
+        same, other = ({"a": {"b": 3.0}, "b": {"a": cost}} for cost in (1.0, 2.0))
+        assert layout(costs=same).hash == layout(costs=same).hash != layout(costs=other).hash
+        assert layout().hash.startswith("split-error-1-0.0-1.0-")
+        assert layout().hash.count("-") == layout(costs=same).hash.count("-") - 1, "without costs as ever"
+
     def test_what_was_told_is_over_where_there_is_nothing_to_compare_by_any_more(self) -> None:
         """As where a regression's reference is given up, which told how large errors are."""
         watch, without = detector(), VersionComparison(PairLayout(), None, min_gain=0.005)
         told = [f for i in range(12) for f in watch.update(window(i, **BAD))]
         assert told
         without.restore(watch.state())
-        again = VersionComparison(PairLayout(), None, min_gain=0.005)
-        again.restore(without.state())
-        [over] = again.update(window(12))
-        assert (over.check, over.version, over.verdict) == ("compare_split", "B", Verdict.CLEAR)
-        assert again.update(window(13)) == []
+        assert watch.standing == [Topic(Kind.VERSION_REGRESSION, "compare_split", version="B")]
+        assert without.standing == []
 
     def test_its_memory_is_bounded(self) -> None:
         watch = detector()

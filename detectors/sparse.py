@@ -104,9 +104,10 @@ def entries_of(part: Sparse) -> tuple[Integers, Integers]:
 
 def _entries(parts: Sequence[Sparse]) -> tuple[Integers, Integers, Integers]:
     """Return the entries of stored rows: which row, column and value, each of shape (entries,)."""
-    lengths = np.array([len(part.values) >> part.value_width for part in parts], dtype=np.int64)
-    gaps = _joined([part.gaps for part in parts], [part.gap_width for part in parts], lengths, _GAPS)
-    values = _joined([part.values for part in parts], [part.value_width for part in parts], lengths, _WIDTHS)
+    counts = [len(part.values) >> part.value_width for part in parts]
+    lengths = np.array(counts, dtype=np.int64)
+    gaps = _joined([part.gaps for part in parts], [part.gap_width for part in parts], counts, _GAPS)
+    values = _joined([part.values for part in parts], [part.value_width for part in parts], counts, _WIDTHS)
     ends = np.cumsum(lengths)
     passed = np.cumsum(gaps)
     before = np.concatenate([[0], passed])[ends - lengths]
@@ -114,16 +115,15 @@ def _entries(parts: Sequence[Sparse]) -> tuple[Integers, Integers, Integers]:
 
 
 def _joined(
-    pieces: Sequence[bytes], widths: Sequence[int], lengths: Integers, types: Sequence[str]
+    pieces: Sequence[bytes], widths: Sequence[int], counts: Sequence[int], types: Sequence[str]
 ) -> Integers:
-    """Return arrays of several types one after another."""
+    """Return arrays of several types, of so many numbers each, one after another."""
+    if any(len(p) != n << width for p, n, width in zip(pieces, counts, widths, strict=True)):
+        raise ValueError("places and values that do not belong together")
     if len(set(widths)) == 1:
-        found = _read(b"".join(pieces), types[widths[0]])
-        if len(found) != lengths.sum():
-            raise ValueError(f"{len(found)} numbers instead of {lengths.sum()}")
-        return found
-    found = np.empty(int(lengths.sum()), dtype=np.int64)
-    of = np.repeat(widths, lengths)
+        return _read(b"".join(pieces), types[widths[0]])
+    found = np.empty(sum(counts), dtype=np.int64)
+    of = np.repeat(widths, counts)
     for width in set(widths):
         own = [piece for piece, other in zip(pieces, widths, strict=True) if other == width]
         found[of == width] = _read(b"".join(own), types[width])

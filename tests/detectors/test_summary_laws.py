@@ -18,6 +18,7 @@ from detectors.codec import (
     take_encoded,
 )
 from detectors.layout import ErrorLayout, PredictionLayout, prediction_layout
+from detectors.sparse import FEW
 from detectors.summary import Summary, SummaryTable
 from detectors.worst import WORST_MAX, merge_worst
 from schemas.errors import Stop
@@ -96,10 +97,14 @@ def test_equal_summaries_are_equal_bytes(summary: Summary[ErrorLayout]) -> None:
     assert encode_summary(again) == encode_summary(summary)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), error_summaries()), max_size=8))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), error_summaries()), max_size=4),
+    st.sampled_from([1, 1 + FEW // 2]),
+)
 def test_stored_summaries_read_together_come_to_what_merging_them_one_by_one_does(
-    stored: list[tuple[str, Summary[ErrorLayout]]],
+    some: list[tuple[str, Summary[ErrorLayout]]], times: int
 ) -> None:
+    stored = some * times
     sums, merged = EncodedSums[str, ErrorLayout](LAYOUT), dict[str, Summary[ErrorLayout]]()
     for key, summary in stored:
         sums.add(key, encode_summary(summary))
@@ -114,13 +119,26 @@ def test_a_damaged_one_among_many_is_refused_or_read_and_nothing_else(
     damaged = bytearray(encode_summary(one))
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
     sums = EncodedSums[int, ErrorLayout](LAYOUT)
-    for stored in (encode_summary(other), bytes(damaged), encode_summary(other)):
+    for stored in (bytes(damaged), *[encode_summary(other)] * data.draw(st.sampled_from([1, FEW]))):
         sums.add(0, stored)
     try:
         found = sums.read()
     except Stop:
         return
     assert found[0].vector.shape == (LAYOUT.size,)
+
+
+def test_damage_to_one_of_many_is_not_made_up_for_by_damage_to_another() -> None:
+    summary = Summary.empty(LAYOUT)
+    summary.vector[:3] = 1
+    longer, shorter = (msgspec.msgpack.decode(encode_summary(summary)) for _ in range(2))
+    longer[2][1] += longer[2][1][:1]
+    shorter[2][1] = shorter[2][1][:-1]
+    sums = EncodedSums[int, ErrorLayout](LAYOUT)
+    for stored in (longer, shorter, *[msgspec.msgpack.decode(encode_summary(summary))] * FEW):
+        sums.add(0, msgspec.msgpack.encode(stored))
+    with pytest.raises(Stop, match="stored summary"):
+        sums.read()
 
 
 @given(st.lists(error_summaries(), max_size=4))

@@ -16,8 +16,8 @@ Integers = npt.NDArray[np.int64]
 
 _WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
 _GAPS: Final = ("<u1", "<u2", "<u4")
-FEW: Final = 16
-"""Rows up to which it is cheaper to take one after another."""
+FEW: Final = 4
+"""Rows up to which it is cheaper to take one after another: 53 us against 67 us of 40 entries each, of 8 rows 114 us against 71 us."""
 
 
 class Sparse(msgspec.Struct, array_like=True):

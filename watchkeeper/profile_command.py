@@ -139,7 +139,7 @@ def run_profile(args: argparse.Namespace, settings: Settings | None) -> int:
         change = compare(*(load_profile(path) for path in args.compare))
         _say([json.dumps(change_json(change))] if args.json else change_lines(change))
         return 0
-    check_outputs({"--out": args.out}, [args.input, args.labels])
+    check_outputs({"--out": args.out}, [args.input, args.labels, args.importances, args.bins_of])
     if args.learned:
         profile, source = learned_profile_of(args, settings), "the model's own events"
         return _written(args, profile, [], source=source)

@@ -132,16 +132,21 @@ _PROFILES: dict[int, bytes] = {}
 """Profiles by number of calm events: the same for every site of this process."""
 
 
+def new_topics(topics: Callable[..., str], partitions: int) -> dict[str, str]:
+    """Create the topics of a site; `partitions` are those of predictions and labels."""
+    return {
+        "predictions": topics("predictions", partitions=partitions),
+        "labels": topics("ground-truth", partitions=partitions),
+        "alerts": topics("alerts", partitions=3),
+        "letters": topics("dead-letters", partitions=2),
+    }
+
+
 def make_site(
     folder: Path, kafka: str, redis_url: str, topics: Callable[..., str], *, calm: int = 20_000
 ) -> Site:
     """Create the topics and the settings, and build the profile by the command that a user would."""
-    named = {
-        "predictions": topics("predictions", partitions=PARTITIONS),
-        "labels": topics("ground-truth", partitions=PARTITIONS),
-        "alerts": topics("alerts", partitions=3),
-        "letters": topics("dead-letters", partitions=2),
-    }
+    named = new_topics(topics, PARTITIONS)
     text = SETTINGS.format(kafka=kafka, redis=redis_url, group=named["predictions"], **named)
     (folder / "watchkeeper.yaml").write_text(text)
     site = Site(folder, kafka, redis_url, named)

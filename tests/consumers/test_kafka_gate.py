@@ -118,14 +118,20 @@ def labels_read(member: Member) -> list[int]:
     return [at[1] for at in member._at.values()]
 
 
-def test_labels_that_are_held_come_each_once_after_their_release_whatever_is_paused_meanwhile(
-    kafka_server: Any, names: tuple[str, str]
-) -> None:
-    member = Member(kafka_server.address, names[0], names, "classic")
+def member_that_holds_labels(kafka: str, names: tuple[str, str]) -> Member:
+    """Return a member that has read all predictions, before ten labels come into each partition."""
+    member = Member(kafka, names[0], names, "classic")
     until(lambda: len(member.taken) == PARTITIONS, member.take)
     for number in range(PARTITIONS):
         member.source.hold_labels(number)
-    fill(kafka_server.address, names[1])
+    fill(kafka, names[1])
+    return member
+
+
+def test_labels_that_are_held_come_each_once_after_their_release_whatever_is_paused_meanwhile(
+    kafka_server: Any, names: tuple[str, str]
+) -> None:
+    member = member_that_holds_labels(kafka_server.address, names)
     member.source.pause()
     member.source.keep_alive(0.5)
     member.source.resume()
@@ -143,11 +149,7 @@ def test_labels_that_are_held_come_each_once_after_their_release_whatever_is_pau
 def test_labels_that_are_held_are_read_by_whoever_gets_their_partition_also_by_the_same_process(
     kafka_server: Any, names: tuple[str, str]
 ) -> None:
-    first = Member(kafka_server.address, names[0], names, "classic")
-    until(lambda: len(first.taken) == PARTITIONS, first.take)
-    for number in range(PARTITIONS):
-        first.source.hold_labels(number)
-    fill(kafka_server.address, names[1])
+    first = member_that_holds_labels(kafka_server.address, names)
     second = Member(kafka_server.address, names[0], names, "classic")
     until(
         lambda: second.given != set() and sorted(labels_read(second)) == [10] * len(second.given),

@@ -18,7 +18,7 @@ from builders.label_scenarios import (
     models_yaml,
     stories,
 )
-from builders.site import DEADLINE_S, PARTITIONS, PAUSE, Site, stop_workers, wait_until_read
+from builders.site import DEADLINE_S, PARTITIONS, PAUSE, Site, new_topics, stop_workers, wait_until_read
 from confluent_kafka import Producer
 from independent.recount import read_topics
 
@@ -41,12 +41,7 @@ models:
 
 @pytest.fixture
 def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[..., str]) -> Site:
-    named = {
-        "predictions": topics("predictions", partitions=PARTITIONS),
-        "labels": topics("ground-truth", partitions=PARTITIONS),
-        "alerts": topics("alerts", partitions=3),
-        "letters": topics("dead-letters", partitions=2),
-    }
+    named = new_topics(topics, PARTITIONS)
     site = Site(tmp_path, kafka_server.address, redis_url, named)
     text = SETTINGS.format(kafka=site.kafka, redis=redis_url, **named)
     site.config.write_text(text + models_yaml(stories()))

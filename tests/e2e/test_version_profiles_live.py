@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from builders.site import DEADLINE_S, PARTITIONS, PAUSE, Site, stop_workers, wait_until_read
+from builders.site import DEADLINE_S, PARTITIONS, PAUSE, Site, new_topics, stop_workers, wait_until_read
 from builders.version_profiles import NEW, OLD, Data, Traffic, profile
 from confluent_kafka import Producer
 from independent.recount import read_topics
@@ -54,12 +54,7 @@ def versions(minute: int) -> Mapping[str, float]:
 
 @pytest.fixture
 def site(tmp_path: Path, kafka_server: Any, redis_url: str, topics: Callable[..., str]) -> Site:
-    named = {
-        "predictions": topics("predictions", partitions=PARTITIONS),
-        "labels": topics("ground-truth", partitions=PARTITIONS),
-        "alerts": topics("alerts", partitions=3),
-        "letters": topics("dead-letters", partitions=2),
-    }
+    named = new_topics(topics, PARTITIONS)
     site = Site(tmp_path, kafka_server.address, redis_url, named)
     site.config.write_text(SETTINGS.format(kafka=site.kafka, redis=redis_url, **named))
     (tmp_path / "fraud.json").write_text(profile(OLD).to_json())

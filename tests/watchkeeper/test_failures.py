@@ -249,6 +249,8 @@ def test_a_redrive_without_its_topic_names_it(
         ("replay", "--predictions", "other", "--alerts", "out", "--past", "folder/../out"),
         ("replay", "--predictions", "other", "--alerts", "-", "--report", "-"),
         ("profile", "--input", "in", "--model", "fraud", "--out", "in"),
+        ("profile", "--input", "other", "--model", "fraud", "--bins-of", "in", "--out", "in"),
+        ("profile", "--input", "other", "--model", "fraud", "--importances", "in", "--out", "in"),
         ("report", "--model", "fraud", "--past", "in", "--out", "in"),
     ],
     ids=" ".join,
